@@ -1,0 +1,65 @@
+# Everything that a developer does. Needs Python 3.11 or newer and make; brings uv if there is none.
+
+PYTHON ?= python3
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+RUN := $(UV) run --frozen
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: run
+run: setup ## Set everything up and serve on http://localhost:8080
+	$(RUN) configsvc serve
+
+.PHONY: test
+test: check ## Set everything up and run every check
+
+.PHONY: check
+check: lint types pytest ## Lint, types and tests with branch coverage
+
+.PHONY: setup
+setup: $(UV) ## Make the virtual environment
+	$(UV) sync --frozen --quiet
+
+# Reached only where there is no uv on the PATH: a private one, from whatever this Python has.
+.uv/bin/uv:
+	@echo "Fetching uv into .uv ..."
+	@$(PYTHON) -m venv .uv >/dev/null 2>&1 && .uv/bin/python -m pip install --quiet uv \
+	  || { rm -rf .uv; $(PYTHON) -m pip install --quiet --target .uv uv; } \
+	  || { echo "uv is needed, and this Python has neither venv nor pip to fetch it:" \
+	       "install uv, or your system's python3-venv package."; exit 1; }
+
+.PHONY: lint
+lint: setup ## Check format, style and the direction of imports
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) lint-imports --no-cache
+
+.PHONY: types
+types: setup ## Check types
+	$(RUN) mypy
+
+.PHONY: pytest
+pytest: setup ## Run the tests with branch coverage
+	$(RUN) pytest -n auto --cov --cov-report=term $(ARGS)
+
+.PHONY: test-all-pythons
+test-all-pythons: setup ## Run the tests on the oldest and the newest supported Python
+	UV_PROJECT_ENVIRONMENT=.venv-3.11 $(UV) run --frozen --python 3.11 pytest -n auto
+	UV_PROJECT_ENVIRONMENT=.venv-3.13 $(UV) run --frozen --python 3.13 pytest -n auto
+
+.PHONY: format
+format: setup ## Rewrite the code in the one format
+	$(RUN) ruff format .
+	$(RUN) ruff check --fix .
+
+.PHONY: build
+build: setup ## Build the wheels into dist
+	$(UV) build --all-packages
+
+.PHONY: clean
+clean: ## Remove what the other targets have made, but no data
+	rm -rf .uv .venv .venv-* dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

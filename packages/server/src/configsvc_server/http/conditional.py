@@ -1,0 +1,111 @@
+"""Conditional requests (RFC 9110, section 13): entity tags, If-Match, If-None-Match."""
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TypeVar
+
+import falcon
+
+from configsvc_server.domain.errors import PreconditionFailedError
+from configsvc_server.domain.models import ApplicationDetail, Configuration
+from configsvc_server.http.errors import BadHeaderError
+from configsvc_server.http.representations import application_body
+
+__all__ = [
+    "application_etag",
+    "application_precondition",
+    "configuration_etag",
+    "configuration_precondition",
+    "is_not_modified",
+]
+
+T = TypeVar("T")
+
+_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+_HEADER = re.compile(rf"\s*(?:\*|{_TAG}(?:\s*,\s*(?:{_TAG})?)*)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class _Tags:
+    any: bool
+    tags: tuple[falcon.ETag, ...]
+
+
+def configuration_etag(configuration: Configuration) -> str:
+    """Return the strong ETag of a configuration, without quotes: its version.
+
+    A version is written once and never again, so it names one content.
+    """
+    return str(configuration.version)
+
+
+def application_etag(detail: ApplicationDetail) -> str:
+    """Return the strong ETag of an application, without quotes: a digest of its content.
+
+    The list of its configurations is part of that, so it changes when one comes or goes.
+    """
+    return hashlib.sha256(application_body(detail)).hexdigest()[:32]
+
+
+def configuration_precondition(req: falcon.Request) -> Callable[[Configuration], None]:
+    """Return the check that the If-Match header of a write asks for.
+
+    Raises:
+        BadHeaderError: the header can't be understood.
+    """
+    return _precondition(req, configuration_etag, lambda configuration: configuration.version)
+
+
+def application_precondition(req: falcon.Request) -> Callable[[ApplicationDetail], None]:
+    """Return the check that the If-Match header of a write asks for.
+
+    Raises:
+        BadHeaderError: the header can't be understood.
+    """
+    return _precondition(req, application_etag, lambda _: None)
+
+
+def is_not_modified(req: falcon.Request, resp: falcon.Response, etag: str) -> bool:
+    """Set the ETag; tell whether the caller has this content already (and answer that).
+
+    Raises:
+        BadHeaderError: If-None-Match can't be understood.
+    """
+    resp.etag = etag
+    wanted = _parse(req, "If-None-Match")
+    # Weak comparison (RFC 9110, section 13.1.2): the W/ does not matter.
+    if wanted is None or not (wanted.any or etag in wanted.tags):
+        return False
+    resp.status = HTTPStatus.NOT_MODIFIED
+    return True
+
+
+def _precondition(
+    req: falcon.Request,
+    etag_of: Callable[[T], str],
+    version_of: Callable[[T], int | None],
+) -> Callable[[T], None]:
+    wanted = _parse(req, "If-Match")
+
+    def check(current: T) -> None:
+        if wanted is None or wanted.any:
+            return
+        etag = etag_of(current)
+        # Strong comparison (RFC 9110, section 13.1.1): a weak tag matches nothing.
+        if not any(tag == etag and not tag.is_weak for tag in wanted.tags):
+            raise PreconditionFailedError(current_etag=etag, current_version=version_of(current))
+
+    return check
+
+
+def _parse(req: falcon.Request, header: str) -> _Tags | None:
+    value = req.get_header(header)
+    if value is None:
+        return None
+    if not _HEADER.fullmatch(value):
+        raise BadHeaderError(header, 'must be * or entity tags in double quotes, such as "3"')
+    tags = (req.if_match if header == "If-Match" else req.if_none_match) or []
+    return _Tags("*" in tags, tuple(tag for tag in tags if isinstance(tag, falcon.ETag)))

@@ -1,0 +1,192 @@
+"""``/configurations``, ``/configurations/{id}`` and those of one application."""
+
+from http import HTTPStatus
+from typing import Final
+
+import falcon
+
+from configsvc_server.domain.errors import FieldError, InvalidError, NotFoundError
+from configsvc_server.domain.jsontext import JsonObject, dumps
+from configsvc_server.domain.models import Configuration
+from configsvc_server.http.bodies import BodyReader
+from configsvc_server.http.conditional import (
+    configuration_etag,
+    configuration_precondition,
+    is_not_modified,
+)
+from configsvc_server.http.context import provenance_of
+from configsvc_server.http.members import (
+    object_member,
+    optional_text_member,
+    own_id,
+    patched,
+    require_same,
+    text_member,
+)
+from configsvc_server.http.queries import next_link, read_list_query
+from configsvc_server.http.representations import configuration_item, page_body
+from configsvc_server.services.configurations import ConfigurationService
+from configsvc_server.services.documents import ConfigurationDocument
+
+__all__ = ["ApplicationConfigurationsResource", "ConfigurationResource", "ConfigurationsResource"]
+
+_NESTED_FILTERS: Final = frozenset({"name", "q"})
+_FILTERS: Final = _NESTED_FILTERS | {"application_id"}
+
+
+class ConfigurationsResource:
+    """Every configuration."""
+
+    def __init__(self, service: ConfigurationService, bodies: BodyReader) -> None:
+        self._service = service
+        self._bodies = bodies
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """List configurations."""
+        query = read_list_query(req, filters=_FILTERS)
+        page = self._service.list(
+            query.page, application_id=query.application_id, name=query.name, text=query.text
+        )
+        resp.data = page_body(page, query.page, configuration_item)
+        if page.next:
+            resp.set_header("Link", next_link(req, page.next))
+
+    on_head = on_get
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Create a configuration."""
+        body = self._bodies.read(req, "ConfigurationCreate")
+        application_id = text_member(body, "application_id")
+        try:
+            configuration = self._service.create(
+                _document(body),
+                application=application_id,
+                configuration_id=own_id(body),
+                provenance=provenance_of(req),
+            )
+        except NotFoundError:
+            message = "must be the id of an application that exists"
+            raise InvalidError([FieldError("/application_id", message)]) from None
+        _show_created(resp, configuration)
+
+
+class ApplicationConfigurationsResource:
+    """The configurations of one application, given by id or name."""
+
+    def __init__(self, service: ConfigurationService, bodies: BodyReader) -> None:
+        self._service = service
+        self._bodies = bodies
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, application: str) -> None:
+        """List the configurations of an application."""
+        query = read_list_query(req, filters=_NESTED_FILTERS)
+        page = self._service.list_of(application, query.page, name=query.name, text=query.text)
+        resp.data = page_body(page, query.page, configuration_item)
+        if page.next:
+            resp.set_header("Link", next_link(req, page.next))
+
+    on_head = on_get
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, application: str) -> None:
+        """Create a configuration in an application."""
+        body = self._bodies.read(req, "ConfigurationCreateInApplication")
+        configuration = self._service.create(
+            _document(body),
+            application=application,
+            configuration_id=own_id(body),
+            provenance=provenance_of(req),
+            check=lambda application_id: require_same(body, "application_id", application_id),
+        )
+        _show_created(resp, configuration)
+
+
+class ConfigurationResource:
+    """One configuration."""
+
+    def __init__(self, service: ConfigurationService, bodies: BodyReader) -> None:
+        self._service = service
+        self._bodies = bodies
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
+        """Get a configuration."""
+        configuration = self._service.get(id)
+        if not is_not_modified(req, resp, configuration_etag(configuration)):
+            _show(resp, configuration)
+
+    on_head = on_get
+
+    def on_put(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
+        """Replace a configuration."""
+        precondition = configuration_precondition(req)
+        body = self._bodies.read(req, "ConfigurationReplace")
+
+        def edit(current: Configuration) -> ConfigurationDocument:
+            _require_same_ids(body, current)
+            return _document(body)
+
+        configuration = self._service.edit(
+            id, edit, provenance=provenance_of(req), precondition=precondition
+        )
+        _show(resp, configuration)
+
+    def on_patch(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
+        """Change parts of a configuration."""
+        precondition = configuration_precondition(req)
+        body = self._bodies.read_patch(req, "ConfigurationPatch")
+
+        def edit(current: Configuration) -> ConfigurationDocument:
+            _require_same_ids(body, current)
+            base: JsonObject = {
+                "name": current.name,
+                "comments": current.comments,
+                "config": current.config,
+            }
+            document = patched(base, body)
+            self._bodies.check(document, "ConfigurationReplace")
+            self._require_size(document)
+            return _document(document)
+
+        configuration = self._service.edit(
+            id, edit, provenance=provenance_of(req), precondition=precondition
+        )
+        _show(resp, configuration)
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
+        """Delete a configuration."""
+        self._service.delete(
+            id,
+            provenance=provenance_of(req),
+            precondition=configuration_precondition(req),
+        )
+        resp.status = HTTPStatus.NO_CONTENT
+
+    def _require_size(self, document: JsonObject) -> None:
+        """Keep many small patches from making what one PUT could not."""
+        size = len(dumps(document))
+        if size > self._bodies.limit:
+            message = f"would have {size} bytes; at most {self._bodies.limit} are possible"
+            raise InvalidError([FieldError("/config", message)])
+
+
+def _document(body: JsonObject) -> ConfigurationDocument:
+    return ConfigurationDocument(
+        name=text_member(body, "name"),
+        comments=optional_text_member(body, "comments"),
+        config=object_member(body, "config"),
+    )
+
+
+def _require_same_ids(body: JsonObject, current: Configuration) -> None:
+    require_same(body, "id", current.id)
+    require_same(body, "application_id", current.application_id)
+
+
+def _show(resp: falcon.Response, configuration: Configuration) -> None:
+    resp.etag = configuration_etag(configuration)
+    resp.data = dumps(configuration_item(configuration))
+
+
+def _show_created(resp: falcon.Response, configuration: Configuration) -> None:
+    resp.status = HTTPStatus.CREATED
+    resp.location = f"/api/v1/configurations/{configuration.id}"
+    _show(resp, configuration)

@@ -1,0 +1,70 @@
+"""What is known of a request besides its method, path and body: who, why, and which one."""
+
+import re
+from typing import Final
+
+import falcon
+import structlog
+
+from configsvc_server.domain.errors import FieldError, InvalidError
+from configsvc_server.domain.identifiers import new_ulid
+from configsvc_server.domain.models import MAX_MESSAGE, Provenance
+
+__all__ = ["REQUEST_ID_HEADER", "provenance_of", "request_id_of", "set_request_id"]
+
+REQUEST_ID_HEADER: Final = "X-Request-ID"
+
+# Anything that is safe in a log line, a header and a URL.
+_WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._~+/=:@-]{1,128}", re.ASCII)
+
+# https://www.w3.org/TR/trace-context/#traceparent-header
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+
+# Until there is authentication, this is the one place that says who somebody is.
+_ANONYMOUS = "anonymous"
+
+
+def set_request_id(req: falcon.Request) -> str:
+    """Accept the caller's request id if it is well-formed, otherwise make one."""
+    given = req.get_header(REQUEST_ID_HEADER)
+    request_id = given if given and _WELL_FORMED_ID.fullmatch(given) else new_ulid()
+    req.context.request_id = request_id
+    values = {"request_id": request_id}
+    trace = _TRACEPARENT.fullmatch(req.get_header("traceparent") or "")
+    if trace:
+        values["trace_id"] = trace[1]
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(**values)
+    return request_id
+
+
+def request_id_of(req: falcon.Request) -> str:
+    """Return the id that the request has got, making one if it has none yet."""
+    known: str | None = getattr(req.context, "request_id", None)
+    return known or set_request_id(req)
+
+
+def provenance_of(req: falcon.Request) -> Provenance:
+    """Say who writes and why.
+
+    Raises:
+        InvalidError: ``X-Change-Message`` is no text of a reasonable length.
+    """
+    message = req.get_header("X-Change-Message")
+    if message is not None:
+        message = _text_of_header("/x-change-message", message)
+    return Provenance(_ANONYMOUS, request_id_of(req), message or None)
+
+
+def _text_of_header(pointer: str, value: str) -> str:
+    try:
+        # WSGI hands over bytes in the guise of Latin-1 (PEP 3333).
+        text = value.encode("latin-1").decode("utf-8").strip()
+    except UnicodeDecodeError:
+        raise InvalidError([FieldError(pointer, "must be UTF-8", "header")]) from None
+    if len(text) > MAX_MESSAGE:
+        message = f"must have at most {MAX_MESSAGE} characters, not {len(text)}"
+        raise InvalidError([FieldError(pointer, message, "header")])
+    if "\0" in text:
+        raise InvalidError([FieldError(pointer, "must not have a NUL character", "header")])
+    return text

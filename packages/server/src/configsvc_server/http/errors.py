@@ -1,0 +1,242 @@
+"""The one table from what went wrong to what is answered."""
+
+import math
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TypeVar
+
+import falcon
+import psycopg
+import structlog
+
+from configsvc_server.domain.errors import (
+    ConflictError,
+    FieldError,
+    InvalidError,
+    MalformedJsonError,
+    NotFoundError,
+    PreconditionFailedError,
+    UnavailableError,
+)
+from configsvc_server.domain.jsontext import JsonValue
+from configsvc_server.http.context import request_id_of
+from configsvc_server.http.problems import PROBLEM_JSON, problem_body
+from configsvc_server.http.wsgi import WsgiApp
+
+__all__ = ["BadHeaderError", "BodyTooLargeError", "UnsupportedMediaTypeError", "register"]
+
+_log = structlog.stdlib.get_logger(__name__)
+
+E = TypeVar("E", bound=Exception)
+
+
+class BadHeaderError(Exception):
+    """A header cannot be understood."""
+
+    def __init__(self, header: str, message: str) -> None:
+        super().__init__(message)
+        self.error = FieldError(f"/{header.lower()}", message, "header")
+        """Which header, and what was expected."""
+
+
+class BodyTooLargeError(Exception):
+    """The body is larger than the server accepts."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The body is larger than {limit} bytes.")
+        self.limit = limit
+        """How many bytes a body may have."""
+
+
+class UnsupportedMediaTypeError(Exception):
+    """The body is not of a type that the resource takes."""
+
+    def __init__(self, header: str, given: str | None, expected: str) -> None:
+        super().__init__(f"{header} is {given or 'missing'}; send {expected}.")
+        self.error = FieldError(f"/{header.lower()}", f"must be {expected}", "header")
+        """Which header, and what was expected."""
+
+
+def register(app: WsgiApp) -> None:
+    """Make ``app`` answer every error as a problem document."""
+    app.set_error_serializer(_serialize)
+
+    def handle(kind: type[E], answer: Callable[[falcon.Request, falcon.Response, E], None]) -> None:
+        app.add_error_handler(kind, lambda req, resp, error, _params: answer(req, resp, error))
+
+    handle(Exception, _unexpected)
+    handle(falcon.HTTPError, _http_error)
+    handle(psycopg.DataError, _data_error)
+    handle(UnavailableError, _unavailable)
+    handle(NotFoundError, _not_found)
+    handle(ConflictError, _conflict)
+    handle(PreconditionFailedError, _precondition_failed)
+    handle(MalformedJsonError, _malformed)
+    handle(BadHeaderError, _bad_header)
+    handle(InvalidError, _invalid)
+    handle(UnsupportedMediaTypeError, _unsupported)
+    handle(BodyTooLargeError, _too_large)
+
+
+def _answer(
+    req: falcon.Request,
+    resp: falcon.Response,
+    status: HTTPStatus,
+    detail: str,
+    *,
+    kind: str | None = None,
+    title: str | None = None,
+    errors: tuple[FieldError, ...] = (),
+    extensions: dict[str, JsonValue] | None = None,
+) -> None:
+    resp.status = status
+    resp.content_type = PROBLEM_JSON
+    resp.set_header("Cache-Control", "no-store")
+    resp.text = None
+    resp.data = problem_body(
+        status=status,
+        detail=detail,
+        request_id=request_id_of(req),
+        instance=req.path,
+        kind=kind,
+        title=title,
+        errors=errors,
+        extensions=extensions,
+    )
+
+
+def _unexpected(req: falcon.Request, resp: falcon.Response, error: Exception) -> None:
+    _log.error("unexpected error", exc_info=error, method=req.method, path=req.path)
+    _answer(
+        req,
+        resp,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "Something went wrong in the server. Its log has the details under the request id.",
+    )
+
+
+def _http_error(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError) -> None:
+    """Answer what the framework itself found wrong."""
+    for name, value in dict(error.headers or {}).items():
+        resp.set_header(name, value)
+    details = {
+        HTTPStatus.NOT_FOUND: f"There is nothing at {req.path}. See /docs for what there is.",
+        HTTPStatus.METHOD_NOT_ALLOWED: (
+            f"{req.method} is not possible here; the Allow header says what is."
+        ),
+    }
+    status = HTTPStatus(error.status_code)
+    default = error.description or error.title or status.phrase
+    _answer(req, resp, status, details.get(status, default))
+
+
+def _serialize(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError) -> None:
+    _http_error(req, resp, error)
+
+
+def _data_error(req: falcon.Request, resp: falcon.Response, error: psycopg.DataError) -> None:
+    # Everything that PostgreSQL can't store should have been refused with a pointer before.
+    _log.error("the database refused a value", exc_info=error, path=req.path)
+    _answer(
+        req,
+        resp,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "The database can't store a value of this request.",
+        kind="invalid",
+    )
+
+
+def _unavailable(req: falcon.Request, resp: falcon.Response, error: UnavailableError) -> None:
+    resp.set_header("Retry-After", str(math.ceil(error.retry_after)))
+    _answer(req, resp, HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+
+
+def _not_found(req: falcon.Request, resp: falcon.Response, error: NotFoundError) -> None:
+    _answer(
+        req,
+        resp,
+        HTTPStatus.NOT_FOUND,
+        str(error),
+        kind=f"{error.entity}-not-found",
+        title=f"{error.entity.capitalize()} not found",
+    )
+
+
+def _conflict(req: falcon.Request, resp: falcon.Response, error: ConflictError) -> None:
+    _answer(
+        req,
+        resp,
+        HTTPStatus.CONFLICT,
+        str(error),
+        kind=f"{error.field}-taken",
+        title=f"{error.field.capitalize()} already taken",
+        errors=(FieldError(f"/{error.field}", "must be one that is not taken yet"),),
+    )
+
+
+def _precondition_failed(
+    req: falcon.Request, resp: falcon.Response, error: PreconditionFailedError
+) -> None:
+    resp.etag = error.current_etag
+    extensions: dict[str, JsonValue] = {"current_etag": f'"{error.current_etag}"'}
+    detail = f'{error} Its ETag is now "{error.current_etag}".'
+    if error.current_version is not None:
+        extensions["current_version"] = error.current_version
+        detail = f"{error} It is now at version {error.current_version}."
+    message = f'must be "{error.current_etag}", the ETag of the resource as it is now'
+    _answer(
+        req,
+        resp,
+        HTTPStatus.PRECONDITION_FAILED,
+        detail,
+        errors=(FieldError("/if-match", message, "header"),),
+        extensions=extensions,
+    )
+
+
+def _malformed(req: falcon.Request, resp: falcon.Response, error: MalformedJsonError) -> None:
+    where = error.pointer or "The body"
+    _answer(
+        req,
+        resp,
+        HTTPStatus.BAD_REQUEST,
+        f"{where} {error.message}.",
+        kind="malformed-json",
+        title="Malformed JSON",
+        errors=(FieldError(error.pointer, error.message),),
+    )
+
+
+def _bad_header(req: falcon.Request, resp: falcon.Response, error: BadHeaderError) -> None:
+    detail = f"The header {error.error.pointer[1:]} {error}."
+    _answer(req, resp, HTTPStatus.BAD_REQUEST, detail, errors=(error.error,))
+
+
+def _invalid(req: falcon.Request, resp: falcon.Response, error: InvalidError) -> None:
+    _answer(
+        req,
+        resp,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        f"{error}.",
+        kind="invalid",
+        title="Invalid request",
+        errors=error.errors,
+    )
+
+
+def _unsupported(
+    req: falcon.Request, resp: falcon.Response, error: UnsupportedMediaTypeError
+) -> None:
+    _answer(req, resp, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, str(error), errors=(error.error,))
+
+
+def _too_large(req: falcon.Request, resp: falcon.Response, error: BodyTooLargeError) -> None:
+    message = f"must have at most {error.limit} bytes"
+    _answer(
+        req,
+        resp,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        str(error),
+        errors=(FieldError("", message),),
+        extensions={"limit": error.limit},
+    )

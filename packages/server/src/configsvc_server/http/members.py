@@ -1,0 +1,55 @@
+"""Members of a validated body, with the types that the schema has promised."""
+
+from typing import cast
+
+from configsvc_server.domain.errors import FieldError, InvalidError
+from configsvc_server.domain.identifiers import normalize_ulid
+from configsvc_server.domain.jsontext import JsonObject
+from configsvc_server.domain.merge import merge_patch
+
+__all__ = [
+    "object_member",
+    "optional_text_member",
+    "own_id",
+    "patched",
+    "require_same",
+    "text_member",
+]
+
+
+def text_member(body: JsonObject, name: str) -> str:
+    """Return a member that is a string by the schema."""
+    return cast("str", body[name])
+
+
+def optional_text_member(body: JsonObject, name: str) -> str | None:
+    """Return a member that is a string, null or missing by the schema."""
+    return cast("str | None", body.get(name))
+
+
+def object_member(body: JsonObject, name: str) -> JsonObject:
+    """Return a member that is an object by the schema."""
+    return cast("JsonObject", body[name])
+
+
+def own_id(body: JsonObject) -> str | None:
+    """Return the id that the caller chose, or ``None`` where the service shall make one."""
+    chosen = optional_text_member(body, "id")
+    return None if chosen is None else normalize_ulid(chosen)
+
+
+def require_same(body: JsonObject, name: str, value: str) -> None:
+    """Check that an id that can't change, if it was sent, is what it was.
+
+    Raises:
+        InvalidError: it is another one.
+    """
+    given = optional_text_member(body, name)
+    if given is not None and normalize_ulid(given) != value:
+        raise InvalidError([FieldError(f"/{name}", f"must be {value!r}: it can't change")])
+
+
+def patched(base: JsonObject, patch: JsonObject) -> JsonObject:
+    """Apply a JSON Merge Patch to the members in ``base``, ignoring read-only ones."""
+    editable = {name: value for name, value in patch.items() if name in base}
+    return cast("JsonObject", merge_patch(base, editable))

@@ -1,0 +1,64 @@
+"""What happens around every request: its id, its line in the log, its CORS headers."""
+
+import time
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import falcon
+import structlog
+
+from configsvc_server.http.context import REQUEST_ID_HEADER, request_id_of, set_request_id
+
+__all__ = ["AccessLog", "CorsMiddleware"]
+
+_log = structlog.stdlib.get_logger("configsvc.access")
+
+# Probes come every few seconds for ever; they are worth a line only when they fail.
+_PROBES = ("/health", "/health/live", "/health/ready")
+
+_EXPOSED = ("ETag", "Link", "Location", "Retry-After", REQUEST_ID_HEADER)
+
+
+class AccessLog:
+    """Gives each request an id and writes one line when it is answered."""
+
+    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Take the time and the id."""
+        req.context.started = time.perf_counter()
+        resp.set_header(REQUEST_ID_HEADER, set_request_id(req))
+
+    def process_response(
+        self, req: falcon.Request, resp: falcon.Response, resource: object, req_succeeded: bool
+    ) -> None:
+        """Write the line."""
+        # The framework answers a request that it can't even parse without process_request.
+        started: float = getattr(req.context, "started", None) or time.perf_counter()
+        resp.set_header(REQUEST_ID_HEADER, request_id_of(req))
+        status = resp.status_code
+        if status < HTTPStatus.BAD_REQUEST and req.uri_template in _PROBES:
+            return
+        _log.info(
+            "request",
+            method=req.method,
+            path=req.path,
+            route=req.uri_template,
+            status=status,
+            duration_ms=round((time.perf_counter() - started) * 1000, 2),
+        )
+
+
+class CorsMiddleware(falcon.CORSMiddleware[Any, Any]):
+    """Falcon's CORS, with the headers of this API exposed and caches told what differs."""
+
+    def __init__(self, origins: Sequence[str]) -> None:
+        """Allow ``origins``; ``*`` alone allows every one."""
+        super().__init__("*" if list(origins) == ["*"] else origins, expose_headers=_EXPOSED)
+
+    def process_response(
+        self, req: falcon.Request, resp: falcon.Response, resource: object, req_succeeded: bool
+    ) -> None:
+        """Add the headers."""
+        if self.allow_origins != "*":
+            resp.append_header("Vary", "Origin")
+        super().process_response(req, resp, resource, req_succeeded)

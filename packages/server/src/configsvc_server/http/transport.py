@@ -1,0 +1,64 @@
+"""Where waitress's own answers are not what this API promises.
+
+Errors that it finds before there is a request become problem documents; answers without a
+body (204, 304) leave the connection open, as HTTP/1.1 has it. waitress closes it after each
+of them, and a client that polls with If-None-Match would connect anew every time.
+"""
+
+from typing import Any
+
+from waitress.channel import HTTPChannel
+from waitress.task import ErrorTask, WSGITask
+
+from configsvc_server.domain.identifiers import new_ulid
+from configsvc_server.http.context import REQUEST_ID_HEADER
+from configsvc_server.http.problems import PROBLEM_JSON, problem_body
+
+__all__ = ["ApiChannel"]
+
+
+class _ProblemTask(ErrorTask):
+    """Answers a request that could not be parsed, or is too large to be taken in."""
+
+    def execute(self) -> None:
+        # The stubs call everything that can be written to a channel an Error.
+        request: Any = self.request
+        error = request.error
+        request_id = new_ulid()
+        body = problem_body(status=error.code, detail=str(error.body), request_id=request_id)
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers = [
+            *self.response_headers,
+            ("Content-Type", PROBLEM_JSON),
+            (REQUEST_ID_HEADER, request_id),
+        ]
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+class _KeepAliveTask(WSGITask):
+    """Runs the application; an answer without a body does not end the connection."""
+
+    _may_stay_open = False
+
+    def build_response_header(self) -> bytes:
+        request: Any = self.request
+        wants_close = request.headers.get("CONNECTION", "").lower() == "close"
+        self._may_stay_open = self.version == "1.1" and not self.has_body and not wants_close
+        try:
+            return bytes(super().build_response_header())
+        finally:
+            self._may_stay_open = False
+
+    def set_close_on_finish(self) -> None:
+        if not self._may_stay_open:
+            super().set_close_on_finish()
+
+
+class ApiChannel(HTTPChannel):
+    """A waitress channel that answers as the API promises."""
+
+    task_class = _KeepAliveTask
+
+    error_task_class = _ProblemTask

@@ -1,0 +1,118 @@
+"""Validation by the very JSON Schemas that the OpenAPI document shows.
+
+The messages of ``jsonschema`` quote whole documents and speak of schemas; people who sent a
+request want to know which field is wrong and what was expected there.
+"""
+
+import difflib
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from configsvc_server.domain.errors import FieldError, InvalidError
+from configsvc_server.domain.jsontext import JsonValue, pointer
+
+__all__ = ["Validator", "type_name"]
+
+_DOCUMENT = "urn:configsvc:openapi"
+
+_TYPES = {
+    "object": "a JSON object",
+    "array": "an array",
+    "string": "a string",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "null",
+}
+
+
+class Validator:
+    """Checks documents by the schema components of an OpenAPI document."""
+
+    def __init__(self, openapi: Mapping[str, JsonValue]) -> None:
+        resource: Resource[Any] = DRAFT202012.create_resource(dict(openapi))
+        registry: Registry[Any] = Registry()
+        self._registry = registry.with_resource(_DOCUMENT, resource)
+        self._schema = functools.cache(self._make)
+
+    def check(self, document: JsonValue, schema: str) -> None:
+        """Check ``document`` by the component ``schema``.
+
+        Raises:
+            InvalidError: it breaks the schema; every place where is named.
+        """
+        errors = [
+            field
+            for error in self._schema(schema).iter_errors(document)
+            for field in _describe(error)
+        ]
+        if errors:
+            raise InvalidError(errors)
+
+    def _make(self, schema: str) -> Draft202012Validator:
+        reference = {"$ref": f"{_DOCUMENT}#/components/schemas/{schema}"}
+        return Draft202012Validator(reference, registry=self._registry)
+
+
+def type_name(value: JsonValue) -> str:
+    """Name the JSON type of ``value`` for people."""
+    if isinstance(value, bool):
+        return _TYPES["boolean"]
+    if isinstance(value, int | float):
+        return _TYPES["number"]
+    if value is None:
+        return _TYPES["null"]
+    if isinstance(value, str):
+        return _TYPES["string"]
+    return _TYPES["object"] if isinstance(value, Mapping) else _TYPES["array"]
+
+
+def _describe(error: ValidationError) -> Iterator[FieldError]:
+    path = list(error.absolute_path)
+    value: Any = error.instance
+    expected: Any = error.validator_value
+    match error.validator:
+        case "required":
+            missing = [name for name in expected if name not in value]
+            # jsonschema reports each missing member by itself, in order.
+            name = next(name for name in missing if repr(name) in error.message)
+            yield FieldError(pointer([*path, name]), "is required")
+        case "additionalProperties":
+            known = sorted(error.schema.get("properties", {}))  # type: ignore[union-attr]
+            for name in value:
+                if name not in known:
+                    yield FieldError(pointer([*path, name]), _unknown(name, known))
+        case "type":
+            message = f"must be {_types(expected)}, not {type_name(value)}"
+            yield FieldError(pointer(path), message)
+        case "minLength":
+            yield FieldError(pointer(path), "must not be empty")
+        case "maxLength":
+            message = f"must have at most {expected} characters, not {len(value)}"
+            yield FieldError(pointer(path), message)
+        case "pattern":
+            message = error.schema.get("x-expected", f"must match {expected}")  # type: ignore[union-attr]
+            yield FieldError(pointer(path), message)
+        case "not":
+            message = expected.get("x-unexpected", "has a value that is not allowed")
+            yield FieldError(pointer(path), message)
+        case _:
+            yield FieldError(pointer(path), error.message)
+
+
+def _types(expected: str | Sequence[str]) -> str:
+    names = [expected] if isinstance(expected, str) else expected
+    return " or ".join(_TYPES[name] for name in names)
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        return f"is not a known member; did you mean {close[0]!r}?"
+    return f"is not a known member; known are {', '.join(known)}"

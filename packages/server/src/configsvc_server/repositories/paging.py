@@ -1,0 +1,91 @@
+"""The parts of a statement that every list shares: filters, keyset cursor, order."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+from psycopg import sql
+from psycopg.sql import SQL, Composed, Identifier
+
+from configsvc_server.db.database import Connection
+from configsvc_server.domain.pages import Cursor, Page, PageRequest, Sort
+
+__all__ = ["Filter", "contains", "fetch_page"]
+
+T = TypeVar("T")
+
+Filter: TypeAlias = tuple[SQL, Sequence[object]]
+"""A condition and its parameters."""
+
+_CASTS = {"id": SQL("%s"), "name": SQL("%s"), "updated_at": SQL("%s::timestamptz")}
+
+
+def contains(text: str) -> Filter:
+    """Match rows whose name or comments contain ``text``, in whichever case."""
+    # ESCAPE makes a percent sign or an underscore in the text mean itself.
+    pattern = "%" + text.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"
+    return (
+        SQL("(name ILIKE %s ESCAPE '!' OR comments ILIKE %s ESCAPE '!')"),
+        [pattern, pattern],
+    )
+
+
+def fetch_page(
+    connection: Connection,
+    *,
+    table: str,
+    columns: SQL,
+    filters: Sequence[Filter],
+    request: PageRequest,
+    make: Callable[..., T],
+    cursor_of: Callable[[T, Sort], Cursor],
+) -> Page[T]:
+    """Read one page and the number of rows on all pages.
+
+    The page itself is found in an index, however far ``request.after`` is into the list.
+    """
+    conditions: list[sql.Composable] = [condition for condition, _ in filters]
+    parameters = [value for _, values in filters for value in values]
+    total = connection.execute(
+        SQL("SELECT count(*) FROM {} WHERE {}").format(Identifier(table), _all(conditions)),
+        parameters,
+    ).fetchone()
+    if request.after is not None:
+        condition, values = _beyond(request.after)
+        conditions.append(condition)
+        parameters.extend(values)
+    rows = connection.execute(
+        SQL("SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT %s OFFSET %s").format(
+            columns, Identifier(table), _all(conditions), _order(request.sort)
+        ),
+        # One more than asked for tells whether there is a next page.
+        [*parameters, request.limit + 1, request.offset],
+    ).fetchall()
+    items = [make(*row) for row in rows[: request.limit]]
+    has_more = len(rows) > request.limit
+    return Page(
+        items=items,
+        total=total[0] if total else 0,
+        next=cursor_of(items[-1], request.sort) if has_more else None,
+    )
+
+
+def _all(conditions: Sequence[sql.Composable]) -> Composed:
+    return SQL(" AND ").join(conditions or [SQL("true")])
+
+
+def _order(sort: Sort) -> Composed:
+    direction = SQL("DESC" if sort.descending else "ASC")
+    columns = ["id"] if sort.field == "id" else [sort.field, "id"]
+    return SQL(", ").join(SQL("{} {}").format(Identifier(c), direction) for c in columns)
+
+
+def _beyond(cursor: Cursor) -> tuple[Composed, list[Any]]:
+    comparison = SQL("<" if cursor.sort.descending else ">")
+    if cursor.sort.field == "id":
+        return SQL("id {} %s").format(comparison), [cursor.id]
+    return (
+        SQL("({}, id) {} ({}, %s)").format(
+            Identifier(cursor.sort.field), comparison, _CASTS[cursor.sort.field]
+        ),
+        [cursor.value, cursor.id],
+    )

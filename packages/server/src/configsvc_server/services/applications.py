@@ -1,0 +1,147 @@
+"""What can be done with applications."""
+
+from configsvc_server.db.database import Database
+from configsvc_server.domain.errors import NotFoundError
+from configsvc_server.domain.identifiers import new_ulid
+from configsvc_server.domain.models import (
+    Action,
+    Application,
+    ApplicationDetail,
+    Change,
+    Provenance,
+)
+from configsvc_server.domain.pages import Page, PageRequest
+from configsvc_server.repositories import Repositories
+from configsvc_server.services.documents import ApplicationDocument, Edit, Precondition, always
+
+__all__ = ["ApplicationService"]
+
+
+class ApplicationService:
+    """Creates, reads, changes and deletes applications."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(
+        self,
+        document: ApplicationDocument,
+        *,
+        application_id: str | None,
+        provenance: Provenance,
+    ) -> ApplicationDetail:
+        """Add an application.
+
+        Args:
+            document: its members.
+            application_id: the id it shall have; ``None`` for a new one.
+            provenance: who does it and why.
+
+        Raises:
+            ConflictError: the id or the name is taken.
+        """
+        with self._database.transaction() as connection:
+            store = Repositories.over(connection)
+            application = store.applications.insert(
+                application_id=application_id or new_ulid(),
+                name=document.name,
+                comments=document.comments,
+            )
+            store.changes.append([_change("create", application, provenance)])
+        return ApplicationDetail(application, ())
+
+    def get(self, key: str) -> ApplicationDetail:
+        """Return one application by id or name.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        with self._database.read() as connection:
+            return _found(key, Repositories.over(connection).applications.find(key))
+
+    def list(
+        self, request: PageRequest, *, name: str | None = None, text: str | None = None
+    ) -> Page[Application]:
+        """Return one page of applications (see the repository for the filters)."""
+        with self._database.read() as connection:
+            return Repositories.over(connection).applications.page(request, name=name, text=text)
+
+    def edit(
+        self,
+        key: str,
+        edit: Edit[ApplicationDetail, ApplicationDocument],
+        *,
+        provenance: Provenance,
+        precondition: Precondition[ApplicationDetail] = always,
+    ) -> ApplicationDetail:
+        """Change an application.
+
+        Args:
+            key: its id or name.
+            edit: makes the new document from the current application.
+            provenance: who does it and why.
+            precondition: may refuse the change.
+
+        Raises:
+            NotFoundError: there is no such application.
+            ConflictError: the new name is taken.
+        """
+        with self._database.transaction() as connection:
+            store = Repositories.over(connection)
+            current = _found(key, store.applications.find(key, lock=True))
+            precondition(current)
+            document = edit(current)
+            application = store.applications.update(
+                application_id=current.application.id,
+                name=document.name,
+                comments=document.comments,
+            )
+            store.changes.append([_change("update", application, provenance)])
+        return ApplicationDetail(application, current.configuration_ids)
+
+    def delete(
+        self,
+        key: str,
+        *,
+        provenance: Provenance,
+        precondition: Precondition[ApplicationDetail] = always,
+    ) -> None:
+        """Remove an application with its configurations; their revisions stay.
+
+        Raises:
+            NotFoundError: there is no such application.
+        """
+        with self._database.transaction() as connection:
+            store = Repositories.over(connection)
+            current = _found(key, store.applications.find(key, lock=True))
+            precondition(current)
+            application = current.application
+            removed = store.configurations.delete_all_of(application.id)
+            store.applications.delete(application.id)
+            store.changes.append(
+                [
+                    *(
+                        Change(
+                            "delete",
+                            "configuration",
+                            application.id,
+                            configuration_id,
+                            name,
+                            version,
+                            provenance,
+                        )
+                        for configuration_id, name, version in removed
+                    ),
+                    _change("delete", application, provenance),
+                ]
+            )
+
+
+def _found(key: str, detail: ApplicationDetail | None) -> ApplicationDetail:
+    if detail is None:
+        raise NotFoundError("application", key)
+    return detail
+
+
+def _change(action: Action, application: Application, provenance: Provenance) -> Change:
+    return Change(action, "application", application.id, None, application.name, None, provenance)

@@ -1,0 +1,52 @@
+"""Whether the service can do its work."""
+
+import time
+from dataclasses import dataclass
+
+from configsvc_server.db.database import Connection, Database
+from configsvc_server.db.migrations import MigrationError, Migrator
+from configsvc_server.domain.errors import UnavailableError
+
+__all__ = ["Check", "HealthService"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The result of looking at one thing that the service depends on."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+class HealthService:
+    """Looks at the database and its migrations."""
+
+    def __init__(self, database: Database, migrator: Migrator) -> None:
+        self._database = database
+        self._migrator = migrator
+
+    def checks(self) -> list[Check]:
+        """Check that the database answers and has every migration of this server."""
+        started = time.monotonic()
+        try:
+            with self._database.read() as connection:
+                connection.execute("SELECT 1")
+                elapsed = (time.monotonic() - started) * 1000
+                database = Check("database", True, f"answered in {elapsed:.1f} ms")
+                return [database, self._migrations(connection)]
+        except UnavailableError as error:
+            return [
+                Check("database", False, str(error)),
+                Check("migrations", False, "unknown while the database is away"),
+            ]
+
+    def _migrations(self, connection: Connection) -> Check:
+        try:
+            statuses = self._migrator.status_with(connection)
+        except MigrationError as error:
+            return Check("migrations", False, str(error))
+        wrong = [f"{s.filename} is {s.state}" for s in statuses if s.state != "applied"]
+        if wrong:
+            return Check("migrations", False, "; ".join(wrong))
+        return Check("migrations", True, f"{len(statuses)} applied")

@@ -1,0 +1,139 @@
+"""What an operator can set: ``CONFIGSVC_*`` variables, ``.env``, and flags over both."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import platformdirs
+from psycopg import Error as PsycopgError
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+__all__ = ["ENV_PREFIX", "Settings", "SettingsError", "load_settings"]
+
+ENV_PREFIX = "CONFIGSVC_"
+
+
+class SettingsError(Exception):
+    """Some settings are wrong; the message has one line for each."""
+
+
+class Settings(BaseSettings):
+    """Every setting of the server; each is also a flag of ``configsvc serve``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+    )
+
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every one.")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 for any free one.")
+    database_url: str | None = Field(
+        None,
+        repr=False,
+        description="PostgreSQL to use, such as postgresql://user:password@host/database; "
+        "without it an embedded PostgreSQL is started.",
+    )
+    data_dir: Path = Field(
+        default_factory=lambda: platformdirs.user_data_path("configsvc", appauthor=False),
+        description="Folder of the embedded PostgreSQL.",
+    )
+    migrate: bool = Field(True, description="Apply pending migrations at start.")
+    migrations_dir: Path | None = Field(
+        None, description="Folder of migrations instead of the installed one."
+    )
+    threads: int = Field(16, ge=1, le=1000, description="Requests served at the same time.")
+    pool_size: int = Field(8, ge=1, le=1000, description="Database connections at most.")
+    database_timeout: float = Field(
+        5.0, gt=0, le=300, description="Seconds that a request waits for a database connection."
+    )
+    max_body_bytes: int = Field(
+        1024 * 1024, ge=1024, le=64 * 1024 * 1024, description="Largest request body, in bytes."
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Origins whose web pages may call the API, separated by commas; * for all.",
+    )
+    shutdown_timeout: float = Field(
+        5.0, ge=0, le=300, description="Seconds that running requests have to finish at a stop."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="How much to log: debug, info, warning or error."
+    )
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", description="auto is console on a terminal and json elsewhere."
+    )
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "*" in value and len(value) > 1:
+            raise ValueError("* stands for every origin, so it must stand alone")
+        for origin in value:
+            scheme, separator, rest = origin.partition("://")
+            if origin != "*" and not (scheme and separator and rest and "/" not in rest):
+                raise ValueError(f"{origin!r} is no origin such as https://example.com")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_url(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                conninfo_to_dict(value)
+            except PsycopgError as error:
+                raise ValueError(
+                    f"must be like postgresql://user@host/database ({str(error).strip()})"
+                ) from None
+        return value
+
+    @field_validator("log_level", "log_format", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+
+def load_settings(flags: Mapping[str, object] | None = None) -> Settings:
+    """Read the settings: flags, then environment, then ``.env``, then defaults.
+
+    Args:
+        flags: what was given on the command line, by field name.
+
+    Raises:
+        SettingsError: a value is wrong; the message names the flag or variable.
+    """
+    flags = flags or {}
+    try:
+        return Settings(**flags)  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            name = str(problem["loc"][0])
+            message = str(problem["msg"]).removeprefix("Value error, ")
+            shown = "" if name == "database_url" else f" is {problem['input']!r}"
+            lines.append(f"{_source(name, flags)}{shown}: {_lower_first(message)}")
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _source(name: str, flags: Mapping[str, object]) -> str:
+    if name in flags:
+        return "--" + name.replace("_", "-")
+    variable = ENV_PREFIX + name.upper()
+    return variable if variable in os.environ else f"{variable} in .env"
+
+
+def _lower_first(message: str) -> str:
+    return message[:1].lower() + message[1:]
