@@ -17,7 +17,7 @@ from configsvc_server.db.embedded import EmbeddedPostgresError
 from configsvc_server.db.migrations import MigrationError, MigrationStatus, Migrator
 from configsvc_server.domain.errors import UnavailableError
 from configsvc_server.logs import configure_logging
-from configsvc_server.serving import HttpServer
+from configsvc_server.serving import HttpServer, ListenError
 from configsvc_server.settings import ENV_PREFIX, Settings, SettingsError, load_settings
 
 __all__ = ["main"]
@@ -36,6 +36,7 @@ _ERRORS = (
     EmbeddedPostgresError,
     MigrationError,
     UnavailableError,
+    ListenError,
     psycopg.OperationalError,
     OSError,
 )

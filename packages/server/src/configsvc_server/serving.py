@@ -15,9 +15,13 @@ from waitress.server import BaseWSGIServer, create_server
 
 from configsvc_server.http.transport import ApiChannel
 
-__all__ = ["HttpServer"]
+__all__ = ["HttpServer", "ListenError"]
 
 _log = structlog.stdlib.get_logger(__name__)
+
+
+class ListenError(Exception):
+    """The address can't be listened on; the message says which and why."""
 
 
 class HttpServer:
@@ -54,24 +58,28 @@ class HttpServer:
             shutdown_timeout: how long running requests have to finish at a stop, in seconds.
 
         Raises:
-            OSError: the address can't be used.
+            ListenError: the address can't be used.
         """
         self._map: dict[int, Any] = {}
         self._stopping = False
         self._shutdown_timeout = shutdown_timeout
-        self._waitress = create_server(
-            app,
-            map=self._map,
-            host=host,
-            port=port,
-            threads=threads,
-            connection_limit=self.CONNECTION_LIMIT,
-            max_request_body_size=max_body_bytes * self.OVERSIZE,
-            # select() breaks with more than about a thousand descriptors.
-            asyncore_use_poll=True,
-            ident="configsvc",
-            expose_tracebacks=False,
-        )
+        try:
+            self._waitress = create_server(
+                app,
+                map=self._map,
+                host=host,
+                port=port,
+                threads=threads,
+                connection_limit=self.CONNECTION_LIMIT,
+                max_request_body_size=max_body_bytes * self.OVERSIZE,
+                # select() breaks with more than about a thousand descriptors.
+                asyncore_use_poll=True,
+                ident="configsvc",
+                expose_tracebacks=False,
+            )
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "there is no such address"
+            raise ListenError(f"can't listen on {host} port {port}: {reason}") from error
         for listener in self._listeners():
             listener.channel_class = ApiChannel
 

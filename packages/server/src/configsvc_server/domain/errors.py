@@ -80,12 +80,14 @@ class ConflictError(ConfigSvcError):
 class PreconditionFailedError(ConfigSvcError):
     """The resource is no longer what the caller read."""
 
-    def __init__(self, *, current_etag: str, current_version: int | None = None) -> None:
+    def __init__(
+        self, *, current_version: int | None = None, current_etag: str | None = None
+    ) -> None:
         super().__init__("The resource has changed since it was read.")
-        self.current_etag = current_etag
-        """ETag of the resource as it is now, without quotes."""
         self.current_version = current_version
         """Version of the configuration as it is now; ``None`` for what has no versions."""
+        self.current_etag = current_etag if current_version is None else str(current_version)
+        """ETag of the resource as it is now, without quotes."""
 
 
 class UnavailableError(ConfigSvcError):

@@ -13,8 +13,10 @@ __all__ = [
     "Action",
     "Application",
     "ApplicationDetail",
+    "ApplicationDocument",
     "Change",
     "Configuration",
+    "ConfigurationDocument",
     "Entity",
     "Provenance",
     "Revision",
@@ -41,6 +43,23 @@ class Provenance:
     actor: str
     request_id: str | None = None
     message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationDocument:
+    """The members of an application that its owner decides on."""
+
+    name: str
+    comments: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationDocument:
+    """The members of a configuration that its owner decides on."""
+
+    name: str
+    config: JsonObject
+    comments: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Final
 import falcon
 
 from configsvc_server.domain.jsontext import JsonObject
-from configsvc_server.domain.models import ApplicationDetail
+from configsvc_server.domain.models import ApplicationDetail, ApplicationDocument
 from configsvc_server.http.bodies import BodyReader
 from configsvc_server.http.conditional import (
     application_etag,
@@ -16,15 +16,14 @@ from configsvc_server.http.conditional import (
 from configsvc_server.http.context import provenance_of
 from configsvc_server.http.members import (
     optional_text_member,
-    own_id,
     patched,
     require_same,
     text_member,
+    ulid_member,
 )
 from configsvc_server.http.queries import next_link, read_list_query
 from configsvc_server.http.representations import application_body, application_item, page_body
 from configsvc_server.services.applications import ApplicationService
-from configsvc_server.services.documents import ApplicationDocument
 
 __all__ = ["ApplicationResource", "ApplicationsResource"]
 
@@ -52,7 +51,7 @@ class ApplicationsResource:
         """Create an application."""
         body = self._bodies.read(req, "ApplicationCreate")
         detail = self._service.create(
-            _document(body), application_id=own_id(body), provenance=provenance_of(req)
+            _document(body), application_id=ulid_member(body, "id"), provenance=provenance_of(req)
         )
         resp.status = HTTPStatus.CREATED
         resp.location = f"/api/v1/applications/{detail.application.id}"

@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TypeVar
 
 import falcon
 
@@ -18,13 +17,12 @@ __all__ = [
     "application_etag",
     "application_precondition",
     "configuration_etag",
-    "configuration_precondition",
     "is_not_modified",
+    "versions_wanted",
 ]
 
-T = TypeVar("T")
-
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+_VERSION = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _HEADER = re.compile(rf"\s*(?:\*|{_TAG}(?:\s*,\s*(?:{_TAG})?)*)\s*")
 
 
@@ -50,13 +48,18 @@ def application_etag(detail: ApplicationDetail) -> str:
     return hashlib.sha256(application_body(detail)).hexdigest()[:32]
 
 
-def configuration_precondition(req: falcon.Request) -> Callable[[Configuration], None]:
-    """Return the check that the If-Match header of a write asks for.
+def versions_wanted(req: falcon.Request) -> frozenset[int] | None:
+    """Return the versions of a configuration that If-Match allows; ``None`` for any.
 
     Raises:
         BadHeaderError: the header can't be understood.
     """
-    return _precondition(req, configuration_etag, lambda configuration: configuration.version)
+    wanted = _parse(req, "If-Match")
+    if wanted is None or wanted.any:
+        return None
+    # Strong comparison (RFC 9110, section 13.1.1): a weak tag, or one that is no version as
+    # we write it, matches nothing.
+    return frozenset(int(tag) for tag in wanted.tags if not tag.is_weak and _VERSION.fullmatch(tag))
 
 
 def application_precondition(req: falcon.Request) -> Callable[[ApplicationDetail], None]:
@@ -65,7 +68,16 @@ def application_precondition(req: falcon.Request) -> Callable[[ApplicationDetail
     Raises:
         BadHeaderError: the header can't be understood.
     """
-    return _precondition(req, application_etag, lambda _: None)
+    wanted = _parse(req, "If-Match")
+
+    def check(current: ApplicationDetail) -> None:
+        if wanted is None or wanted.any:
+            return
+        etag = application_etag(current)
+        if not any(tag == etag and not tag.is_weak for tag in wanted.tags):
+            raise PreconditionFailedError(current_etag=etag)
+
+    return check
 
 
 def is_not_modified(req: falcon.Request, resp: falcon.Response, etag: str) -> bool:
@@ -81,24 +93,6 @@ def is_not_modified(req: falcon.Request, resp: falcon.Response, etag: str) -> bo
         return False
     resp.status = HTTPStatus.NOT_MODIFIED
     return True
-
-
-def _precondition(
-    req: falcon.Request,
-    etag_of: Callable[[T], str],
-    version_of: Callable[[T], int | None],
-) -> Callable[[T], None]:
-    wanted = _parse(req, "If-Match")
-
-    def check(current: T) -> None:
-        if wanted is None or wanted.any:
-            return
-        etag = etag_of(current)
-        # Strong comparison (RFC 9110, section 13.1.1): a weak tag matches nothing.
-        if not any(tag == etag and not tag.is_weak for tag in wanted.tags):
-            raise PreconditionFailedError(current_etag=etag, current_version=version_of(current))
-
-    return check
 
 
 def _parse(req: falcon.Request, header: str) -> _Tags | None:

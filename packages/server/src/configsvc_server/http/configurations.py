@@ -6,27 +6,27 @@ from typing import Final
 import falcon
 
 from configsvc_server.domain.errors import FieldError, InvalidError, NotFoundError
+from configsvc_server.domain.identifiers import normalize_ulid
 from configsvc_server.domain.jsontext import JsonObject, dumps
-from configsvc_server.domain.models import Configuration
+from configsvc_server.domain.models import Configuration, ConfigurationDocument
 from configsvc_server.http.bodies import BodyReader
 from configsvc_server.http.conditional import (
     configuration_etag,
-    configuration_precondition,
     is_not_modified,
+    versions_wanted,
 )
 from configsvc_server.http.context import provenance_of
 from configsvc_server.http.members import (
     object_member,
     optional_text_member,
-    own_id,
     patched,
     require_same,
     text_member,
+    ulid_member,
 )
 from configsvc_server.http.queries import next_link, read_list_query
 from configsvc_server.http.representations import configuration_item, page_body
 from configsvc_server.services.configurations import ConfigurationService
-from configsvc_server.services.documents import ConfigurationDocument
 
 __all__ = ["ApplicationConfigurationsResource", "ConfigurationResource", "ConfigurationsResource"]
 
@@ -61,7 +61,7 @@ class ConfigurationsResource:
             configuration = self._service.create(
                 _document(body),
                 application=application_id,
-                configuration_id=own_id(body),
+                configuration_id=ulid_member(body, "id"),
                 provenance=provenance_of(req),
             )
         except NotFoundError:
@@ -93,7 +93,7 @@ class ApplicationConfigurationsResource:
         configuration = self._service.create(
             _document(body),
             application=application,
-            configuration_id=own_id(body),
+            configuration_id=ulid_member(body, "id"),
             provenance=provenance_of(req),
             check=lambda application_id: require_same(body, "application_id", application_id),
         )
@@ -117,25 +117,25 @@ class ConfigurationResource:
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
         """Replace a configuration."""
-        precondition = configuration_precondition(req)
+        if_version = versions_wanted(req)
         body = self._bodies.read(req, "ConfigurationReplace")
-
-        def edit(current: Configuration) -> ConfigurationDocument:
-            _require_same_ids(body, current)
-            return _document(body)
-
-        configuration = self._service.edit(
-            id, edit, provenance=provenance_of(req), precondition=precondition
+        require_same(body, "id", normalize_ulid(id))
+        configuration = self._service.replace(
+            id,
+            _document(body),
+            provenance=provenance_of(req),
+            application_id=ulid_member(body, "application_id"),
+            if_version=if_version,
         )
         _show(resp, configuration)
 
     def on_patch(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
         """Change parts of a configuration."""
-        precondition = configuration_precondition(req)
+        if_version = versions_wanted(req)
         body = self._bodies.read_patch(req, "ConfigurationPatch")
+        require_same(body, "id", normalize_ulid(id))
 
         def edit(current: Configuration) -> ConfigurationDocument:
-            _require_same_ids(body, current)
             base: JsonObject = {
                 "name": current.name,
                 "comments": current.comments,
@@ -147,17 +147,17 @@ class ConfigurationResource:
             return _document(document)
 
         configuration = self._service.edit(
-            id, edit, provenance=provenance_of(req), precondition=precondition
+            id,
+            edit,
+            provenance=provenance_of(req),
+            application_id=ulid_member(body, "application_id"),
+            if_version=if_version,
         )
         _show(resp, configuration)
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
         """Delete a configuration."""
-        self._service.delete(
-            id,
-            provenance=provenance_of(req),
-            precondition=configuration_precondition(req),
-        )
+        self._service.delete(id, provenance=provenance_of(req), if_version=versions_wanted(req))
         resp.status = HTTPStatus.NO_CONTENT
 
     def _require_size(self, document: JsonObject) -> None:
@@ -174,11 +174,6 @@ def _document(body: JsonObject) -> ConfigurationDocument:
         comments=optional_text_member(body, "comments"),
         config=object_member(body, "config"),
     )
-
-
-def _require_same_ids(body: JsonObject, current: Configuration) -> None:
-    require_same(body, "id", current.id)
-    require_same(body, "application_id", current.application_id)
 
 
 def _show(resp: falcon.Response, configuration: Configuration) -> None:

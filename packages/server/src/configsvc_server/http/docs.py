@@ -106,14 +106,15 @@ class DocsAssetResource:
     def on_get(self, req: falcon.Request, resp: falcon.Response, asset: str) -> None:
         """Get one of them."""
         if asset == "start.js":
-            body, resp.content_type = _START, "text/javascript; charset=utf-8"
+            body, media_type = _START, "text/javascript; charset=utf-8"
         elif asset in _ASSETS:
-            file, resp.content_type = _ASSETS[asset]
+            file, media_type = _ASSETS[asset]
             body = resources.files("offapi").joinpath(file).read_bytes()
         else:
             raise falcon.HTTPNotFound
         if is_not_modified(req, resp, hashlib.sha256(body).hexdigest()[:32]):
             return
+        resp.content_type = media_type
         resp.set_header("Cache-Control", "no-cache")
         resp.set_header("Vary", "Accept-Encoding")
         if "gzip" in (req.get_header("Accept-Encoding") or ""):

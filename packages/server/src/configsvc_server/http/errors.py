@@ -177,13 +177,14 @@ def _conflict(req: falcon.Request, resp: falcon.Response, error: ConflictError) 
 def _precondition_failed(
     req: falcon.Request, resp: falcon.Response, error: PreconditionFailedError
 ) -> None:
-    resp.etag = error.current_etag
-    extensions: dict[str, JsonValue] = {"current_etag": f'"{error.current_etag}"'}
-    detail = f'{error} Its ETag is now "{error.current_etag}".'
+    etag = error.current_etag or ""
+    resp.etag = etag
+    extensions: dict[str, JsonValue] = {"current_etag": f'"{etag}"'}
+    detail = f'{error} Its ETag is now "{etag}".'
     if error.current_version is not None:
         extensions["current_version"] = error.current_version
         detail = f"{error} It is now at version {error.current_version}."
-    message = f'must be "{error.current_etag}", the ETag of the resource as it is now'
+    message = f'must be "{etag}", the ETag of the resource as it is now'
     _answer(
         req,
         resp,

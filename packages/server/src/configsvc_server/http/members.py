@@ -10,10 +10,10 @@ from configsvc_server.domain.merge import merge_patch
 __all__ = [
     "object_member",
     "optional_text_member",
-    "own_id",
     "patched",
     "require_same",
     "text_member",
+    "ulid_member",
 ]
 
 
@@ -32,10 +32,10 @@ def object_member(body: JsonObject, name: str) -> JsonObject:
     return cast("JsonObject", body[name])
 
 
-def own_id(body: JsonObject) -> str | None:
-    """Return the id that the caller chose, or ``None`` where the service shall make one."""
-    chosen = optional_text_member(body, "id")
-    return None if chosen is None else normalize_ulid(chosen)
+def ulid_member(body: JsonObject, name: str) -> str | None:
+    """Return a member that is a ULID by the schema, or ``None`` where it is missing."""
+    given = optional_text_member(body, name)
+    return None if given is None else normalize_ulid(given)
 
 
 def require_same(body: JsonObject, name: str, value: str) -> None:
@@ -44,8 +44,8 @@ def require_same(body: JsonObject, name: str, value: str) -> None:
     Raises:
         InvalidError: it is another one.
     """
-    given = optional_text_member(body, name)
-    if given is not None and normalize_ulid(given) != value:
+    given = ulid_member(body, name)
+    if given is not None and given != value:
         raise InvalidError([FieldError(f"/{name}", f"must be {value!r}: it can't change")])
 
 

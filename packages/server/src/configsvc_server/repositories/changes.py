@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from configsvc_server.db.database import Connection
 from configsvc_server.domain.models import Change, Provenance
 
-__all__ = ["ChangeRepository"]
+__all__ = ["FEED_LOCK", "ChangeRepository"]
 
-# Held from before an id is taken until the commit, so that ids become visible in order.
-_ADVISORY_LOCK = 0x636F6E66696764
+FEED_LOCK = 0x636F6E66696764
+"""Advisory lock, held from before an id is taken until the commit, so that ids become
+visible in order."""
 
 
 class ChangeRepository:
@@ -23,7 +24,7 @@ class ChangeRepository:
         From here to the commit no other transaction can append: whoever has to wait should
         wait for the commit alone.
         """
-        self._connection.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
+        self._connection.execute("SELECT pg_advisory_xact_lock(%s)", [FEED_LOCK])
         with self._connection.cursor() as cursor:
             cursor.executemany(
                 """
@@ -62,5 +63,15 @@ class ChangeRepository:
             [application_id],
         )
         return [
-            Change(*row[:6], provenance=Provenance(*row[6:9]), created_at=row[9]) for row in rows
+            Change(
+                action=row[0],
+                entity=row[1],
+                application_id=row[2],
+                configuration_id=row[3],
+                name=row[4],
+                version=row[5],
+                provenance=Provenance(*row[6:9]),
+                created_at=row[9],
+            )
+            for row in rows
         ]

@@ -2,15 +2,21 @@
 
 from typing import Any
 
-from psycopg.errors import ForeignKeyViolation, UniqueViolation
+from psycopg.errors import UniqueViolation
 from psycopg.sql import SQL
 from psycopg.types.json import Jsonb
 
 from configsvc_server.db.database import Connection
 from configsvc_server.domain.errors import ConflictError, NotFoundError
-from configsvc_server.domain.jsontext import JsonObject, dumps_exact
-from configsvc_server.domain.models import Configuration
+from configsvc_server.domain.jsontext import dumps_exact
+from configsvc_server.domain.models import (
+    Action,
+    Configuration,
+    ConfigurationDocument,
+    Provenance,
+)
 from configsvc_server.domain.pages import Cursor, Page, PageRequest, Sort
+from configsvc_server.repositories.changes import FEED_LOCK
 from configsvc_server.repositories.paging import Filter, contains, fetch_page
 
 __all__ = ["ConfigurationRepository"]
@@ -18,6 +24,71 @@ __all__ = ["ConfigurationRepository"]
 _COLUMNS = "id, application_id, name, comments, config, version, created_at, updated_at, updated_by"
 
 _GET = f"SELECT {_COLUMNS} FROM configurations WHERE id = %s"  # noqa: S608
+
+# A write is one statement that can't forget its history, and one round trip. The advisory
+# lock is taken once the row is written, and the id of the change once the lock is held: the
+# joins leave PostgreSQL no other order.
+_HISTORY = f"""
+    revised AS (
+        INSERT INTO revisions (
+            configuration_id, version, application_id, name, comments, config, digest, author,
+            message, created_at
+        )
+        SELECT id, version, application_id, name, comments, config, %(digest)s, %(actor)s,
+               %(message)s, updated_at
+        FROM written
+    ),
+    ordered AS MATERIALIZED (
+        SELECT pg_advisory_xact_lock({FEED_LOCK}) FROM written
+    ),
+    changed AS (
+        INSERT INTO changes (
+            action, entity, application_id, configuration_id, name, version, actor, request_id,
+            message, created_at
+        )
+        SELECT %(action)s, 'configuration', application_id, id, name, version, %(actor)s,
+               %(request_id)s, %(message)s, now()
+        FROM written CROSS JOIN ordered
+    )
+    SELECT {_COLUMNS} FROM written
+"""  # noqa: S608
+
+_INSERT = f"""
+    WITH parent AS (
+        -- The foreign key would lock this row too, but only after the feed: a deadlock with
+        -- whoever deletes the application.
+        SELECT id FROM applications WHERE id = %(application_id)s FOR KEY SHARE
+    ),
+    written AS (
+        INSERT INTO configurations ({_COLUMNS})
+        SELECT
+            %(id)s, parent.id, %(name)s, %(comments)s, %(config)s,
+            1 + coalesce(
+                (SELECT max(version) FROM revisions WHERE configuration_id = %(id)s), 0
+            ),
+            now(), now(), %(actor)s
+        FROM parent
+        RETURNING {_COLUMNS}
+    ),
+    {_HISTORY}
+""".encode()  # noqa: S608
+
+_UPDATE = f"""
+    WITH written AS (
+        UPDATE configurations
+        SET name = %(name)s,
+            comments = %(comments)s,
+            config = %(config)s,
+            version = version + 1,
+            updated_at = greatest(now(), updated_at),
+            updated_by = %(actor)s
+        WHERE id = %(id)s
+            AND (%(application_id)s::text IS NULL OR application_id = %(application_id)s)
+            AND (%(if_version)s::bigint[] IS NULL OR version = ANY (%(if_version)s))
+        RETURNING {_COLUMNS}
+    ),
+    {_HISTORY}
+""".encode()  # noqa: S608
 
 
 class ConfigurationRepository:
@@ -31,12 +102,11 @@ class ConfigurationRepository:
         *,
         configuration_id: str,
         application_id: str,
-        name: str,
-        comments: str | None,
-        config: JsonObject,
-        author: str,
+        document: ConfigurationDocument,
+        digest: str,
+        provenance: Provenance,
     ) -> Configuration:
-        """Add a configuration.
+        """Add a configuration with its revision and its change.
 
         An id that was used before continues the numbering of its revisions, so that no
         version ever stands for two documents.
@@ -46,26 +116,15 @@ class ConfigurationRepository:
             NotFoundError: there is no such application.
         """
         row = self._write(
-            f"""
-            INSERT INTO configurations ({_COLUMNS})
-            VALUES (
-                %(id)s, %(application_id)s, %(name)s, %(comments)s, %(config)s,
-                1 + coalesce(
-                    (SELECT max(version) FROM revisions WHERE configuration_id = %(id)s), 0
-                ),
-                now(), now(), %(author)s
-            )
-            RETURNING {_COLUMNS}
-            """,  # noqa: S608
+            _INSERT,
             {
+                **_parameters("create", document, digest, provenance),
                 "id": configuration_id,
                 "application_id": application_id,
-                "name": name,
-                "comments": comments,
-                "config": Jsonb(config, dumps=dumps_exact),
-                "author": author,
             },
         )
+        if row is None:
+            raise NotFoundError("application", application_id)
         return Configuration(*row)
 
     def find(self, configuration_id: str, *, lock: bool = False) -> Configuration | None:
@@ -83,37 +142,39 @@ class ConfigurationRepository:
         self,
         *,
         configuration_id: str,
-        name: str,
-        comments: str | None,
-        config: JsonObject,
-        author: str,
-    ) -> Configuration:
-        """Replace the document of a configuration that exists, as its next version.
+        document: ConfigurationDocument,
+        digest: str,
+        provenance: Provenance,
+        application_id: str | None = None,
+        if_version: frozenset[int] | None = None,
+    ) -> Configuration | None:
+        """Write the next version of a configuration with its revision and its change.
+
+        Args:
+            configuration_id: a ULID in upper case.
+            document: the whole new document.
+            digest: its digest.
+            provenance: who does it and why.
+            application_id: write only if it belongs to this application.
+            if_version: write only if it is at one of these versions.
+
+        Returns:
+            The configuration as it is now; ``None`` where nothing was written, because there
+            is no such configuration or a condition does not hold.
 
         Raises:
             ConflictError: the name is taken within the application.
         """
         row = self._write(
-            f"""
-            UPDATE configurations
-            SET name = %(name)s,
-                comments = %(comments)s,
-                config = %(config)s,
-                version = version + 1,
-                updated_at = greatest(now(), updated_at),
-                updated_by = %(author)s
-            WHERE id = %(id)s
-            RETURNING {_COLUMNS}
-            """,  # noqa: S608
+            _UPDATE,
             {
+                **_parameters("update", document, digest, provenance),
                 "id": configuration_id,
-                "name": name,
-                "comments": comments,
-                "config": Jsonb(config, dumps=dumps_exact),
-                "author": author,
+                "application_id": application_id,
+                "if_version": None if if_version is None else list(if_version),
             },
         )
-        return Configuration(*row)
+        return None if row is None else Configuration(*row)
 
     def delete(self, configuration_id: str) -> None:
         """Remove a configuration; its revisions stay."""
@@ -164,19 +225,31 @@ class ConfigurationRepository:
             cursor_of=_cursor,
         )
 
-    def _write(self, query: str, parameters: dict[str, object]) -> tuple[Any, ...]:
+    def _write(self, query: bytes, parameters: dict[str, object]) -> tuple[Any, ...] | None:
         try:
-            row = self._connection.execute(query.encode(), parameters).fetchone()
+            row = self._connection.execute(query, parameters).fetchone()
         except UniqueViolation as error:
             field = "id" if error.diag.constraint_name == "configurations_pkey" else "name"
             value = str(parameters[field])
             raise ConflictError(entity="configuration", field=field, value=value) from None
-        except ForeignKeyViolation:
-            raise NotFoundError("application", str(parameters["application_id"])) from None
-        assert row is not None  # noqa: S101 - the row is locked or new
         return row
 
 
 def _cursor(item: Configuration, sort: Sort) -> Cursor:
     values = {"id": item.id, "name": item.name, "updated_at": item.updated_at.isoformat()}
     return Cursor(sort, values[sort.field], item.id)
+
+
+def _parameters(
+    action: Action, document: ConfigurationDocument, digest: str, provenance: Provenance
+) -> dict[str, object]:
+    return {
+        "action": action,
+        "name": document.name,
+        "comments": document.comments,
+        "config": Jsonb(document.config, dumps=dumps_exact),
+        "digest": digest,
+        "actor": provenance.actor,
+        "request_id": provenance.request_id,
+        "message": provenance.message,
+    }

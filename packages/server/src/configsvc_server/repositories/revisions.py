@@ -12,27 +12,10 @@ _COLUMNS = (
 
 
 class RevisionRepository:
-    """Writes and reads revisions over one connection."""
+    """Reads revisions over one connection; they are written with their configuration."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-
-    def record(
-        self, *, configuration_id: str, digest: str, author: str, message: str | None
-    ) -> None:
-        """Keep the configuration as it is now as its revision.
-
-        The document is copied from the row itself, so that the two can't differ.
-        """
-        self._connection.execute(
-            f"""
-            INSERT INTO revisions ({_COLUMNS})
-            SELECT id, version, application_id, name, comments, config, %s, %s, %s, updated_at
-            FROM configurations
-            WHERE id = %s
-            """.encode(),  # noqa: S608
-            [digest, author, message, configuration_id],
-        )
 
     def all_of(self, configuration_id: str) -> list[Revision]:
         """Return the revisions of a configuration, oldest first."""

@@ -7,12 +7,13 @@ from configsvc_server.domain.models import (
     Action,
     Application,
     ApplicationDetail,
+    ApplicationDocument,
     Change,
     Provenance,
 )
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories import Repositories
-from configsvc_server.services.documents import ApplicationDocument, Edit, Precondition, always
+from configsvc_server.services.edits import Edit, Precondition, always
 
 __all__ = ["ApplicationService"]
 
@@ -56,14 +57,14 @@ class ApplicationService:
         Raises:
             NotFoundError: there is none.
         """
-        with self._database.read() as connection:
+        with self._database.autocommit() as connection:
             return _found(key, Repositories.over(connection).applications.find(key))
 
     def list(
         self, request: PageRequest, *, name: str | None = None, text: str | None = None
     ) -> Page[Application]:
         """Return one page of applications (see the repository for the filters)."""
-        with self._database.read() as connection:
+        with self._database.autocommit() as connection:
             return Repositories.over(connection).applications.page(request, name=name, text=text)
 
     def edit(

@@ -2,12 +2,22 @@
 
 from configsvc_server.db.database import Database
 from configsvc_server.domain.digest import document_digest
-from configsvc_server.domain.errors import NotFoundError
+from configsvc_server.domain.errors import (
+    FieldError,
+    InvalidError,
+    NotFoundError,
+    PreconditionFailedError,
+)
 from configsvc_server.domain.identifiers import is_ulid, new_ulid, normalize_ulid
-from configsvc_server.domain.models import Action, Change, Configuration, Provenance
+from configsvc_server.domain.models import (
+    Change,
+    Configuration,
+    ConfigurationDocument,
+    Provenance,
+)
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories import Repositories
-from configsvc_server.services.documents import ConfigurationDocument, Edit, Precondition, always
+from configsvc_server.services.edits import Edit, Precondition, always
 
 __all__ = ["ConfigurationService"]
 
@@ -40,20 +50,18 @@ class ConfigurationService:
             NotFoundError: there is no such application.
             ConflictError: the id, or the name within the application, is taken.
         """
-        with self._database.transaction() as connection:
+        digest = document_digest(document)
+        with self._database.autocommit() as connection:
             store = Repositories.over(connection)
             application_id = _application_id(store, application)
             check(application_id)
-            configuration = store.configurations.insert(
+            return store.configurations.insert(
                 configuration_id=configuration_id or new_ulid(),
                 application_id=application_id,
-                name=document.name,
-                comments=document.comments,
-                config=document.config,
-                author=provenance.actor,
+                document=document,
+                digest=digest,
+                provenance=provenance,
             )
-            _record(store, "create", configuration, provenance)
-        return configuration
 
     def get(self, configuration_id: str) -> Configuration:
         """Return one configuration.
@@ -61,7 +69,7 @@ class ConfigurationService:
         Raises:
             NotFoundError: there is none.
         """
-        with self._database.read() as connection:
+        with self._database.autocommit() as connection:
             return _find(Repositories.over(connection), configuration_id)
 
     def list(
@@ -73,7 +81,7 @@ class ConfigurationService:
         text: str | None = None,
     ) -> Page[Configuration]:
         """Return one page of configurations (see the repository for the filters)."""
-        with self._database.read() as connection:
+        with self._database.autocommit() as connection:
             return Repositories.over(connection).configurations.page(
                 request, application_id=application_id, name=name, text=text
             )
@@ -91,7 +99,7 @@ class ConfigurationService:
         Raises:
             NotFoundError: there is no such application.
         """
-        with self._database.read() as connection:
+        with self._database.autocommit() as connection:
             store = Repositories.over(connection)
             detail = store.applications.find(application)
             if detail is None:
@@ -100,59 +108,124 @@ class ConfigurationService:
                 request, application_id=detail.application.id, name=name, text=text
             )
 
+    def replace(
+        self,
+        configuration_id: str,
+        document: ConfigurationDocument,
+        *,
+        provenance: Provenance,
+        application_id: str | None = None,
+        if_version: frozenset[int] | None = None,
+    ) -> Configuration:
+        """Write a whole new document as the next version.
+
+        Args:
+            configuration_id: its id.
+            document: the new document.
+            provenance: who does it and why.
+            application_id: the application it must belong to; ``None`` for whichever.
+            if_version: the versions it may be at; ``None`` for any.
+
+        Raises:
+            NotFoundError: there is no such configuration.
+            InvalidError: it belongs to another application.
+            PreconditionFailedError: it is at another version.
+            ConflictError: the new name is taken within the application.
+        """
+        digest = document_digest(document)
+        if is_ulid(configuration_id):
+            with self._database.autocommit() as connection:
+                written = Repositories.over(connection).configurations.update(
+                    configuration_id=normalize_ulid(configuration_id),
+                    document=document,
+                    digest=digest,
+                    provenance=provenance,
+                    application_id=application_id,
+                    if_version=if_version,
+                )
+            if written is not None:
+                return written
+        # Nothing was written; the way that looks first finds out why.
+        return self.edit(
+            configuration_id,
+            lambda _: document,
+            provenance=provenance,
+            application_id=application_id,
+            if_version=if_version,
+        )
+
     def edit(
         self,
         configuration_id: str,
         edit: Edit[Configuration, ConfigurationDocument],
         *,
         provenance: Provenance,
-        precondition: Precondition[Configuration] = always,
+        application_id: str | None = None,
+        if_version: frozenset[int] | None = None,
     ) -> Configuration:
-        """Change a configuration, which makes its next version.
+        """Make the next version from the current one.
 
         Args:
             configuration_id: its id.
             edit: makes the new document from the current configuration.
             provenance: who does it and why.
-            precondition: may refuse the change.
+            application_id: the application it must belong to; ``None`` for whichever.
+            if_version: the versions it may be at; ``None`` for any.
 
         Raises:
             NotFoundError: there is no such configuration.
+            InvalidError: it belongs to another application, or ``edit`` refuses.
+            PreconditionFailedError: it is at another version.
             ConflictError: the new name is taken within the application.
         """
         with self._database.transaction() as connection:
             store = Repositories.over(connection)
             current = _find(store, configuration_id, lock=True)
-            precondition(current)
+            _require_version(current, if_version)
+            if application_id is not None and application_id != current.application_id:
+                message = f"must be {current.application_id!r}: it can't change"
+                raise InvalidError([FieldError("/application_id", message)])
             document = edit(current)
-            configuration = store.configurations.update(
+            written = store.configurations.update(
                 configuration_id=current.id,
-                name=document.name,
-                comments=document.comments,
-                config=document.config,
-                author=provenance.actor,
+                document=document,
+                digest=document_digest(document),
+                provenance=provenance,
             )
-            _record(store, "update", configuration, provenance)
-        return configuration
+            assert written is not None  # noqa: S101 - the row is there and locked
+            return written
 
     def delete(
         self,
         configuration_id: str,
         *,
         provenance: Provenance,
-        precondition: Precondition[Configuration] = always,
+        if_version: frozenset[int] | None = None,
     ) -> None:
         """Remove a configuration; its revisions stay.
 
         Raises:
             NotFoundError: there is no such configuration.
+            PreconditionFailedError: it is at another version.
         """
         with self._database.transaction() as connection:
             store = Repositories.over(connection)
             current = _find(store, configuration_id, lock=True)
-            precondition(current)
+            _require_version(current, if_version)
             store.configurations.delete(current.id)
-            store.changes.append([_change("delete", current, provenance)])
+            store.changes.append(
+                [
+                    Change(
+                        "delete",
+                        "configuration",
+                        current.application_id,
+                        current.id,
+                        current.name,
+                        current.version,
+                        provenance,
+                    )
+                ]
+            )
 
 
 def _find(store: Repositories, configuration_id: str, *, lock: bool = False) -> Configuration:
@@ -166,7 +239,7 @@ def _find(store: Repositories, configuration_id: str, *, lock: bool = False) -> 
 
 def _application_id(store: Repositories, key: str) -> str:
     if is_ulid(key):
-        # The foreign key finds out whether it exists, in the same round trip as the insert.
+        # The insert finds out whether it exists, in its own round trip.
         return normalize_ulid(key)
     detail = store.applications.find(key)
     if detail is None:
@@ -174,30 +247,6 @@ def _application_id(store: Repositories, key: str) -> str:
     return detail.application.id
 
 
-def _record(
-    store: Repositories, action: Action, configuration: Configuration, provenance: Provenance
-) -> None:
-    """Write the revision and the change that belong to a write."""
-    store.revisions.record(
-        configuration_id=configuration.id,
-        digest=document_digest(
-            name=configuration.name,
-            comments=configuration.comments,
-            config=configuration.config,
-        ),
-        author=provenance.actor,
-        message=provenance.message,
-    )
-    store.changes.append([_change(action, configuration, provenance)])
-
-
-def _change(action: Action, configuration: Configuration, provenance: Provenance) -> Change:
-    return Change(
-        action,
-        "configuration",
-        configuration.application_id,
-        configuration.id,
-        configuration.name,
-        configuration.version,
-        provenance,
-    )
+def _require_version(current: Configuration, if_version: frozenset[int] | None) -> None:
+    if if_version is not None and current.version not in if_version:
+        raise PreconditionFailedError(current_version=current.version)

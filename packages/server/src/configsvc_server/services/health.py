@@ -30,7 +30,7 @@ class HealthService:
         """Check that the database answers and has every migration of this server."""
         started = time.monotonic()
         try:
-            with self._database.read() as connection:
+            with self._database.autocommit() as connection:
                 connection.execute("SELECT 1")
                 elapsed = (time.monotonic() - started) * 1000
                 database = Check("database", True, f"answered in {elapsed:.1f} ms")

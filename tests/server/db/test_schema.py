@@ -1,0 +1,124 @@
+"""Every limit that the API promises holds in the database too, whoever writes."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+APPLICATION = "01JD8W5Q0Z4T9G7M2N3P4Q5R6S"
+CONFIGURATION = "01JD8W5Q0Z4T9G7M2N3P4Q5R6T"
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        insert_application(connection)
+        insert_configuration(connection)
+        connection.execute(
+            "INSERT INTO revisions SELECT id, version, application_id, name, comments, config, "
+            "repeat('0', 64), 'me', NULL, now() FROM configurations"
+        )
+        connection.execute(
+            "INSERT INTO changes (action, entity, application_id, name, actor, created_at) "
+            "VALUES ('create', 'application', %s, 'billing', 'me', now())",
+            [APPLICATION],
+        )
+        yield connection
+
+
+def insert_application(connection: psycopg.Connection, **members: object) -> None:
+    row = {"id": APPLICATION, "name": "billing", "comments": None, **members}
+    connection.execute(
+        "INSERT INTO applications (id, name, comments, created_at, updated_at) "
+        "VALUES (%(id)s, %(name)s, %(comments)s, now(), now())",
+        row,
+    )
+
+
+def insert_configuration(connection: psycopg.Connection, **members: object) -> None:
+    row = {
+        "id": CONFIGURATION,
+        "application_id": APPLICATION,
+        "name": "database",
+        "comments": None,
+        "config": "{}",
+        "version": 1,
+        **members,
+    }
+    connection.execute(
+        "INSERT INTO configurations (id, application_id, name, comments, config, version, "
+        "created_at, updated_at, updated_by) VALUES (%(id)s, %(application_id)s, %(name)s, "
+        "%(comments)s, %(config)s, %(version)s, now(), now(), 'me')",
+        row,
+    )
+
+
+OTHER = "01JD8W5Q0Z4T9G7M2N3P4Q5R6V"
+
+
+@pytest.mark.parametrize(
+    ("members", "constraint"),
+    [
+        ({}, "applications_pkey"),
+        ({"id": OTHER}, "applications_name_key"),
+        ({"id": "x", "name": "x"}, "applications_id_is_ulid"),
+        ({"id": OTHER.lower(), "name": "x"}, "applications_id_is_ulid"),
+        ({"id": OTHER, "name": ""}, "applications_name_length"),
+        ({"id": OTHER, "name": "x" * 257}, "applications_name_length"),
+        ({"id": OTHER, "name": OTHER.lower()}, "applications_name_is_not_ulid"),
+        ({"id": OTHER, "name": "x", "comments": "x" * 1025}, "applications_comments_length"),
+    ],
+)
+def test_a_wrong_application_is_refused(
+    connection: psycopg.Connection, members: dict[str, object], constraint: str
+) -> None:
+    with pytest.raises(psycopg.IntegrityError) as caught:
+        insert_application(connection, **members)
+
+    assert caught.value.diag.constraint_name == constraint
+
+
+@pytest.mark.parametrize(
+    ("members", "constraint"),
+    [
+        ({}, "configurations_pkey"),
+        ({"id": OTHER}, "configurations_application_id_name_key"),
+        ({"id": "x", "name": "x"}, "configurations_id_is_ulid"),
+        ({"id": OTHER, "name": "x", "application_id": OTHER}, "configurations_application_id_fkey"),
+        ({"id": OTHER, "name": ""}, "configurations_name_length"),
+        ({"id": OTHER, "name": "x" * 257}, "configurations_name_length"),
+        ({"id": OTHER, "name": "x", "comments": "x" * 1025}, "configurations_comments_length"),
+        ({"id": OTHER, "name": "x", "config": "[]"}, "configurations_config_is_object"),
+        ({"id": OTHER, "name": "x", "config": "null"}, "configurations_config_is_object"),
+        ({"id": OTHER, "name": "x", "version": 0}, "configurations_version_is_positive"),
+    ],
+)
+def test_a_wrong_configuration_is_refused(
+    connection: psycopg.Connection, members: dict[str, object], constraint: str
+) -> None:
+    with pytest.raises(psycopg.IntegrityError) as caught:
+        insert_configuration(connection, **members)
+
+    assert caught.value.diag.constraint_name == constraint
+
+
+def test_names_of_256_characters_of_any_script_fit(connection: psycopg.Connection) -> None:
+    insert_application(connection, id=OTHER, name="\N{GRINNING FACE}" * 256)
+
+
+def test_deleting_an_application_deletes_its_configurations(
+    connection: psycopg.Connection,
+) -> None:
+    connection.execute("DELETE FROM applications")
+
+    assert connection.execute("SELECT count(*) FROM configurations").fetchone() == (0,)
+    assert connection.execute("SELECT count(*) FROM revisions").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("table", ["revisions", "changes"])
+@pytest.mark.parametrize("statement", ["UPDATE {} SET message = 'x'", "DELETE FROM {}"])
+def test_history_cannot_be_rewritten(
+    connection: psycopg.Connection, table: str, statement: str
+) -> None:
+    with pytest.raises(psycopg.errors.RestrictViolation, match=f"rows of {table} are immutable"):
+        connection.execute(statement.format(table).encode())
