@@ -1,15 +1,17 @@
 """Fixtures of both packages: a database of one's own, the app over it, a real server."""
 
 import os
+import shutil
+import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import falcon.testing
 import pytest
 
-from configsvc_server.app import create_app
+from configsvc_server.app import Runtime, serve_database
 from configsvc_server.db.database import Database
-from configsvc_server.db.migrations import Migrator
 from configsvc_server.http.wsgi import WsgiApp
 from configsvc_server.settings import Settings
 from tests.support.postgres import cluster, ensure_template, fresh_database
@@ -17,13 +19,27 @@ from tests.support.servers import RunningServer, running_server
 
 
 @pytest.fixture(scope="session")
-def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def cluster_url() -> Iterator[str]:
     """A PostgreSQL cluster, shared by every worker of the run."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    with cluster(folder / "cluster") as url:
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex
+    folder = Path(tempfile.gettempdir()) / f"configsvc-tests-{run}"
+    with cluster(folder) as url:
         yield url
+    # The last worker to end stops the cluster and tidies up.
+    if not (folder / "postgres" / "postmaster.pid").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A folder for a PostgreSQL of the test's own, which is not there yet.
+
+    It is not below ``tmp_path``: as root, PostgreSQL runs as another user, and pytest closes
+    its folders to other users again whenever another run of it begins.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="configsvc-test-"))
+    yield folder / "data"
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -57,13 +73,20 @@ def database(database_url: str) -> Iterator[Database]:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """The default settings, whatever the environment says."""
-    return Settings.model_construct(data_dir=tmp_path)
+    return Settings.model_construct(data_dir=tmp_path, migrate=False)
 
 
 @pytest.fixture
-def app(settings: Settings, database: Database, database_url: str) -> WsgiApp:
-    """The application over the test's database."""
-    return create_app(settings, database, Migrator(database_url))
+def runtime(settings: Settings, database_url: str) -> Iterator[Runtime]:
+    """The service over the test's database."""
+    with serve_database(settings, database_url) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+def app(runtime: Runtime) -> WsgiApp:
+    """Its application."""
+    return runtime.app
 
 
 @pytest.fixture
@@ -73,7 +96,7 @@ def api(app: WsgiApp) -> falcon.testing.TestClient:
 
 
 @pytest.fixture
-def live_server(app: WsgiApp) -> Iterator[RunningServer]:
+def live_server(runtime: Runtime) -> Iterator[RunningServer]:
     """The application on a real waitress and a real port."""
-    with running_server(app) as server:
+    with running_server(runtime.app, on_stop=runtime.release_waiters) as server:
         yield server

@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from configsvc_server.settings import Settings
+from tests.support.postgres import wait_for_lock
 from tests.support.servers import (
     clean_environment,
     command,
@@ -50,23 +51,23 @@ class TestServe:
         assert "curl -X POST" in banner
 
     def test_the_embedded_database_keeps_its_data_and_stops_with_the_server(
-        self, tmp_path: Path
+        self, tmp_path: Path, data_dir: Path
     ) -> None:
-        flags = ("--data-dir", str(tmp_path / "data"))
+        flags = ("--data-dir", str(data_dir))
         with server_process(*flags, cwd=tmp_path) as server:
             url = f"{server.url}/api/v1/applications"
             requests.post(url, json={"name": "billing"}, timeout=10)
-            pid = int((tmp_path / "data/postgres/postmaster.pid").read_text().split()[0])
+            pid = int((data_dir / "postgres/postmaster.pid").read_text().split()[0])
             assert server.stop() == 0
 
         assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie"
-        assert not (tmp_path / "data/postgres/postmaster.pid").exists()
+        assert not (data_dir / "postgres/postmaster.pid").exists()
         with server_process(*flags, cwd=tmp_path) as server:
             listed = requests.get(f"{server.url}/api/v1/applications", timeout=10).json()
             assert [item["name"] for item in listed["items"]] == ["billing"]
 
-    def test_it_starts_again_after_it_was_killed(self, tmp_path: Path) -> None:
-        flags = ("--data-dir", str(tmp_path / "data"))
+    def test_it_starts_again_after_it_was_killed(self, tmp_path: Path, data_dir: Path) -> None:
+        flags = ("--data-dir", str(data_dir))
         killed = start_server_process(flags, cwd=tmp_path)
         requests.post(f"{killed.url}/api/v1/applications", json={"name": "a"}, timeout=10)
         killed.stop(signal.SIGKILL)
@@ -75,10 +76,10 @@ class TestServe:
             assert requests.get(f"{server.url}/api/v1/applications/a", timeout=10).ok
             server.stop()
 
-        assert not (tmp_path / "data/postgres/postmaster.pid").exists()
+        assert not (data_dir / "postgres/postmaster.pid").exists()
 
-    def test_two_servers_share_one_data_directory(self, tmp_path: Path) -> None:
-        flags = ("--data-dir", str(tmp_path / "data"))
+    def test_two_servers_share_one_data_directory(self, tmp_path: Path, data_dir: Path) -> None:
+        flags = ("--data-dir", str(data_dir))
         with (
             server_process(*flags, cwd=tmp_path) as first,
             server_process(*flags, cwd=tmp_path) as second,
@@ -170,13 +171,6 @@ class TestServe:
 
         assert refused.json()["limit"] == 4000
         assert refused.headers["access-control-allow-origin"] == "https://variable.example"
-
-
-def wait_for_lock(url: str) -> None:
-    """Wait until somebody waits for a lock."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        while not connection.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
-            pass
 
 
 class TestErrors:
@@ -282,9 +276,9 @@ class TestMigrate:
         assert after.stdout.startswith("applied  0001_")
         assert verified.returncode == 0
 
-    def test_it_works_on_the_embedded_database(self, tmp_path: Path) -> None:
-        result = run("migrate", "up", "--data-dir", str(tmp_path / "data"), cwd=tmp_path)
+    def test_it_works_on_the_embedded_database(self, tmp_path: Path, data_dir: Path) -> None:
+        result = run("migrate", "up", "--data-dir", str(data_dir), cwd=tmp_path)
 
         assert result.returncode == 0
         assert "embedded PostgreSQL in" in result.stderr
-        assert not (tmp_path / "data/postgres/postmaster.pid").exists()
+        assert not (data_dir / "postgres/postmaster.pid").exists()

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from falcon.testing import Result, TestClient
 
-from configsvc_server.app import create_app
+from configsvc_server.app import serve_database
 from configsvc_server.db.database import Database
 from configsvc_server.db.embedded import EmbeddedPostgres
 from configsvc_server.db.migrations import Migrator
@@ -17,30 +17,26 @@ from configsvc_server.domain.errors import UnavailableError
 from configsvc_server.repositories import Repositories
 from configsvc_server.settings import Settings
 from tests.server.http.support import problem
-from tests.support.postgres import FAST
+from tests.support.postgres import FAST, wait_for_lock
 
 APPLICATIONS = "/api/v1/applications"
 
 
 class TestDatabaseAway:
     @pytest.fixture
-    def postgres(self, tmp_path: Path) -> Iterator[EmbeddedPostgres]:
+    def postgres(self, data_dir: Path) -> Iterator[EmbeddedPostgres]:
         """A PostgreSQL of the test's own, to be stopped while others go on."""
-        embedded = EmbeddedPostgres(tmp_path / "data", options=FAST)
+        embedded = EmbeddedPostgres(data_dir, options=FAST)
         yield embedded
         embedded.stop()
 
     @pytest.fixture
-    def database(self, postgres: EmbeddedPostgres) -> Iterator[Database]:
+    def api(self, settings: Settings, postgres: EmbeddedPostgres) -> Iterator[TestClient]:
         url = postgres.start()
         Migrator(url).up()
-        with Database(url, pool_size=4, timeout=2.0) as database:
-            database.open()
-            yield database
-
-    @pytest.fixture
-    def api(self, settings: Settings, database: Database, postgres: EmbeddedPostgres) -> TestClient:
-        return TestClient(create_app(settings, database, Migrator("")))
+        small = settings.model_copy(update={"pool_size": 4, "database_timeout": 2.0})
+        with serve_database(small, url) as runtime:
+            yield TestClient(runtime.app)
 
     def test_requests_get_503_and_recover_by_themselves(
         self, api: TestClient, postgres: EmbeddedPostgres
@@ -95,15 +91,19 @@ class TestPool:
     def test_an_exhausted_pool_gives_503_and_recovers(
         self, settings: Settings, database_url: str
     ) -> None:
-        with Database(database_url, pool_size=1, timeout=0.2) as database:
-            database.open()
-            api = TestClient(create_app(settings, database, Migrator(database_url)))
-            with database.autocommit():
+        small = settings.model_copy(update={"pool_size": 1, "database_timeout": 0.2})
+        with serve_database(small, database_url) as runtime, ThreadPoolExecutor(1) as pool:
+            api = TestClient(runtime.app)
+            with psycopg.connect(database_url) as connection:
+                connection.execute("LOCK TABLE applications")
+                first = pool.submit(api.simulate_get, APPLICATIONS)
+                wait_for_lock(database_url)
                 refused = api.simulate_get(APPLICATIONS)
 
             document = problem(refused, 503)
             assert "busy" in document["detail"]
             assert refused.headers["retry-after"]
+            assert first.result().status_code == 200
             assert api.simulate_get(APPLICATIONS).status_code == 200
 
     def test_a_statement_that_takes_too_long_is_given_up(self, database_url: str) -> None:

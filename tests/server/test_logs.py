@@ -1,14 +1,16 @@
 """Every log line has one form, whoever writes it."""
 
+import io
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import structlog
 
-from configsvc_server.logs import configure_logging
+from configsvc_server.logs import DeferredStream, configure_logging
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +25,9 @@ def restored() -> Iterator[None]:
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    [handler] = logging.getLogger().handlers
+    assert isinstance(handler, logging.StreamHandler)
+    handler.stream.close()  # writes what is still waiting
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
@@ -68,3 +73,30 @@ def test_on_a_console_lines_are_for_people(capsys: pytest.CaptureFixture[str]) -
     assert "ours" in text
     assert "a=1" in text
     assert not text.startswith("{")
+
+
+def test_lines_wait_for_one_another_and_then_arrive_in_order() -> None:
+    arrived = threading.Event()
+
+    class Stream(io.StringIO):
+        def flush(self) -> None:
+            arrived.set()
+
+    target = Stream()
+    stream = DeferredStream(target)
+    for n in range(100):
+        stream.write(f"{n}\n")
+
+    assert arrived.wait(10)
+    stream.close()
+    stream.write("late\n")
+    assert target.getvalue().split() == [*map(str, range(100)), "late"]
+
+
+def test_a_reader_of_the_log_that_has_gone_does_no_harm() -> None:
+    target = io.StringIO()
+    stream = DeferredStream(target)
+    target.close()
+
+    stream.write("lost\n")
+    stream.close()

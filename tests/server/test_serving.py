@@ -203,5 +203,5 @@ def wait_until_refused(server: RunningServer) -> None:
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except ConnectionRefusedError:
+        except ConnectionError:
             return

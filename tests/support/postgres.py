@@ -65,6 +65,13 @@ def fresh_database(url: str, *, template: str = "template1") -> Iterator[str]:
             _execute(connection, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
 
+def wait_for_lock(url: str) -> None:
+    """Wait until somebody waits for a lock."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        while not connection.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
+            pass
+
+
 def _execute(connection: psycopg.Connection, statement: str, *names: str) -> None:
     query = sql.SQL(statement)
     connection.execute(query.format(*map(sql.Identifier, names)))

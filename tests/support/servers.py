@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +42,7 @@ def running_server(
     max_body_bytes: int = 1024 * 1024,
     shutdown_timeout: float = 5.0,
     port: int = 0,
+    on_stop: Callable[[], None] = lambda: None,
 ) -> Iterator[RunningServer]:
     """Serve ``app`` on a real port while the block runs."""
     server = HttpServer(
@@ -50,6 +51,7 @@ def running_server(
         threads=threads,
         max_body_bytes=max_body_bytes,
         shutdown_timeout=shutdown_timeout,
+        on_stop=on_stop,
     )
     thread = threading.Thread(target=server.run, name="test-server", daemon=True)
     thread.start()
@@ -72,9 +74,12 @@ class ServerProcess:
         """End it with a signal, gather what it still prints, and return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        rest, _ = self.process.communicate(timeout=timeout)
-        self.output.extend(rest.splitlines())
-        return self.process.returncode
+        assert self.process.stdout is not None
+        if not self.process.stdout.closed:
+            # Not communicate(): part of the output is in the buffer of this stream already.
+            with self.process.stdout:
+                self.output.extend(self.process.stdout.read().splitlines())
+        return self.process.wait(timeout)
 
 
 def clean_environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -52,25 +52,25 @@ def answers(url: str) -> bool:
         return False
 
 
-def test_data_stays_when_it_is_stopped_and_started(tmp_path: Path) -> None:
-    embedded = EmbeddedPostgres(tmp_path / "data", options=FAST)
+def test_data_stays_when_it_is_stopped_and_started(data_dir: Path) -> None:
+    embedded = EmbeddedPostgres(data_dir, options=FAST)
     with embedded as url, psycopg.connect(url) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
-        process = postmaster(tmp_path / "data")
+        process = postmaster(data_dir)
 
     assert not is_alive(process)
     with embedded as url, psycopg.connect(url) as connection:
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
 
 
-def test_it_listens_on_a_socket_for_its_owner_only(tmp_path: Path) -> None:
-    with EmbeddedPostgres(tmp_path / "data", options=FAST) as url, psycopg.connect(url) as c:
+def test_it_listens_on_a_socket_for_its_owner_only(data_dir: Path) -> None:
+    with EmbeddedPostgres(data_dir, options=FAST) as url, psycopg.connect(url) as c:
         assert c.execute("SHOW listen_addresses").fetchone() == ("",)
         assert c.execute("SHOW unix_socket_permissions").fetchone() == ("0700",)
 
 
-def test_a_second_process_shares_it_and_the_last_one_stops_it(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
+def test_a_second_process_shares_it_and_the_last_one_stops_it(data_dir: Path) -> None:
+    folder = data_dir
     first, url = start_user(folder)
     process = postmaster(folder)
     second, second_url = start_user(folder)
@@ -83,8 +83,8 @@ def test_a_second_process_shares_it_and_the_last_one_stops_it(tmp_path: Path) ->
     assert not is_alive(process)
 
 
-def test_it_is_joined_and_stopped_after_its_user_was_killed(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
+def test_it_is_joined_and_stopped_after_its_user_was_killed(data_dir: Path) -> None:
+    folder = data_dir
     killed, url = start_user(folder)
     killed.kill()
     killed.communicate()
@@ -98,8 +98,8 @@ def test_it_is_joined_and_stopped_after_its_user_was_killed(tmp_path: Path) -> N
     assert not is_alive(process)
 
 
-def test_it_recovers_after_everything_was_killed(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
+def test_it_recovers_after_everything_was_killed(data_dir: Path) -> None:
+    folder = data_dir
     user, url = start_user(folder)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
@@ -114,8 +114,8 @@ def test_it_recovers_after_everything_was_killed(tmp_path: Path) -> None:
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
 
 
-def test_a_pid_file_that_names_somebody_else_is_no_running_server(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
+def test_a_pid_file_that_names_somebody_else_is_no_running_server(data_dir: Path) -> None:
+    folder = data_dir
     embedded = EmbeddedPostgres(folder, options=FAST)
     pid_file = folder / "postgres" / "postmaster.pid"
     with embedded:
@@ -141,8 +141,8 @@ def test_a_file_in_the_way_is_a_clear_error(tmp_path: Path) -> None:
         EmbeddedPostgres(tmp_path / "file" / "data").start()
 
 
-def test_a_damaged_data_directory_is_a_clear_error(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
+def test_a_damaged_data_directory_is_a_clear_error(data_dir: Path) -> None:
+    folder = data_dir
     embedded = EmbeddedPostgres(folder, options=FAST)
     with embedded:
         pass
@@ -152,8 +152,8 @@ def test_a_damaged_data_directory_is_a_clear_error(tmp_path: Path) -> None:
         embedded.start()
 
 
-def test_data_of_another_postgresql_version_is_a_clear_error(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
+def test_data_of_another_postgresql_version_is_a_clear_error(data_dir: Path) -> None:
+    folder = data_dir
     (folder / "postgres").mkdir(parents=True)
     (folder / "postgres" / "PG_VERSION").write_text("12\n")
 
@@ -175,8 +175,8 @@ def test_stopping_what_was_never_started_does_nothing(tmp_path: Path) -> None:
     EmbeddedPostgres(tmp_path).stop()
 
 
-def test_an_interrupt_at_the_terminal_does_not_reach_it(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
+def test_an_interrupt_at_the_terminal_does_not_reach_it(data_dir: Path) -> None:
+    folder = data_dir
     user, url = start_user(folder)
     process = postmaster(folder)
 

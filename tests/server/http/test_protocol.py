@@ -1,13 +1,13 @@
 """What holds for every path: ids, unknown paths, methods, CORS, unexpected errors."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from falcon.testing import TestClient
 
-from configsvc_server.app import create_app
-from configsvc_server.db.database import Database
-from configsvc_server.db.migrations import Migrator
+from configsvc_server.app import serve_database
 from configsvc_server.domain.identifiers import is_ulid
 from configsvc_server.services.applications import ApplicationService
 from configsvc_server.settings import Settings
@@ -69,14 +69,17 @@ class TestCors:
     ORIGIN = "https://console.example"
 
     @pytest.fixture
-    def open_api(self, settings: Settings, database: Database, database_url: str) -> TestClient:
-        return self.client(settings, database, database_url, (self.ORIGIN,))
+    def open_api(self, settings: Settings, database_url: str) -> Iterator[TestClient]:
+        with self.client(settings, database_url, (self.ORIGIN,)) as api:
+            yield api
 
+    @contextmanager
     def client(
-        self, settings: Settings, database: Database, url: str, origins: tuple[str, ...]
-    ) -> TestClient:
+        self, settings: Settings, url: str, origins: tuple[str, ...]
+    ) -> Iterator[TestClient]:
         allowed = settings.model_copy(update={"cors_origins": origins})
-        return TestClient(create_app(allowed, database, Migrator(url)))
+        with serve_database(allowed, url) as runtime:
+            yield TestClient(runtime.app)
 
     def test_it_is_off_by_default(self, api: TestClient) -> None:
         result = api.simulate_get(APPLICATIONS, headers={"Origin": self.ORIGIN})
@@ -115,12 +118,9 @@ class TestCors:
         assert "PUT" in result.headers["access-control-allow-methods"]
         assert "if-match" in result.headers["access-control-allow-headers"]
 
-    def test_a_star_allows_every_origin(
-        self, settings: Settings, database: Database, database_url: str
-    ) -> None:
-        api = self.client(settings, database, database_url, ("*",))
-
-        result = api.simulate_get(APPLICATIONS, headers={"Origin": "https://any.example"})
+    def test_a_star_allows_every_origin(self, settings: Settings, database_url: str) -> None:
+        with self.client(settings, database_url, ("*",)) as api:
+            result = api.simulate_get(APPLICATIONS, headers={"Origin": "https://any.example"})
 
         assert result.headers["access-control-allow-origin"] == "*"
 

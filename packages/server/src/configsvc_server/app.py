@@ -6,15 +6,20 @@ from dataclasses import dataclass
 
 from configsvc_server.db.database import Database, describe_url
 from configsvc_server.db.embedded import EmbeddedPostgres
+from configsvc_server.db.listener import ChangeListener
 from configsvc_server.db.migrations import Migrator
 from configsvc_server.http.api import Services, create_api
+from configsvc_server.http.configurations import render_configuration
+from configsvc_server.http.snapshots import render_snapshot
 from configsvc_server.http.wsgi import WsgiApp
 from configsvc_server.services.applications import ApplicationService
 from configsvc_server.services.configurations import ConfigurationService
 from configsvc_server.services.health import HealthService
+from configsvc_server.services.reads import Reads
+from configsvc_server.services.snapshots import SnapshotService
 from configsvc_server.settings import Settings
 
-__all__ = ["Runtime", "create_app", "database_url", "open_runtime"]
+__all__ = ["Runtime", "database_url", "open_runtime", "serve_database"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +29,8 @@ class Runtime:
     app: WsgiApp
     database: str
     """Where the data is, for people."""
-
-
-def create_app(settings: Settings, database: Database, migrator: Migrator) -> WsgiApp:
-    """Return the WSGI application over an open database."""
-    services = Services(
-        applications=ApplicationService(database),
-        configurations=ConfigurationService(database),
-        health=HealthService(database, migrator),
-    )
-    return create_api(
-        services, max_body_bytes=settings.max_body_bytes, cors_origins=settings.cors_origins
-    )
+    release_waiters: Callable[[], None]
+    """Answers everybody who waits for a change; to be called when the server stops."""
 
 
 @contextmanager
@@ -70,10 +65,43 @@ def open_runtime(
     """
     with ExitStack() as stack:
         url, description = stack.enter_context(database_url(settings))
+        runtime = serve_database(settings, url, description=description, on_migration=on_migration)
+        yield stack.enter_context(runtime)
+
+
+@contextmanager
+def serve_database(
+    settings: Settings,
+    url: str,
+    *,
+    description: str = "",
+    on_migration: Callable[[str, float], None] = lambda *_: None,
+) -> Iterator[Runtime]:
+    """Serve one database while the block runs (see :func:`open_runtime`)."""
+    with ExitStack() as stack:
         database = Database(url, pool_size=settings.pool_size, timeout=settings.database_timeout)
         database.open()
         stack.callback(database.close)
         migrator = Migrator(url, folder=settings.migrations_dir)
         if settings.migrate:
             migrator.up(on_applied=on_migration)
-        yield Runtime(create_app(settings, database, migrator), description)
+
+        reads = Reads(max_bytes=settings.cache_bytes, is_fresh=lambda: listener.is_listening)
+        listener = ChangeListener(url, reads)
+        listener.start()
+        stack.callback(listener.stop)
+
+        snapshots = SnapshotService(
+            database, reads, render=render_snapshot, max_waiters=settings.max_waiters
+        )
+        stack.callback(snapshots.release_waiters)
+        services = Services(
+            applications=ApplicationService(database, reads),
+            configurations=ConfigurationService(database, reads, render=render_configuration),
+            snapshots=snapshots,
+            health=HealthService(database, migrator),
+        )
+        app = create_api(
+            services, max_body_bytes=settings.max_body_bytes, cors_origins=settings.cors_origins
+        )
+        yield Runtime(app, description, snapshots.release_waiters)

@@ -88,9 +88,10 @@ def serve(**flags: object) -> None:
                 runtime.app,
                 host=settings.host,
                 port=settings.port,
-                threads=settings.threads,
+                threads=settings.threads + settings.max_waiters,
                 max_body_bytes=settings.max_body_bytes,
                 shutdown_timeout=settings.shutdown_timeout,
+                on_stop=runtime.release_waiters,
             )
             on_stop(server.stop)
             seconds = time.monotonic() - started

@@ -5,6 +5,7 @@ write is never sent. Here the loop goes on until the last response is out.
 """
 
 import time
+from collections.abc import Callable
 from typing import Any
 from wsgiref.types import WSGIApplication
 
@@ -46,6 +47,7 @@ class HttpServer:
         threads: int = 16,
         max_body_bytes: int = 1024 * 1024,
         shutdown_timeout: float = 5.0,
+        on_stop: Callable[[], None] = lambda: None,
     ) -> None:
         """Bind the address; requests are answered from :meth:`run` on.
 
@@ -55,6 +57,7 @@ class HttpServer:
             port: port to listen on; 0 for any free one.
             threads: requests served at the same time.
             max_body_bytes: how large a request body may be.
+            on_stop: called when no new requests are taken any more; releases those who wait.
             shutdown_timeout: how long running requests have to finish at a stop, in seconds.
 
         Raises:
@@ -62,6 +65,7 @@ class HttpServer:
         """
         self._map: dict[int, Any] = {}
         self._stopping = False
+        self._on_stop = on_stop
         self._shutdown_timeout = shutdown_timeout
         try:
             self._waitress = create_server(
@@ -74,6 +78,8 @@ class HttpServer:
                 max_request_body_size=max_body_bytes * self.OVERSIZE,
                 # select() breaks with more than about a thousand descriptors.
                 asyncore_use_poll=True,
+                # Reading ahead is how waitress notices that a waiting client has gone.
+                channel_request_lookahead=1,
                 ident="configsvc",
                 expose_tracebacks=False,
             )
@@ -82,11 +88,8 @@ class HttpServer:
             raise ListenError(f"can't listen on {host} port {port}: {reason}") from error
         for listener in self._listeners():
             listener.channel_class = ApiChannel
-
-    @property
-    def port(self) -> int:
+        self.port = int(self._listeners()[0].effective_port)
         """The port that the server really listens on."""
-        return int(self._listeners()[0].effective_port)
 
     def run(self) -> None:
         """Serve until :meth:`stop`, then finish running requests and close everything."""
@@ -108,6 +111,7 @@ class HttpServer:
         for listener in self._listeners():
             # Takes it out of the map: new connections are refused, the open ones stay.
             wasyncore.dispatcher.close(listener)
+        self._on_stop()
         deadline = time.monotonic() + self._shutdown_timeout
         while channels := self._channels():
             for channel in channels:

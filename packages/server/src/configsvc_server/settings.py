@@ -56,6 +56,16 @@ class Settings(BaseSettings):
         None, description="Folder of migrations instead of the installed one."
     )
     threads: int = Field(16, ge=1, le=1000, description="Requests served at the same time.")
+    max_waiters: int = Field(
+        300,
+        ge=0,
+        le=5000,
+        description="Requests that may wait for a change at the same time, each in a thread of "
+        "its own beside --threads.",
+    )
+    cache_bytes: int = Field(
+        64 * 1024 * 1024, ge=0, description="Answers kept in memory, in bytes; 0 for none."
+    )
     pool_size: int = Field(8, ge=1, le=1000, description="Database connections at most.")
     database_timeout: float = Field(
         5.0, gt=0, le=300, description="Seconds that a request waits for a database connection."

@@ -1,7 +1,6 @@
 """A fingerprint of a document that depends on its content alone."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 
 import rfc8785
@@ -18,24 +17,10 @@ _MAX_SAFE_INTEGER = 2**53 - 1
 
 def canonical(value: JsonValue) -> bytes:
     """Return ``value`` as canonical JSON (RFC 8785), larger integers in full."""
-    if _is_plain(value):
-        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-    return _canonical(value)
-
-
-def _is_plain(value: JsonValue) -> bool:
-    """Tell whether the standard library's fast encoder writes the same.
-
-    It does but for floats, and for keys beyond the basic plane, which RFC 8785 sorts by
-    UTF-16 code units.
-    """
-    if isinstance(value, float):
-        return False
-    if isinstance(value, Mapping):
-        return all(key.isascii() and _is_plain(item) for key, item in value.items())
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return all(map(_is_plain, value))
-    return True
+    try:
+        return rfc8785.dumps(value)
+    except rfc8785.IntegerDomainError:
+        return _canonical(value)
 
 
 def _canonical(value: JsonValue) -> bytes:

@@ -7,6 +7,7 @@ from typing import Literal
 from configsvc_server.domain.jsontext import JsonObject
 
 __all__ = [
+    "DEFAULT_ENVIRONMENT",
     "MAX_COMMENTS",
     "MAX_MESSAGE",
     "MAX_NAME",
@@ -20,6 +21,8 @@ __all__ = [
     "Entity",
     "Provenance",
     "Revision",
+    "Snapshot",
+    "SnapshotEntry",
 ]
 
 MAX_NAME = 256
@@ -28,6 +31,9 @@ MAX_COMMENTS = 1024
 """Characters in comments."""
 MAX_MESSAGE = 1024
 """Characters in the message of a change."""
+
+DEFAULT_ENVIRONMENT = "default"
+"""The environment that every application has from birth."""
 
 Action = Literal["create", "update", "delete"]
 """What a change did."""
@@ -110,6 +116,29 @@ class Revision:
     author: str
     message: str | None
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotEntry:
+    """One configuration of a snapshot."""
+
+    name: str
+    configuration_id: str
+    version: int
+    updated_at: datetime
+    config: str
+    """The JSON text of the object, as the database has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Every configuration of an application, resolved for one environment."""
+
+    application_id: str
+    application: str
+    environment: str
+    entries: tuple[SnapshotEntry, ...]
+    """Ordered by name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,13 @@ from configsvc_server.http.docs import (
 from configsvc_server.http.health import HealthResource, LivenessResource
 from configsvc_server.http.middleware import AccessLog, CorsMiddleware
 from configsvc_server.http.openapi import build_openapi
+from configsvc_server.http.snapshots import SnapshotResource
 from configsvc_server.http.validation import Validator
 from configsvc_server.http.wsgi import WsgiApp
 from configsvc_server.services.applications import ApplicationService
 from configsvc_server.services.configurations import ConfigurationService
 from configsvc_server.services.health import HealthService
+from configsvc_server.services.snapshots import SnapshotService
 
 __all__ = ["Services", "create_api"]
 
@@ -37,6 +39,7 @@ class Services:
 
     applications: ApplicationService
     configurations: ConfigurationService
+    snapshots: SnapshotService
     health: HealthService
 
 
@@ -71,6 +74,10 @@ def create_api(
     app.add_route("/api/v1/configurations", ConfigurationsResource(services.configurations, bodies))
     app.add_route(
         "/api/v1/configurations/{id}", ConfigurationResource(services.configurations, bodies)
+    )
+    app.add_route(
+        "/api/v1/applications/{application}/environments/{environment}/snapshot",
+        SnapshotResource(services.snapshots),
     )
     app.add_route("/health", health)
     app.add_route("/health/live", LivenessResource())

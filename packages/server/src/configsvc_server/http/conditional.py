@@ -17,8 +17,10 @@ __all__ = [
     "application_etag",
     "application_precondition",
     "configuration_etag",
+    "content_wanted",
     "is_not_modified",
     "versions_wanted",
+    "wants_fresh",
 ]
 
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
@@ -80,6 +82,27 @@ def application_precondition(req: falcon.Request) -> Callable[[ApplicationDetail
     return check
 
 
+def content_wanted(req: falcon.Request) -> Callable[[str], bool] | None:
+    """Return what tells whether the caller has the content with an ETag already.
+
+    Returns:
+        A function of the ETag without quotes; ``None`` without If-None-Match.
+
+    Raises:
+        BadHeaderError: the header can't be understood.
+    """
+    wanted = _parse(req, "If-None-Match")
+    if wanted is None:
+        return None
+    # Weak comparison (RFC 9110, section 13.1.2): the W/ does not matter.
+    return lambda etag: wanted.any or etag in wanted.tags
+
+
+def wants_fresh(req: falcon.Request) -> bool:
+    """Tell whether the caller insists on an answer from the database (``no-cache``)."""
+    return "no-cache" in (req.get_header("Cache-Control") or "").lower()
+
+
 def is_not_modified(req: falcon.Request, resp: falcon.Response, etag: str) -> bool:
     """Set the ETag; tell whether the caller has this content already (and answer that).
 
@@ -87,9 +110,8 @@ def is_not_modified(req: falcon.Request, resp: falcon.Response, etag: str) -> bo
         BadHeaderError: If-None-Match can't be understood.
     """
     resp.etag = etag
-    wanted = _parse(req, "If-None-Match")
-    # Weak comparison (RFC 9110, section 13.1.2): the W/ does not matter.
-    if wanted is None or not (wanted.any or etag in wanted.tags):
+    is_known = content_wanted(req)
+    if is_known is None or not is_known(etag):
         return False
     resp.status = HTTPStatus.NOT_MODIFIED
     return True

@@ -14,6 +14,7 @@ from configsvc_server.http.conditional import (
     configuration_etag,
     is_not_modified,
     versions_wanted,
+    wants_fresh,
 )
 from configsvc_server.http.context import provenance_of
 from configsvc_server.http.members import (
@@ -27,8 +28,14 @@ from configsvc_server.http.members import (
 from configsvc_server.http.queries import next_link, read_list_query
 from configsvc_server.http.representations import configuration_item, page_body
 from configsvc_server.services.configurations import ConfigurationService
+from configsvc_server.services.reads import Rendered
 
-__all__ = ["ApplicationConfigurationsResource", "ConfigurationResource", "ConfigurationsResource"]
+__all__ = [
+    "ApplicationConfigurationsResource",
+    "ConfigurationResource",
+    "ConfigurationsResource",
+    "render_configuration",
+]
 
 _NESTED_FILTERS: Final = frozenset({"name", "q"})
 _FILTERS: Final = _NESTED_FILTERS | {"application_id"}
@@ -109,9 +116,9 @@ class ConfigurationResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
         """Get a configuration."""
-        configuration = self._service.get(id)
-        if not is_not_modified(req, resp, configuration_etag(configuration)):
-            _show(resp, configuration)
+        rendered = self._service.get(id, from_memory=not wants_fresh(req))
+        if not is_not_modified(req, resp, rendered.etag):
+            resp.data = rendered.body
 
     on_head = on_get
 
@@ -176,9 +183,16 @@ def _document(body: JsonObject) -> ConfigurationDocument:
     )
 
 
+def render_configuration(configuration: Configuration) -> Rendered:
+    """Write a configuration."""
+    body = dumps(configuration_item(configuration))
+    return Rendered(configuration_etag(configuration), body)
+
+
 def _show(resp: falcon.Response, configuration: Configuration) -> None:
-    resp.etag = configuration_etag(configuration)
-    resp.data = dumps(configuration_item(configuration))
+    rendered = render_configuration(configuration)
+    resp.etag = rendered.etag
+    resp.data = rendered.body
 
 
 def _show_created(resp: falcon.Response, configuration: Configuration) -> None:

@@ -7,7 +7,7 @@ import falcon
 import structlog
 
 from configsvc_server.domain.errors import FieldError, InvalidError
-from configsvc_server.domain.identifiers import new_ulid
+from configsvc_server.domain.identifiers import new_request_id
 from configsvc_server.domain.models import MAX_MESSAGE, Provenance
 
 __all__ = ["REQUEST_ID_HEADER", "provenance_of", "request_id_of", "set_request_id"]
@@ -27,7 +27,7 @@ _ANONYMOUS = "anonymous"
 def set_request_id(req: falcon.Request) -> str:
     """Accept the caller's request id if it is well-formed, otherwise make one."""
     given = req.get_header(REQUEST_ID_HEADER)
-    request_id = given if given and _WELL_FORMED_ID.fullmatch(given) else new_ulid()
+    request_id = given if given and _WELL_FORMED_ID.fullmatch(given) else new_request_id()
     req.context.request_id = request_id
     values = {"request_id": request_id}
     trace = _TRACEPARENT.fullmatch(req.get_header("traceparent") or "")

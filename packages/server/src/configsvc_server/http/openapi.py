@@ -21,6 +21,7 @@ Versioned JSON configurations, grouped by application.
 - **Errors** are problem details (RFC 9457) that name each wrong field by JSON Pointer.
 - **Concurrency**: send the ETag of what you read as `If-Match`, and a write is refused with \
 412 if somebody else was faster.
+- **Snapshots** are one conditional GET; `Prefer: wait=30` makes it wait for a change.
 - **Lists** can be paged by `offset`, or by the cursor in `next`, sent as `after`.
 - **PATCH** is JSON Merge Patch (RFC 7396).
 - A trailing slash is accepted everywhere.
@@ -55,6 +56,7 @@ def build_openapi() -> Node:
         "tags": [
             {"name": "applications", "description": "Groups of configurations."},
             {"name": "configurations", "description": "Named, versioned JSON objects."},
+            {"name": "snapshots", "description": "What clients read, and wait for."},
             {"name": "operations", "description": "For those who run the server."},
         ],
         "paths": {
@@ -63,6 +65,7 @@ def build_openapi() -> Node:
             "/api/v1/applications/{application}/configurations": _nested_configurations(),
             "/api/v1/configurations": _configurations(),
             "/api/v1/configurations/{id}": _configuration(),
+            "/api/v1/applications/{application}/environments/{environment}/snapshot": _snapshot(),
             **_health(),
         },
         "components": {
@@ -191,6 +194,24 @@ def _nested_configurations() -> Node:
     }
 
 
+def _snapshot() -> Node:
+    answer = _entity("Snapshot")
+    answer["headers"]["Preference-Applied"] = _header("PreferenceApplied")
+    unchanged = _not_modified()
+    unchanged["headers"]["Preference-Applied"] = _header("PreferenceApplied")
+    return {
+        "parameters": [_parameter("Application"), _parameter("Environment")],
+        "get": _operation(
+            "getSnapshot",
+            "snapshots",
+            "Get every configuration of an application at once",
+            parameters=["IfNoneMatch", "Prefer"],
+            responses={200: answer, 304: unchanged},
+            problems=(400, 404, 503),
+        ),
+    }
+
+
 def _health() -> Node:
     def check(name: str, summary: str, *, can_fail: bool) -> Node:
         answers = {200: _json("Health", "All is well.")}
@@ -218,6 +239,14 @@ def _parameters() -> Node:
     offset = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1, "default": 0}
     return {
         "Application": _query("application", "Id or name.", text, where="path"),
+        "Environment": _query("environment", "Name, such as default.", text, where="path"),
+        "Prefer": _query(
+            "Prefer",
+            "`wait=N`: with If-None-Match, answer once the content is another one, after N "
+            "seconds (60 at most) at the latest (RFC 7240).",
+            {"type": "string", "examples": ["wait=30"]},
+            where="header",
+        ),
         "Id": _query("id", "Id.", ulid, where="path"),
         "Limit": _query("limit", "How many items at most.", limit),
         "Offset": _query("offset", "How many items to skip.", offset),
@@ -253,6 +282,10 @@ def _headers() -> Node:
         "Link": {
             "description": 'With rel="next": the next page (RFC 8288), if there is one.',
             "schema": {"type": "string"},
+        },
+        "PreferenceApplied": {
+            "description": "The wait that was granted; missing where none was.",
+            "schema": {"type": "string", "examples": ["wait=30"]},
         },
         "RetryAfter": {
             "description": "Seconds to wait before trying again.",

@@ -10,7 +10,7 @@ from typing import Any
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask, WSGITask
 
-from configsvc_server.domain.identifiers import new_ulid
+from configsvc_server.domain.identifiers import new_request_id
 from configsvc_server.http.context import REQUEST_ID_HEADER
 from configsvc_server.http.problems import PROBLEM_JSON, problem_body
 
@@ -24,7 +24,7 @@ class _ProblemTask(ErrorTask):
         # The stubs call everything that can be written to a channel an Error.
         request: Any = self.request
         error = request.error
-        request_id = new_ulid()
+        request_id = new_request_id()
         body = problem_body(status=error.code, detail=str(error.body), request_id=request_id)
         self.status = f"{error.code} {error.reason}"
         self.response_headers = [

@@ -5,21 +5,16 @@ request want to know which field is wrong and what was expected there.
 """
 
 import difflib
-import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
-from referencing import Registry, Resource
-from referencing.jsonschema import DRAFT202012
 
 from configsvc_server.domain.errors import FieldError, InvalidError
 from configsvc_server.domain.jsontext import JsonValue, pointer
 
 __all__ = ["Validator", "type_name"]
-
-_DOCUMENT = "urn:configsvc:openapi"
 
 _TYPES = {
     "object": "a JSON object",
@@ -35,11 +30,12 @@ _TYPES = {
 class Validator:
     """Checks documents by the schema components of an OpenAPI document."""
 
-    def __init__(self, openapi: Mapping[str, JsonValue]) -> None:
-        resource: Resource[Any] = DRAFT202012.create_resource(dict(openapi))
-        registry: Registry[Any] = Registry()
-        self._registry = registry.with_resource(_DOCUMENT, resource)
-        self._schema = functools.cache(self._make)
+    def __init__(self, openapi: Mapping[str, Any]) -> None:
+        schemas = openapi["components"]["schemas"]
+        # Looking up references takes longer than everything else that validation does.
+        self._validators = {
+            name: Draft202012Validator(_inline(schema, schemas)) for name, schema in schemas.items()
+        }
 
     def check(self, document: JsonValue, schema: str) -> None:
         """Check ``document`` by the component ``schema``.
@@ -49,15 +45,24 @@ class Validator:
         """
         errors = [
             field
-            for error in self._schema(schema).iter_errors(document)
+            for error in self._validators[schema].iter_errors(document)
             for field in _describe(error)
         ]
         if errors:
             raise InvalidError(errors)
 
-    def _make(self, schema: str) -> Draft202012Validator:
-        reference = {"$ref": f"{_DOCUMENT}#/components/schemas/{schema}"}
-        return Draft202012Validator(reference, registry=self._registry)
+
+def _inline(node: Any, schemas: Mapping[str, Any]) -> Any:
+    """Put what a reference to a component stands for in its place."""
+    if isinstance(node, list):
+        return [_inline(item, schemas) for item in node]
+    if not isinstance(node, dict):
+        return node
+    resolved = {key: _inline(value, schemas) for key, value in node.items() if key != "$ref"}
+    if "$ref" in node:
+        target = schemas[node["$ref"].removeprefix("#/components/schemas/")]
+        return {**_inline(target, schemas), **resolved}
+    return resolved
 
 
 def type_name(value: JsonValue) -> str:

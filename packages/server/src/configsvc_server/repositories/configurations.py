@@ -10,10 +10,13 @@ from configsvc_server.db.database import Connection
 from configsvc_server.domain.errors import ConflictError, NotFoundError
 from configsvc_server.domain.jsontext import dumps_exact
 from configsvc_server.domain.models import (
+    DEFAULT_ENVIRONMENT,
     Action,
     Configuration,
     ConfigurationDocument,
     Provenance,
+    Snapshot,
+    SnapshotEntry,
 )
 from configsvc_server.domain.pages import Cursor, Page, PageRequest, Sort
 from configsvc_server.repositories.changes import FEED_LOCK
@@ -24,6 +27,16 @@ __all__ = ["ConfigurationRepository"]
 _COLUMNS = "id, application_id, name, comments, config, version, created_at, updated_at, updated_by"
 
 _GET = f"SELECT {_COLUMNS} FROM configurations WHERE id = %s"  # noqa: S608
+
+# The text of the object goes to clients as it is: no need to read and write it again.
+_SNAPSHOT = b"""
+    SELECT applications.name, configurations.name, configurations.id, configurations.version,
+           configurations.updated_at, configurations.config::text
+    FROM applications
+    LEFT JOIN configurations ON configurations.application_id = applications.id
+    WHERE applications.id = %s
+    ORDER BY configurations.name
+"""
 
 # A write is one statement that can't forget its history, and one round trip. The advisory
 # lock is taken once the row is written, and the id of the change once the lock is held: the
@@ -191,6 +204,15 @@ class ConfigurationRepository:
             [application_id],
         ).fetchall()
         return sorted(rows)
+
+    def snapshot(self, application_id: str) -> Snapshot | None:
+        """Return every configuration of an application, or ``None`` without application."""
+        rows = self._connection.execute(_SNAPSHOT, [application_id]).fetchall()
+        if not rows:
+            return None
+        # An application without configurations is one row of nothing but its name.
+        entries = tuple(SnapshotEntry(*row[1:]) for row in rows if row[1] is not None)
+        return Snapshot(application_id, rows[0][0], DEFAULT_ENVIRONMENT, entries)
 
     def page(
         self,

@@ -14,6 +14,7 @@ from configsvc_server.domain.models import (
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories import Repositories
 from configsvc_server.services.edits import Edit, Precondition, always
+from configsvc_server.services.reads import Reads
 
 __all__ = ["ApplicationService"]
 
@@ -21,8 +22,15 @@ __all__ = ["ApplicationService"]
 class ApplicationService:
     """Creates, reads, changes and deletes applications."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, reads: Reads) -> None:
+        """Serve applications.
+
+        Args:
+            database: where they are.
+            reads: what is in memory; evicted by every write before it returns.
+        """
         self._database = database
+        self._reads = reads
 
     def create(
         self,
@@ -49,6 +57,7 @@ class ApplicationService:
                 comments=document.comments,
             )
             store.changes.append([_change("create", application, provenance)])
+        self._reads.changed(application.id, None)
         return ApplicationDetail(application, ())
 
     def get(self, key: str) -> ApplicationDetail:
@@ -98,6 +107,7 @@ class ApplicationService:
                 comments=document.comments,
             )
             store.changes.append([_change("update", application, provenance)])
+        self._reads.changed(application.id, None)
         return ApplicationDetail(application, current.configuration_ids)
 
     def delete(
@@ -136,6 +146,9 @@ class ApplicationService:
                     _change("delete", application, provenance),
                 ]
             )
+        for configuration_id, _, _ in removed:
+            self._reads.changed(application.id, configuration_id)
+        self._reads.changed(application.id, None)
 
 
 def _found(key: str, detail: ApplicationDetail | None) -> ApplicationDetail:

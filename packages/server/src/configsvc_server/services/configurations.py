@@ -1,5 +1,7 @@
 """What can be done with configurations."""
 
+from collections.abc import Callable
+
 from configsvc_server.db.database import Database
 from configsvc_server.domain.digest import document_digest
 from configsvc_server.domain.errors import (
@@ -18,6 +20,7 @@ from configsvc_server.domain.models import (
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories import Repositories
 from configsvc_server.services.edits import Edit, Precondition, always
+from configsvc_server.services.reads import Reads, Rendered
 
 __all__ = ["ConfigurationService"]
 
@@ -25,8 +28,19 @@ __all__ = ["ConfigurationService"]
 class ConfigurationService:
     """Creates, reads, changes and deletes configurations."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, reads: Reads, *, render: Callable[[Configuration], Rendered]
+    ) -> None:
+        """Serve configurations as ``render`` writes them.
+
+        Args:
+            database: where they are.
+            reads: what is in memory; evicted by every write before it returns.
+            render: makes the answer of a configuration.
+        """
         self._database = database
+        self._reads = reads
+        self._render = render
 
     def create(
         self,
@@ -55,22 +69,34 @@ class ConfigurationService:
             store = Repositories.over(connection)
             application_id = _application_id(store, application)
             check(application_id)
-            return store.configurations.insert(
+            created = store.configurations.insert(
                 configuration_id=configuration_id or new_ulid(),
                 application_id=application_id,
                 document=document,
                 digest=digest,
                 provenance=provenance,
             )
+        self._reads.changed(created.application_id, created.id)
+        return created
 
-    def get(self, configuration_id: str) -> Configuration:
-        """Return one configuration.
+    def get(self, configuration_id: str, *, from_memory: bool = True) -> Rendered:
+        """Return the answer of one configuration.
+
+        Args:
+            configuration_id: its id.
+            from_memory: whether an answer in memory will do.
 
         Raises:
             NotFoundError: there is none.
         """
-        with self._database.autocommit() as connection:
-            return _find(Repositories.over(connection), configuration_id)
+
+        def read() -> Rendered:
+            with self._database.autocommit() as connection:
+                return self._render(_find(Repositories.over(connection), configuration_id))
+
+        if not from_memory:
+            return read()
+        return self._reads.configurations.get(normalize_ulid(configuration_id), read)
 
     def list(
         self,
@@ -144,6 +170,7 @@ class ConfigurationService:
                     if_version=if_version,
                 )
             if written is not None:
+                self._reads.changed(written.application_id, written.id)
                 return written
         # Nothing was written; the way that looks first finds out why.
         return self.edit(
@@ -193,7 +220,8 @@ class ConfigurationService:
                 provenance=provenance,
             )
             assert written is not None  # noqa: S101 - the row is there and locked
-            return written
+        self._reads.changed(written.application_id, written.id)
+        return written
 
     def delete(
         self,
@@ -226,6 +254,7 @@ class ConfigurationService:
                     )
                 ]
             )
+        self._reads.changed(current.application_id, current.id)
 
 
 def _find(store: Repositories, configuration_id: str, *, lock: bool = False) -> Configuration:

@@ -1,0 +1,128 @@
+"""All configurations of one application for one environment: what a client reads."""
+
+import time
+from collections.abc import Callable
+
+from configsvc_server.db.database import Database
+from configsvc_server.domain.errors import NotFoundError
+from configsvc_server.domain.identifiers import is_ulid, normalize_ulid
+from configsvc_server.domain.models import DEFAULT_ENVIRONMENT, Snapshot
+from configsvc_server.repositories import Repositories
+from configsvc_server.services.reads import Reads, Rendered
+from configsvc_server.services.waiting import WaiterLimit
+
+__all__ = ["SnapshotService"]
+
+
+class SnapshotService:
+    """Reads snapshots, and lets callers wait for the next one."""
+
+    LOOK = 5.0
+    """Seconds after which a waiter looks whether anybody still waits for its answer."""
+
+    def __init__(
+        self,
+        database: Database,
+        reads: Reads,
+        *,
+        render: Callable[[Snapshot], Rendered],
+        max_waiters: int,
+    ) -> None:
+        """Serve snapshots as ``render`` writes them.
+
+        Args:
+            database: where they are.
+            reads: what is in memory.
+            render: makes the answer of a snapshot.
+            max_waiters: how many callers may wait at the same time.
+        """
+        self._database = database
+        self._reads = reads
+        self._render = render
+        self._limit = WaiterLimit(max_waiters)
+
+    def get(self, application: str, environment: str, *, from_memory: bool = True) -> Rendered:
+        """Return the snapshot as it is now.
+
+        Args:
+            application: its id or name.
+            environment: its name.
+            from_memory: whether an answer in memory will do.
+
+        Raises:
+            NotFoundError: there is no such application or environment.
+        """
+        application_id = self._application_id(application, from_memory=from_memory)
+        if environment != DEFAULT_ENVIRONMENT:
+            raise NotFoundError("environment", environment)
+
+        def read() -> Rendered:
+            with self._database.autocommit() as connection:
+                snapshot = Repositories.over(connection).configurations.snapshot(application_id)
+            if snapshot is None:
+                raise NotFoundError("application", application)
+            return self._render(snapshot)
+
+        if not from_memory:
+            return read()
+        return self._reads.snapshots.get((application_id, environment), read)
+
+    def wait(
+        self,
+        application: str,
+        environment: str,
+        *,
+        known: Callable[[str], bool],
+        timeout: float,
+        is_abandoned: Callable[[], bool] = lambda: False,
+    ) -> tuple[Rendered, bool]:
+        """Return the snapshot once it is one that the caller does not know.
+
+        Args:
+            application: its id or name.
+            environment: its name.
+            known: tells whether the caller knows the content with this ETag.
+            timeout: how long to wait at most, in seconds.
+            is_abandoned: tells whether the caller has gone away.
+
+        Returns:
+            The snapshot, and whether the wish to wait was granted. It is not where too many
+            wait already, or while news of changes does not arrive.
+
+        Raises:
+            NotFoundError: there is no such application or environment.
+        """
+        current = self.get(application, environment)
+        if not known(current.etag) or self._reads.signal.is_closed:
+            return current, True
+        with self._limit.place() as granted:
+            if not granted or not self._reads.is_fresh():
+                return current, False
+            application_id = self._application_id(application)
+            deadline = time.monotonic() + timeout
+            with self._reads.signal.subscribe(application_id) as changed:
+                while True:
+                    current = self.get(application, environment)
+                    if not known(current.etag) or self._reads.signal.is_closed:
+                        return current, True
+                    while not changed.wait(min(self.LOOK, max(0, deadline - time.monotonic()))):
+                        if time.monotonic() >= deadline or is_abandoned():
+                            return current, True
+                    changed.clear()
+
+    def release_waiters(self) -> None:
+        """Answer everybody who waits, and let nobody wait any more."""
+        self._reads.signal.close()
+
+    def _application_id(self, key: str, *, from_memory: bool = True) -> str:
+        if is_ulid(key):
+            return normalize_ulid(key)
+
+        def read() -> str:
+            with self._database.autocommit() as connection:
+                detail = Repositories.over(connection).applications.find(key)
+            if detail is None:
+                raise NotFoundError("application", key)
+            return detail.application.id
+
+        return self._reads.application_ids.get(key, read) if from_memory else read()

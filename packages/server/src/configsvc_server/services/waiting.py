@@ -1,0 +1,79 @@
+"""Requests that wait for a change: asleep on an event, never polling the database."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["ChangeSignal", "WaiterLimit"]
+
+
+class ChangeSignal:
+    """Wakes those who wait for a change of an application."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiters: dict[str, set[threading.Event]] = defaultdict(set)
+        self._closed = False
+
+    @contextmanager
+    def subscribe(self, application_id: str) -> Iterator[threading.Event]:
+        """Give an event that is set from now on by every change of the application.
+
+        Subscribe first and read afterwards: then no change can fall between the two.
+        """
+        event = threading.Event()
+        with self._lock:
+            if self._closed:
+                event.set()
+            self._waiters[application_id].add(event)
+        try:
+            yield event
+        finally:
+            with self._lock:
+                waiters = self._waiters[application_id]
+                waiters.discard(event)
+                if not waiters:
+                    del self._waiters[application_id]
+
+    def notify(self, application_id: str) -> None:
+        """Wake those who wait for this application."""
+        with self._lock:
+            events = list(self._waiters.get(application_id, ()))
+        for event in events:
+            event.set()
+
+    def notify_all(self) -> None:
+        """Wake everybody."""
+        with self._lock:
+            events = [event for waiters in self._waiters.values() for event in waiters]
+        for event in events:
+            event.set()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nobody shall wait any more."""
+        return self._closed
+
+    def close(self) -> None:
+        """Wake everybody, for the last time: the server is about to stop."""
+        with self._lock:
+            self._closed = True
+        self.notify_all()
+
+
+class WaiterLimit:
+    """Keeps waiters from taking every thread of the server."""
+
+    def __init__(self, limit: int) -> None:
+        self._places = threading.BoundedSemaphore(limit) if limit else None
+
+    @contextmanager
+    def place(self) -> Iterator[bool]:
+        """Give a place to wait while the block runs, or ``False`` when all are taken."""
+        granted = self._places is not None and self._places.acquire(blocking=False)
+        try:
+            yield granted
+        finally:
+            if granted and self._places is not None:
+                self._places.release()
