@@ -3,6 +3,8 @@
 PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen
+# The tests wait more than they compute.
+WORKERS ?= 4
 
 .DEFAULT_GOAL := help
 
@@ -44,12 +46,14 @@ types: setup ## Check types
 
 .PHONY: pytest
 pytest: setup ## Run the tests with branch coverage
-	$(RUN) pytest -n auto --cov --cov-report=term $(ARGS)
+	$(RUN) pytest -n $(WORKERS) --cov --cov-report=term $(ARGS)
 
-.PHONY: test-all-pythons
-test-all-pythons: setup ## Run the tests on the oldest and the newest supported Python
-	UV_PROJECT_ENVIRONMENT=.venv-3.11 $(UV) run --frozen --python 3.11 pytest -n auto
-	UV_PROJECT_ENVIRONMENT=.venv-3.13 $(UV) run --frozen --python 3.13 pytest -n auto
+VERSION ?= 3.13
+
+.PHONY: test-python
+test-python: setup ## Run the tests on another Python: make test-python VERSION=3.13
+	UV_PROJECT_ENVIRONMENT=.venv-$(VERSION) $(UV) run --frozen --quiet --python $(VERSION) \
+	  pytest -n $(WORKERS) $(ARGS)
 
 .PHONY: format
 format: setup ## Rewrite the code in the one format

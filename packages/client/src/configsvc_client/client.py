@@ -1,0 +1,218 @@
+"""The way in: one client for each server."""
+
+import os
+import threading
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from configsvc_client.api import Api
+from configsvc_client.applications import Applications
+from configsvc_client.configurations import Configurations
+from configsvc_client.errors import ClosedError
+from configsvc_client.feed import Feed
+from configsvc_client.messages import Transport
+from configsvc_client.options import Options, Token, environment_url
+from configsvc_client.pace import Pace
+from configsvc_client.poller import Poller, Updater
+from configsvc_client.store import SnapshotStore
+from configsvc_client.sync import Synchronizer
+from configsvc_client.transport import HttpTransport
+from configsvc_client.view import ConfigView
+
+__all__ = ["ConfigClient"]
+
+
+class ConfigClient:
+    """Talks to a configsvc server; one for each process is enough.
+
+    Making one connects to nothing and starts nothing. Threads may share it, and forked
+    children may go on using it. All durations are in seconds.
+
+    Args:
+        url: where the server is; ``CONFIGSVC_URL`` by default.
+        token: sent as ``Authorization: Bearer``; a function is asked for it before each
+            request; ``CONFIGSVC_TOKEN`` by default.
+        timeout: how long to wait for a connection, and for an answer.
+        retries: attempts after the first one, for requests that may be repeated safely.
+        verify: whether to check the server's certificate, or a file of authorities.
+        cert: file of a client certificate, or files of certificate and key.
+        proxies: proxy by scheme, as in requests.
+        poll_interval: how often live views poll where the server does not wait for changes.
+        long_poll: how long the server may wait for a change, up to 60; 0 turns it off.
+        start_timeout: how long the first reads of a view wait for its first snapshot.
+        stale_after: age from which a view calls itself stale, even without an error.
+        cache_dir: folder for copies of snapshots, to start from while the server is away;
+            ``CONFIGSVC_CACHE_DIR`` by default; none without it.
+
+    Example:
+        >>> from configsvc_client import ConfigClient
+        >>> client = ConfigClient("https://config.internal", token="…")
+        >>> app = client.application("billing")
+        >>> app["database"]["pool_size"]
+        10
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        token: Token | None = None,
+        timeout: float | tuple[float, float] = (3.05, 10.0),
+        retries: int = 3,
+        verify: bool | str = True,
+        cert: str | tuple[str, str] | None = None,
+        proxies: Mapping[str, str] | None = None,
+        poll_interval: float = 30.0,
+        long_poll: float = 30.0,
+        start_timeout: float = 10.0,
+        stale_after: float = 90.0,
+        cache_dir: str | os.PathLike[str] | None = None,
+    ) -> None:
+        folder = cache_dir or os.environ.get("CONFIGSVC_CACHE_DIR")
+        options = Options(
+            url=url or environment_url(),
+            token=token or os.environ.get("CONFIGSVC_TOKEN"),
+            timeout=timeout if isinstance(timeout, tuple) else (timeout, timeout),
+            retries=retries,
+            verify=verify,
+            cert=cert,
+            proxies=proxies,
+            poll_interval=poll_interval,
+            long_poll=long_poll,
+            start_timeout=start_timeout,
+            stale_after=stale_after,
+            cache_dir=Path(folder) if folder else None,
+        )
+        self._open(options, HttpTransport(options, retries=options.retries))
+
+    def _open(self, options: Options, transport: Transport) -> None:
+        self._options = options
+        self._transport = transport
+        self._views: dict[tuple[str, str], ConfigView] = {}
+        self._closed = False
+        self._lock = threading.Lock()
+        api = Api(transport)
+        self._applications = Applications(api)
+        self._configurations = Configurations(api)
+        _reset_in_children(self)
+
+    @property
+    def applications(self) -> Applications:
+        """Create, get, list, update, replace and delete applications.
+
+        Example:
+            >>> [application.name for application in client.applications.list()]
+            ['billing', 'shop']
+        """
+        return self._applications
+
+    @property
+    def configurations(self) -> Configurations:
+        """Create, get, find, list, update, replace and delete configurations.
+
+        Example:
+            >>> client.configurations.find("billing", "database").config["pool_size"]
+            10
+        """
+        return self._configurations
+
+    def application(self, name: str, *, environment: str = "default") -> ConfigView:
+        """Return the live view of an application.
+
+        It is the same object every time, so this may be called wherever a view is needed.
+
+        Args:
+            name: name or id of the application.
+            environment: name of the environment.
+
+        Example:
+            >>> client.application("billing")
+            <ConfigView billing/default: not started; the first use starts it>
+        """
+        if not name or not environment:
+            raise ValueError("The names of application and environment can't be empty.")
+        with self._lock:
+            if self._closed:
+                raise ClosedError("This client is closed.")
+            view = self._views.get((name, environment))
+            if view is None:
+                view = self._views[name, environment] = self._view(name, environment)
+            return view
+
+    def close(self) -> None:
+        """Close every view and connection, promptly.
+
+        Example:
+            >>> with ConfigClient("https://config.internal") as client:
+            ...     client.applications.get("billing")
+            <Application 'billing' 01K9YV5C7W3V0Y1Q3W6M8N2B4D, 3 configurations>
+        """
+        with self._lock:
+            self._closed = True
+            views = list(self._views.values())
+        for view in views:
+            view.close()
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        views = len(self._views)
+        count = f", {views} view{'' if views == 1 else 's'}" if views else ""
+        return f"<{type(self).__name__} {self._options.url}{count}{', closed' * self._closed}>"
+
+    def _view(self, name: str, environment: str) -> ConfigView:
+        options = self._options
+
+        def updater(store: SnapshotStore, sync: Synchronizer) -> Updater:
+            # A transport of its own: no retries, since a poll that fails comes again anyway,
+            # and it can be closed without disturbing anybody else.
+            transport = HttpTransport(options, retries=0)
+            return Poller(
+                name=f"configsvc {name}/{environment}",
+                transport=transport,
+                feed=Feed(transport, name, environment),
+                sync=sync,
+                store=store,
+                pace=Pace(interval=options.poll_interval, long_poll=options.long_poll),
+            )
+
+        return ConfigView(
+            name,
+            environment,
+            options=options,
+            feed=Feed(self._transport, name, environment),
+            updater=updater,
+            forget=self._forget,
+        )
+
+    def _forget(self, view: ConfigView) -> None:
+        with self._lock:
+            known = self._views.get((view.application, view.environment))
+            if known is view:
+                del self._views[view.application, view.environment]
+
+    def _after_fork(self) -> None:
+        self._lock = threading.Lock()
+        self._transport.forget_parent()
+        for view in list(self._views.values()):
+            view._after_fork()
+
+
+def _reset_in_children(client: ConfigClient) -> None:
+    """Have ``client`` begin anew in forked children; in the parent nothing happens."""
+    reference = weakref.ref(client)
+
+    def reset() -> None:
+        survivor = reference()
+        if survivor is not None:
+            survivor._after_fork()
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=reset)

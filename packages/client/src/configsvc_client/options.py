@@ -1,0 +1,65 @@
+"""What a client can be told, checked once."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+__all__ = ["Options", "Token"]
+
+Token = str | Callable[[], str]
+"""A token, or a function that is asked for it before each request."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Options:
+    """Every setting of a client; :class:`~configsvc_client.ConfigClient` describes them."""
+
+    url: str
+    token: Token | None = field(default=None, repr=False)
+    timeout: tuple[float, float] = (3.05, 10.0)
+    retries: int = 3
+    verify: bool | str = True
+    cert: str | tuple[str, str] | None = None
+    proxies: Mapping[str, str] | None = None
+    poll_interval: float = 30.0
+    long_poll: float = 30.0
+    start_timeout: float = 10.0
+    stale_after: float = 90.0
+    cache_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what can't work, and say what would.
+
+        Raises:
+            ValueError: a setting has an impossible value.
+        """
+        parts = urlsplit(self.url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(f"url must be like https://config.example.com, not {self.url!r}")
+        if parts.query or parts.fragment:
+            raise ValueError(f"url must end before any ? or #, unlike {self.url!r}")
+        object.__setattr__(self, "url", self.url.rstrip("/"))
+        for name in ("poll_interval", "stale_after"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be a number of seconds above 0")
+        for name in ("start_timeout", "retries"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} can't be negative")
+        if min(self.timeout) <= 0:
+            raise ValueError("timeout must be two numbers of seconds above 0: (connect, read)")
+        if not 0 <= self.long_poll <= 60:  # noqa: PLR2004
+            raise ValueError("long_poll must be 0 to 60 seconds; 0 turns it off")
+
+
+def environment_url() -> str:
+    """Return ``CONFIGSVC_URL``.
+
+    Raises:
+        ValueError: it is not set.
+    """
+    url = os.environ.get("CONFIGSVC_URL")
+    if not url:
+        raise ValueError("Where is the server? Give ConfigClient(url) or set CONFIGSVC_URL.")
+    return url

@@ -1,0 +1,58 @@
+"""Paths into a snapshot: dotted for people, JSON Pointers (RFC 6901) for everything else."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["find", "locate", "pointer"]
+
+
+def locate(configurations: Mapping[str, Any], path: str) -> tuple[str, list[str]]:
+    """Split a path into the name of a configuration and the steps inside it.
+
+    A dotted path names the configuration with the longest name that fits, so that names with
+    dots in them can be reached. A key with a dot in it needs a JSON Pointer.
+
+    Args:
+        configurations: those that there are, by name.
+        path: such as ``database.pool_size`` or ``/database/pool_size``.
+    """
+    if path.startswith("/") and path not in configurations:
+        name, *steps = (_unescape(token) for token in path[1:].split("/"))
+        return name, steps
+    parts = path.split(".")
+    for count in range(len(parts), 0, -1):
+        name = ".".join(parts[:count])
+        if name in configurations:
+            return name, parts[count:]
+    return parts[0], parts[1:]
+
+
+def find(configurations: Mapping[str, Any], path: str) -> Any:
+    """Return the value at a path.
+
+    Raises:
+        KeyError: there is none.
+    """
+    name, steps = locate(configurations, path)
+    value: Any = configurations[name]
+    for step in steps:
+        value = _member(value, step)
+    return value
+
+
+def pointer(steps: Sequence[str | int]) -> str:
+    """Return the JSON Pointer of some steps."""
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in steps)
+
+
+def _member(value: Any, step: str) -> Any:
+    if isinstance(value, Mapping):
+        return value[step]
+    is_index = step.isascii() and step.isdigit() and (step == "0" or step[0] != "0")
+    if isinstance(value, list) and is_index and int(step) < len(value):
+        return value[int(step)]
+    raise KeyError(step)
+
+
+def _unescape(token: str) -> str:
+    return token.replace("~1", "/").replace("~0", "~")

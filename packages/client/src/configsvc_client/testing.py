@@ -1,0 +1,156 @@
+"""For tests of applications: a client without a server, and a pytest fixture.
+
+:class:`FakeConfigClient` is a :class:`~configsvc_client.ConfigClient` in every respect, except
+that its server is in memory and that it has no threads: a change is in every view, and every
+callback has been called, when the line that makes it returns.
+
+Example:
+    >>> from configsvc_client.testing import FakeConfigClient
+    >>> client = FakeConfigClient({"billing": {"database": {"pool_size": 10}}})
+    >>> app = client.application("billing")
+    >>> app["database"]["pool_size"]
+    10
+    >>> client.set("billing", "database", {"pool_size": 20})
+    >>> app["database"]["pool_size"]
+    20
+"""
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+from configsvc_client.client import ConfigClient
+from configsvc_client.errors import ConfigSvcError, NotFoundError
+from configsvc_client.fakeserver import FakeServer
+from configsvc_client.feed import Feed
+from configsvc_client.messages import Request
+from configsvc_client.options import Options
+from configsvc_client.poller import Updater
+from configsvc_client.store import SnapshotStore
+from configsvc_client.sync import SnapshotFeed, Synchronizer
+from configsvc_client.view import ConfigView
+
+__all__ = ["FakeConfigClient"]
+
+
+class FakeConfigClient(ConfigClient):
+    """A client whose server is in memory; see :mod:`configsvc_client.testing`.
+
+    Args:
+        applications: configurations by application and name, to begin with.
+
+    Example:
+        >>> client = FakeConfigClient({"billing": {"database": {"pool_size": 10}}})
+        >>> client.application("billing")["database"]
+        {'pool_size': 10}
+    """
+
+    def __init__(
+        self, applications: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None
+    ) -> None:
+        self._updaters: list[_InlineUpdater] = []
+        self._server = FakeServer(self._refresh)
+        self._open(Options(url="http://fake.invalid", start_timeout=0.0), self._server)
+        for application, configurations in (applications or {}).items():
+            self.applications.create(name=application)
+            for name, config in configurations.items():
+                self.set(application, name, config)
+
+    @property
+    def requests(self) -> list[Request]:
+        """Everything that the server was asked, oldest first.
+
+        Example:
+            >>> [(request.method, request.path) for request in client.requests][-1]
+            ('GET', '/api/v1/applications/billing/environments/default/snapshot')
+        """
+        return self._server.requests
+
+    def set(self, application: str, name: str, config: Mapping[str, Any]) -> None:
+        """Make ``config`` the whole configuration ``name``, as somebody else would.
+
+        Application and configuration are created where they are missing.
+
+        Example:
+            >>> client.set("billing", "database", {"pool_size": 20})
+        """
+        try:
+            found = self.configurations.find(application, name)
+        except NotFoundError:
+            if not list(self.applications.list(name=application)):
+                self.applications.create(name=application)
+            self.configurations.create(application, name=name, config=config)
+        else:
+            self.configurations.replace(found, name=name, config=config, comments=found.comments)
+
+    def remove(self, application: str, name: str) -> None:
+        """Delete a configuration, as somebody else would.
+
+        Example:
+            >>> client.remove("billing", "database")
+        """
+        self.configurations.delete(self.configurations.find(application, name))
+
+    def fail(self, error: ConfigSvcError | None) -> None:
+        """Have every request fail with ``error``, until it is ``None`` again.
+
+        Example:
+            >>> client.fail(TransportError("the server is away"))
+            >>> client.application("billing").status().stale
+            True
+        """
+        self._server.failure = error
+        self._refresh()
+
+    def _view(self, name: str, environment: str) -> ConfigView:
+        feed = Feed(self._server, name, environment)
+
+        def updater(store: SnapshotStore, sync: Synchronizer) -> Updater:
+            made = _InlineUpdater(feed, store, sync, self._updaters)
+            self._updaters.append(made)
+            return made
+
+        return ConfigView(
+            name,
+            environment,
+            options=self._options,
+            feed=feed,
+            updater=updater,
+            forget=self._forget,
+        )
+
+    def _refresh(self) -> None:
+        for updater in tuple(self._updaters):
+            updater.start()
+
+
+class _InlineUpdater:
+    """Fetches at once, in the thread that makes a change."""
+
+    mode = "in memory"
+
+    def __init__(
+        self,
+        feed: SnapshotFeed,
+        store: SnapshotStore,
+        sync: Synchronizer,
+        registry: "list[_InlineUpdater]",
+    ) -> None:
+        self._feed = feed
+        self._store = store
+        self._sync = sync
+        self._registry = registry
+
+    def start(self) -> None:
+        """Fetch."""
+        try:
+            self._sync.update(self._feed)
+        except ConfigSvcError as error:
+            self._store.fail(error)
+
+    def stop(self) -> None:
+        """Fetch no more."""
+        with contextlib.suppress(ValueError):
+            self._registry.remove(self)
+
+    abandon = stop

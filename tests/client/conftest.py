@@ -1,0 +1,44 @@
+"""Fixtures of the client's tests."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from configsvc_client import ConfigClient
+from configsvc_client.pace import Pace
+from tests.client.stub import StubServer, stub_server
+
+MakeClient = Callable[..., ConfigClient]
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CONFIGSVC_URL", "CONFIGSVC_TOKEN", "CONFIGSVC_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def stub() -> Iterator[StubServer]:
+    """A server that can misbehave."""
+    with stub_server() as server:
+        yield server
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failures are followed by a new attempt soon."""
+    monkeypatch.setattr(Pace, "BACKOFF_BASE", 0.01)
+    monkeypatch.setattr(Pace, "BACKOFF_CAP", 0.05)
+
+
+@pytest.fixture
+def make_client(impatient: None) -> Iterator[MakeClient]:
+    """Makes clients that are closed after the test."""
+    with ExitStack() as stack:
+
+        def make(url: str, **options: Any) -> ConfigClient:
+            return stack.enter_context(ConfigClient(url, **options))
+
+        yield make

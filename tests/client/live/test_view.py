@@ -1,0 +1,159 @@
+"""Live views of a real server."""
+
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from configsvc_client import ConfigClient, ConfigView, NotFoundError
+from tests.client.conftest import MakeClient
+from tests.client.stub import eventually
+from tests.support.servers import RunningServer, start_server_process
+
+Publish = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Database:
+    pool_size: int
+
+
+def test_a_change_arrives_without_being_asked_for(app: ConfigView, publish: Publish) -> None:
+    bound = app.bind("database", Database)
+    told = threading.Event()
+    app.on_change(lambda _: told.set(), "database.pool_size")
+    publish(20)
+    assert told.wait(20)
+    assert app["database"]["pool_size"] == bound.value.pool_size == 20
+
+
+def test_an_idle_view_hardly_asks(app: ConfigView, client: ConfigClient) -> None:
+    eventually(lambda: app.status().polls == 2)
+    # Each of these would be time for many polls, if the server did not hold on to the one.
+    for _ in range(20):
+        client.applications.get("billing")
+    assert app.status().polls == 2
+
+
+def test_configurations_come_and_go(app: ConfigView, client: ConfigClient) -> None:
+    limits = client.configurations.create("billing", name="limits", config={"n": 1})
+    eventually(lambda: "limits" in app)
+    assert app.snapshot().provenance("limits").id == limits.id
+    client.configurations.delete(limits)
+    eventually(lambda: "limits" not in app)
+
+
+def test_other_applications_do_not_matter(app: ConfigView, client: ConfigClient) -> None:
+    before = app.snapshot()
+    client.configurations.create(client.applications.create(name="shop"), name="a", config={})
+    assert not app.refresh()
+    assert app.snapshot().version == before.version
+
+
+@pytest.mark.parametrize(
+    ("name", "environment", "kind"),
+    [("nothing", "default", "application"), ("billing", "nothing", "environment")],
+)
+def test_what_is_not_there_is_not_found(
+    app: ConfigView, client: ConfigClient, name: str, environment: str, kind: str
+) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        client.application(name, environment=environment).wait_until_ready()
+    assert caught.value.problem["type"] == f"urn:configsvc:problem:{kind}-not-found"
+
+
+def test_an_application_created_later_is_found(client: ConfigClient) -> None:
+    app = client.application("later")
+    with pytest.raises(NotFoundError):
+        app.wait_until_ready()
+    client.applications.create(name="later")
+    eventually(lambda: app.status().state == "live")
+    assert dict(app) == {}
+
+
+def test_a_name_with_a_slash_can_be_viewed(client: ConfigClient) -> None:
+    client.applications.create(name="a/b")
+    client.configurations.create("a/b", name="c/d", config={"e": 1})
+    assert client.application("a/b")["c/d"] == {"e": 1}
+
+
+def test_a_killed_server_is_found_again(
+    database_url: str, make_client: MakeClient, tmp_path: Path
+) -> None:
+    variables = {"CONFIGSVC_DATABASE_URL": database_url}
+    first = start_server_process((), cwd=tmp_path, variables=variables)
+    try:
+        client = make_client(first.url)
+        client.applications.create(name="billing")
+        database = client.configurations.create("billing", name="database", config={"n": 1})
+        app = client.application("billing")
+        app.wait_until_ready()
+        bound = app.bind("database", dict)
+    finally:
+        first.process.kill()
+        first.stop()
+    eventually(lambda: app.status().stale)
+    assert app["database"]["n"] == bound.value["n"] == 1
+    assert app.status().state == "stale"
+
+    port = first.url.rpartition(":")[2]
+    second = start_server_process(("--port", port), cwd=tmp_path, variables=variables)
+    try:
+        client.configurations.update(database, config={"n": 2})
+        eventually(lambda: bound.value["n"] == 2)
+        assert app.status().state == "live"
+    finally:
+        # A server that stops lets go of those who wait.
+        assert second.stop() == 0
+    eventually(lambda: app.status().stale)
+
+
+def test_a_process_starts_from_the_copy_while_the_server_is_away(
+    live_server: RunningServer, app: ConfigView, make_client: MakeClient, tmp_path: Path
+) -> None:
+    url = live_server.url
+    make_client(url, cache_dir=tmp_path).application("billing").wait_until_ready()
+    eventually(lambda: list(tmp_path.glob("*.snapshot")))
+    live_server.stop()
+    later = make_client(url, cache_dir=tmp_path).application("billing")
+    assert later["database"]["pool_size"] == 10
+    assert later.status().source == "disk"
+
+
+def test_fifty_readers_never_see_an_older_or_torn_snapshot(
+    app: ConfigView, client: ConfigClient, publish: Publish
+) -> None:
+    stop = threading.Event()
+    wrong: list[str] = []
+
+    def read() -> None:
+        newest = 0
+        while not stop.is_set():
+            snapshot = app.snapshot()
+            size = snapshot["database"]["pool_size"]
+            version = snapshot.provenance("database").version
+            if size != version + 9:
+                wrong.append(f"torn: {size} in version {version}")
+            if version < newest:
+                wrong.append(f"older: {version} after {newest}")
+            newest = version
+            stop.wait(0.001)
+
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    threads = [threading.Thread(target=read) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    try:
+        for size in range(11, 1011):
+            publish(size)
+        eventually(lambda: app["database"]["pool_size"] == 1010)
+    finally:
+        sys.setswitchinterval(usual)
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not wrong

@@ -1,0 +1,74 @@
+"""An application that uses only the public API; mypy checks it, in strict mode."""
+
+from dataclasses import dataclass, field
+from logging import getLogger
+from typing import TypedDict
+
+import pydantic
+
+from configsvc_client import (
+    Bound,
+    Change,
+    ConfigClient,
+    Configuration,
+    ConfigView,
+    ConflictError,
+)
+
+log = getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DatabaseSettings:
+    host: str
+    port: int = 5432
+    replicas: list[str] = field(default_factory=list)
+
+
+class Limits(TypedDict):
+    per_minute: int
+
+
+class Mail(pydantic.BaseModel):
+    sender: str
+
+
+def connect(app: ConfigView) -> str:
+    database: Bound[DatabaseSettings] = app.bind("database", DatabaseSettings)
+    settings = database.value
+    return f"{settings.host}:{settings.port + 1}"
+
+
+def limit(app: ConfigView) -> int:
+    return app.bind("limits", Limits).value["per_minute"]
+
+
+def sender(app: ConfigView) -> str:
+    return app.bind("mail", Mail).value.sender.lower()
+
+
+def report(change: Change) -> None:
+    log.info("%s: %s → %s", change.path, change.old, change.new)
+
+
+def raise_limit(client: ConfigClient, configuration: Configuration) -> int:
+    try:
+        changed = client.configurations.update(
+            configuration, config={"per_minute": 60}, message="more customers"
+        )
+    except ConflictError as error:
+        return error.current_version or 0
+    return changed.version
+
+
+def main() -> None:
+    with ConfigClient("https://config.internal", token="t") as client:
+        app = client.application("billing")
+        app.wait_until_ready(timeout=5)
+        subscription = app.on_change(report, "limits.per_minute")
+        log.info("%s %s %s", connect(app), limit(app), sender(app))
+        log.info("%s", app.get("database.host", "localhost"))
+        for application in client.applications.list(q="bill"):
+            log.info("%s %s", application.name, application.created_at.isoformat())
+        raise_limit(client, client.configurations.find("billing", "limits"))
+        subscription.cancel()

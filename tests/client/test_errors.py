@@ -1,0 +1,123 @@
+"""From answers to errors."""
+
+import json
+import pickle
+from typing import Any
+
+import pytest
+from requests.structures import CaseInsensitiveDict
+
+from configsvc_client import (
+    AuthError,
+    ConfigSvcError,
+    ConflictError,
+    FieldProblem,
+    NotFoundError,
+    ServerError,
+    ValidationError,
+)
+from configsvc_client.messages import Answer, Request, require_ok
+
+
+def answer(status: int, body: Any = None, *, retried: bool = False, **headers: str) -> Answer:
+    return Answer(
+        Request("GET", "/api/v1/applications"),
+        status,
+        CaseInsensitiveDict({name.replace("_", "-"): value for name, value in headers.items()}),
+        b"" if body is None else json.dumps(body).encode(),
+        "request-1",
+        retried,
+    )
+
+
+def error_of(*arguments: Any, **options: Any) -> Any:
+    with pytest.raises(ConfigSvcError) as caught:
+        require_ok(answer(*arguments, **options))
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, ValidationError),
+        (401, AuthError),
+        (403, AuthError),
+        (404, NotFoundError),
+        (405, ValidationError),
+        (408, ServerError),
+        (409, ConflictError),
+        (410, NotFoundError),
+        (412, ConflictError),
+        (413, ValidationError),
+        (415, ValidationError),
+        (422, ValidationError),
+        (428, ConflictError),
+        (429, ServerError),
+        (500, ServerError),
+        (503, ServerError),
+        (599, ServerError),
+    ],
+)
+def test_each_status_has_its_class(status: int, kind: type[ConfigSvcError]) -> None:
+    assert type(error_of(status)) is kind
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 304])
+def test_what_is_no_error_is_returned(status: int) -> None:
+    given = answer(status)
+    assert require_ok(given) is given
+
+
+def test_an_error_says_what_was_asked_and_what_was_answered() -> None:
+    error = error_of(404, {"detail": "There is no application 'x'."})
+    assert str(error) == "GET /api/v1/applications → 404: There is no application 'x'."
+    assert (error.method, error.path, error.status) == ("GET", "/api/v1/applications", 404)
+    assert error.request_id == "request-1"
+    assert error.problem == {"detail": "There is no application 'x'."}
+
+
+@pytest.mark.parametrize("body", [None, [], "text", {"errors": "none"}, {"errors": [1]}])
+def test_a_body_that_is_no_problem_document_does_no_harm(body: object) -> None:
+    error = error_of(422, body)
+    assert str(error).startswith("GET /api/v1/applications → 422: Unprocessable")
+    assert error.errors == ()
+
+
+def test_an_unknown_status_is_named_so() -> None:
+    assert "an unknown status" in str(error_of(599))
+
+
+def test_a_validation_error_has_the_pointers() -> None:
+    problem = {"pointer": "/name", "in": "body", "message": "must be a string"}
+    assert error_of(422, {"errors": [problem]}).errors == (
+        FieldProblem("/name", "must be a string"),
+    )
+
+
+def test_a_conflict_has_the_current_version() -> None:
+    error = error_of(412, {"current_version": 7, "current_etag": '"7"'})
+    assert (error.current_version, error.current_etag) == (7, '"7"')
+
+
+def test_a_server_error_has_the_time_to_wait() -> None:
+    assert error_of(503, Retry_After="7").retry_after == 7
+
+
+def test_a_repeated_request_is_confessed() -> None:
+    assert "more than once" in str(error_of(412, retried=True))
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"\xff", b"", b"[]", b"[" * 100_000])
+def test_a_body_that_is_no_object_is_a_server_error(body: bytes) -> None:
+    broken = Answer(Request("GET", "/x"), 200, {}, body, "request-1")
+    with pytest.raises(ServerError, match=r"Is this a configsvc server\?"):
+        broken.json()
+
+
+def test_errors_survive_pickling() -> None:
+    error = error_of(412, {"current_version": 7})
+    error.read_version = 6
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is ConflictError
+    assert str(copy) == str(error)
+    assert (copy.read_version, copy.current_version, copy.request_id) == (6, 7, "request-1")

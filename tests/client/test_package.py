@@ -1,0 +1,52 @@
+"""The package as a whole: what it exports and what it imports."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import configsvc_client
+
+
+@pytest.mark.parametrize("name", sorted(configsvc_client.__all__))
+def test_a_public_name_is_there_and_documented(name: str) -> None:
+    thing = getattr(configsvc_client, name)
+    if inspect.isclass(thing) and name != "Keep":
+        assert thing.__doc__
+        assert ">>>" in thing.__doc__
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        configsvc_client.ConfigClient,
+        configsvc_client.ConfigView,
+        configsvc_client.Applications,
+        configsvc_client.Configurations,
+        configsvc_client.Bound,
+    ],
+)
+def test_a_public_method_has_an_example(kind: type) -> None:
+    for name, member in vars(kind).items():
+        function = member.fget if isinstance(member, property) else member
+        if name.startswith("_") or not inspect.isfunction(function):
+            continue
+        doc = inspect.getdoc(function) or ""
+        assert doc
+        if name not in {"keys", "values", "items", "application", "environment"} or kind is (
+            configsvc_client.ConfigClient
+        ):
+            assert ">>>" in doc or name == "path", f"{kind.__name__}.{name}"
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert configsvc_client.__version__[0].isdigit()
+    with pytest.raises(AttributeError, match="nothing"):
+        configsvc_client.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("module", ["pydantic", "pydantic_settings", "pytest", "asyncio"])
+def test_importing_it_imports_nothing_that_is_not_needed(module: str) -> None:
+    code = f"import configsvc_client, sys; sys.exit({module!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
