@@ -162,6 +162,18 @@ def gated(gate: Gate) -> WsgiApp:
     return app
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_it_listens_on_every_address_of_a_host_and_stops(host: str, gated: WsgiApp) -> None:
+    with running_server(gated, host=host) as server:
+        assert requests.get(f"{server.url}/nope", timeout=10).status_code == 404
+
+
+def test_a_second_stop_does_nothing(gated: WsgiApp) -> None:
+    with running_server(gated) as server:
+        server.stop()
+        server.stop()
+
+
 def test_a_stop_lets_a_running_request_finish(gate: Gate, gated: WsgiApp) -> None:
     with running_server(gated) as server, connection(server) as sock:
         sock.sendall(request("/gate"))

@@ -41,12 +41,14 @@ def running_server(
     threads: int = 8,
     max_body_bytes: int = 1024 * 1024,
     shutdown_timeout: float = 5.0,
+    host: str = "127.0.0.1",
     port: int = 0,
     on_stop: Callable[[], None] = lambda: None,
 ) -> Iterator[RunningServer]:
     """Serve ``app`` on a real port while the block runs."""
     server = HttpServer(
         app,
+        host=host,
         port=port,
         threads=threads,
         max_body_bytes=max_body_bytes,

@@ -4,6 +4,7 @@
 write is never sent. Here the loop goes on until the last response is out.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -65,6 +66,9 @@ class HttpServer:
         """
         self._map: dict[int, Any] = {}
         self._stopping = False
+        self._closed = False
+        # Reentrant: a signal handler may come while its own thread holds it.
+        self._lock = threading.RLock()
         self._on_stop = on_stop
         self._shutdown_timeout = shutdown_timeout
         try:
@@ -86,9 +90,13 @@ class HttpServer:
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "there is no such address"
             raise ListenError(f"can't listen on {host} port {port}: {reason}") from error
-        for listener in self._listeners():
+        # A host name may stand for several addresses; each has a listener of its own.
+        self._listeners: list[Any] = [
+            entry for entry in self._map.values() if isinstance(entry, BaseWSGIServer)
+        ]
+        for listener in self._listeners:
             listener.channel_class = ApiChannel
-        self.port = int(self._listeners()[0].effective_port)
+        self.port = int(self._listeners[0].effective_port)
         """The port that the server really listens on."""
 
     def run(self) -> None:
@@ -99,16 +107,20 @@ class HttpServer:
             self._drain()
         finally:
             self._waitress.task_dispatcher.shutdown(cancel_pending=True, timeout=1)
-            wasyncore.close_all(self._map, ignore_all=True)
+            with self._lock:
+                self._closed = True
+                wasyncore.close_all(self._map, ignore_all=True)
 
     def stop(self) -> None:
         """Ask :meth:`run` to return; safe in a signal handler and from another thread."""
-        self._stopping = True
-        for listener in self._listeners():
-            listener.pull_trigger()
+        with self._lock:
+            self._stopping = True
+            # Once closed, the descriptor of the trigger may be somebody else's.
+            if not self._closed:
+                self._listeners[0].pull_trigger()
 
     def _drain(self) -> None:
-        for listener in self._listeners():
+        for listener in self._listeners:
             # Takes it out of the map: new connections are refused, the open ones stay.
             wasyncore.dispatcher.close(listener)
         self._on_stop()
@@ -126,9 +138,6 @@ class HttpServer:
 
     def _loop(self, timeout: float) -> None:
         wasyncore.loop(timeout=timeout, use_poll=True, map=self._map, count=1)
-
-    def _listeners(self) -> list[Any]:
-        return [entry for entry in list(self._map.values()) if isinstance(entry, BaseWSGIServer)]
 
     def _channels(self) -> list[HTTPChannel]:
         return [entry for entry in list(self._map.values()) if isinstance(entry, HTTPChannel)]

@@ -51,6 +51,20 @@ class _KeepAliveTask(WSGITask):
         finally:
             self._may_stay_open = False
 
+    def write(self, data: bytes) -> None:
+        """Send a whole answer in one go where it comes in one piece.
+
+        waitress sends head and body each by a system call of its own, and every one of
+        these makes the thread wait for the interpreter's lock again.
+        """
+        if self.wrote_header or not self.has_body or not data or self.content_length != len(data):
+            super().write(data)
+            return
+        channel: Any = self.channel
+        channel.write_soon(self.build_response_header() + data)
+        self.wrote_header = True
+        self.content_bytes_written = len(data)
+
     def set_close_on_finish(self) -> None:
         if not self._may_stay_open:
             super().set_close_on_finish()
