@@ -30,7 +30,7 @@ def post(api: TestClient, config: str, headers: dict[str, str] = JSON) -> Result
         ('{"a\\u0000": 1}', 422, "/config"),
         ('{"a": 9223372036854775808}', 422, "/config/a"),
         ('{"a": 1e400}', 422, "/config/a"),
-        ("[" * 5000, 422, ""),
+        pytest.param("[" * 200_000 + "]" * 200_000, 422, "", id="bottomless"),
         ('{"a":' * 64 + "1" + "}" * 64, 422, "/config" + "/a" * 63),
         ("[]", 422, "/config"),
     ],
