@@ -9,8 +9,8 @@ from configsvc_server.db.database import Connection
 from configsvc_server.domain.errors import ConflictError
 from configsvc_server.domain.identifiers import is_ulid, normalize_ulid
 from configsvc_server.domain.models import Application, ApplicationDetail
-from configsvc_server.domain.pages import Cursor, Page, PageRequest, Sort
-from configsvc_server.repositories.paging import Filter, contains, fetch_page
+from configsvc_server.domain.pages import Page, PageRequest
+from configsvc_server.repositories.paging import by_name, fetch_page
 
 __all__ = ["ApplicationRepository"]
 
@@ -107,19 +107,13 @@ class ApplicationRepository:
             name: only the one with this name.
             text: only those whose name or comments contain this, in whichever case.
         """
-        filters: list[Filter] = []
-        if name is not None:
-            filters.append((SQL("name = %s"), [name]))
-        if text is not None:
-            filters.append(contains(text))
         return fetch_page(
             self._connection,
             table="applications",
             columns=SQL(_COLUMNS),
-            filters=filters,
+            filters=by_name(name, text),
             request=request,
             make=Application,
-            cursor_of=_cursor,
         )
 
     def _write(
@@ -133,8 +127,3 @@ class ApplicationRepository:
             raise ConflictError(entity="application", field="id", value=application_id) from None
         assert row is not None  # noqa: S101 - the row is locked or new
         return row
-
-
-def _cursor(item: Application, sort: Sort) -> Cursor:
-    values = {"id": item.id, "name": item.name, "updated_at": item.updated_at.isoformat()}
-    return Cursor(sort, values[sort.field], item.id)

@@ -18,9 +18,9 @@ from configsvc_server.domain.models import (
     Snapshot,
     SnapshotEntry,
 )
-from configsvc_server.domain.pages import Cursor, Page, PageRequest, Sort
+from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories.changes import FEED_LOCK
-from configsvc_server.repositories.paging import Filter, contains, fetch_page
+from configsvc_server.repositories.paging import by_name, fetch_page
 
 __all__ = ["ConfigurationRepository"]
 
@@ -230,13 +230,9 @@ class ConfigurationRepository:
             name: only those with this name.
             text: only those whose name or comments contain this, in whichever case.
         """
-        filters: list[Filter] = []
+        filters = by_name(name, text)
         if application_id is not None:
             filters.append((SQL("application_id = %s"), [application_id]))
-        if name is not None:
-            filters.append((SQL("name = %s"), [name]))
-        if text is not None:
-            filters.append(contains(text))
         return fetch_page(
             self._connection,
             table="configurations",
@@ -244,7 +240,6 @@ class ConfigurationRepository:
             filters=filters,
             request=request,
             make=Configuration,
-            cursor_of=_cursor,
         )
 
     def _write(self, query: bytes, parameters: dict[str, object]) -> tuple[Any, ...] | None:
@@ -255,11 +250,6 @@ class ConfigurationRepository:
             value = str(parameters[field])
             raise ConflictError(entity="configuration", field=field, value=value) from None
         return row
-
-
-def _cursor(item: Configuration, sort: Sort) -> Cursor:
-    values = {"id": item.id, "name": item.name, "updated_at": item.updated_at.isoformat()}
-    return Cursor(sort, values[sort.field], item.id)
 
 
 def _parameters(

@@ -1,7 +1,8 @@
 """The parts of a statement that every list shares: filters, keyset cursor, order."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias, TypeVar
+from datetime import datetime
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from psycopg import sql
 from psycopg.sql import SQL, Composed, Identifier
@@ -9,9 +10,9 @@ from psycopg.sql import SQL, Composed, Identifier
 from configsvc_server.db.database import Connection
 from configsvc_server.domain.pages import Cursor, Page, PageRequest, Sort
 
-__all__ = ["Filter", "contains", "fetch_page"]
+__all__ = ["Filter", "Listed", "by_name", "fetch_page"]
 
-T = TypeVar("T")
+T = TypeVar("T", bound="Listed")
 
 Filter: TypeAlias = tuple[SQL, Sequence[object]]
 """A condition and its parameters."""
@@ -19,7 +20,33 @@ Filter: TypeAlias = tuple[SQL, Sequence[object]]
 _CASTS = {"id": SQL("%s"), "name": SQL("%s"), "updated_at": SQL("%s::timestamptz")}
 
 
-def contains(text: str) -> Filter:
+class Listed(Protocol):
+    """What every row of a list has."""
+
+    @property
+    def id(self) -> str:
+        """A ULID."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def updated_at(self) -> datetime:
+        """When it was last written."""
+
+
+def by_name(name: str | None, text: str | None) -> list[Filter]:
+    """Return the filters of every list: the exact name, and a text to search for."""
+    filters: list[Filter] = []
+    if name is not None:
+        filters.append((SQL("name = %s"), [name]))
+    if text is not None:
+        filters.append(_contains(text))
+    return filters
+
+
+def _contains(text: str) -> Filter:
     """Match rows whose name or comments contain ``text``, in whichever case."""
     # ESCAPE makes a percent sign or an underscore in the text mean itself.
     pattern = "%" + text.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"
@@ -37,7 +64,6 @@ def fetch_page(
     filters: Sequence[Filter],
     request: PageRequest,
     make: Callable[..., T],
-    cursor_of: Callable[[T, Sort], Cursor],
 ) -> Page[T]:
     """Read one page and the number of rows on all pages.
 
@@ -65,8 +91,13 @@ def fetch_page(
     return Page(
         items=items,
         total=total[0] if total else 0,
-        next=cursor_of(items[-1], request.sort) if has_more else None,
+        next=_cursor(items[-1], request.sort) if has_more else None,
     )
+
+
+def _cursor(item: Listed, sort: Sort) -> Cursor:
+    values = {"id": item.id, "name": item.name, "updated_at": item.updated_at.isoformat()}
+    return Cursor(sort, values[sort.field], item.id)
 
 
 def _all(conditions: Sequence[sql.Composable]) -> Composed:
