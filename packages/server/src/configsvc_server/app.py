@@ -80,7 +80,8 @@ def serve_database(
     """Serve one database while the block runs (see :func:`open_runtime`)."""
     with ExitStack() as stack:
         database = Database(url, pool_size=settings.pool_size, timeout=settings.database_timeout)
-        database.open()
+        # A database that starts together with us gets a little longer than a request waits.
+        database.open(wait=2 * settings.database_timeout)
         stack.callback(database.close)
         migrator = Migrator(url, folder=settings.migrations_dir)
         if settings.migrate:
