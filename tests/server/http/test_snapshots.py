@@ -380,6 +380,36 @@ class TestListener:
         )
         assert waiter.result(10).status_code == 200
 
+    def test_no_news_of_a_burst_is_lost_while_the_heartbeat_is_due(
+        self, database_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        heard: list[str] = []
+        last = threading.Event()
+
+        class Observer:
+            def changed(self, application_id: str, configuration_id: str | None) -> None:
+                heard.append(application_id)
+                if application_id == "last":
+                    last.set()
+
+            def missed(self) -> None: ...
+
+        monkeypatch.setattr(ChangeListener, "HEARTBEAT", 0.001)  # it is always due
+        listener = ChangeListener(database_url, Observer())
+        listener.start()
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            for burst in range(20):
+                connection.execute(
+                    "SELECT pg_notify('configsvc_changes', concat(%s::text, '-', n)) "
+                    "FROM generate_series(1, 200) AS n",
+                    [str(burst)],
+                )
+            connection.execute("SELECT pg_notify('configsvc_changes', 'last')")
+        assert last.wait(30)
+        listener.stop()
+
+        assert len(heard) == 20 * 200 + 1
+
     def test_a_listener_that_never_connected_does_not_listen(self) -> None:
         class Observer:
             def changed(self, application_id: str, configuration_id: str | None) -> None: ...

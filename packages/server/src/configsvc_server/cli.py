@@ -37,7 +37,7 @@ _ERRORS = (
     MigrationError,
     UnavailableError,
     ListenError,
-    psycopg.OperationalError,
+    psycopg.Error,
     OSError,
 )
 

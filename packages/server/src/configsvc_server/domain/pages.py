@@ -1,13 +1,14 @@
 """Lists in pages: by offset for people, by keyset cursor for programs."""
 
 import base64
-import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Generic, TypeVar
 
 from configsvc_server.domain.errors import FieldError, InvalidError
+from configsvc_server.domain.identifiers import is_ulid
 
 __all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "SORT_FIELDS", "Cursor", "Page", "PageRequest", "Sort"]
 
@@ -70,12 +71,24 @@ class Cursor:
             sort, value, row_id = json.loads(
                 base64.b64decode(padded, altchars=b"-_", validate=True)
             )
-            if not isinstance(value, str) or not isinstance(row_id, str) or "\0" in value + row_id:
-                raise TypeError  # noqa: TRY301
-            return cls(Sort.parse(sort), value, row_id)
-        except (ValueError, TypeError, AttributeError, binascii.Error, InvalidError):
+            cursor = cls(Sort.parse(sort), value, row_id)
+            if not cursor._is_plausible():
+                raise ValueError  # noqa: TRY301
+        except (ValueError, TypeError, AttributeError, RecursionError, InvalidError):
             message = "must be a cursor from the 'next' member of an earlier page"
             raise InvalidError([FieldError("/after", message, "query")]) from None
+        return cursor
+
+    def _is_plausible(self) -> bool:
+        """Tell whether the database can compare rows with it.
+
+        Raises:
+            ValueError, TypeError, AttributeError: it can't.
+        """
+        self.value.encode("utf-8")  # refuses lone surrogates
+        if self.sort.field == "updated_at":
+            return is_ulid(self.id) and datetime.fromisoformat(self.value).tzinfo is not None
+        return is_ulid(self.id) and "\0" not in self.value
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,10 @@ __all__ = [
 
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _VERSION = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
-_HEADER = re.compile(rf"\s*(?:\*|{_TAG}(?:\s*,\s*(?:{_TAG})?)*)\s*")
+# Every blank belongs to one place only: a pattern that could try others would take time
+# exponential in the length of a header that anybody can send.
+_ELEMENT = rf"[ \t]*(?:{_TAG}[ \t]*)?"
+_HEADER = re.compile(rf'[ \t]*\*[ \t]*|(?=[^"]*"){_ELEMENT}(?:,{_ELEMENT})*')
 
 
 @dataclass(frozen=True, slots=True)

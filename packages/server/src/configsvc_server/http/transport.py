@@ -44,7 +44,8 @@ class _KeepAliveTask(WSGITask):
 
     def build_response_header(self) -> bytes:
         request: Any = self.request
-        wants_close = request.headers.get("CONNECTION", "").lower() == "close"
+        options = request.headers.get("CONNECTION", "").lower().split(",")
+        wants_close = "close" in (option.strip() for option in options)
         self._may_stay_open = self.version == "1.1" and not self.has_body and not wants_close
         try:
             return bytes(super().build_response_header())
