@@ -1,9 +1,14 @@
 """Fixtures of the HTTP tests: an application and a configuration to start with."""
 
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
 import falcon.testing
 import pytest
+
+from configsvc_server.services.waiting import ChangeSignal
 
 Json: TypeAlias = dict[str, Any]
 
@@ -29,3 +34,38 @@ def database_config(api: falcon.testing.TestClient, billing: Json) -> Json:
     )
     assert result.status_code == 201, result.text
     return dict(result.json)
+
+
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
+    """Counts those who have begun to wait."""
+    begun = threading.Semaphore(0)
+    subscribe = ChangeSignal.subscribe
+
+    def announce(self: ChangeSignal, topic: object) -> Any:
+        begun.release()
+        return subscribe(self, topic)
+
+    monkeypatch.setattr(ChangeSignal, "subscribe", announce)
+    return begun
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    """Threads for those who wait."""
+    with ThreadPoolExecutor(20) as pool:
+        yield pool
+
+
+@pytest.fixture
+def stages(api: falcon.testing.TestClient, billing: Json) -> Json:
+    """The application with dev and staging, and a protected prod, beside default."""
+    path = "/api/v1/applications/billing/environments"
+    for body in (
+        {"name": "dev"},
+        {"name": "staging", "auto_release": False},
+        {"name": "prod", "protected": True},
+    ):
+        result = api.simulate_post(path, json=body)
+        assert result.status_code == 201, result.text
+    return billing

@@ -1,7 +1,7 @@
 """The snapshot, waiting for the next one, and two servers over one database."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -12,8 +12,7 @@ from falcon.testing import Result, TestClient
 
 from configsvc_server.app import Runtime, serve_database
 from configsvc_server.db.listener import ChangeListener
-from configsvc_server.http.snapshots import MAX_WAIT
-from configsvc_server.services.waiting import ChangeSignal
+from configsvc_server.http.preferences import MAX_WAIT
 from configsvc_server.settings import Settings
 from tests.server.http.support import ULID, problem
 from tests.support.servers import running_server
@@ -21,26 +20,6 @@ from tests.support.servers import running_server
 PATH = "/api/v1/applications/billing/environments/default/snapshot"
 
 Json = dict[str, Any]
-
-
-@pytest.fixture
-def waiting(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
-    """Counts those who have begun to wait."""
-    begun = threading.Semaphore(0)
-    subscribe = ChangeSignal.subscribe
-
-    def announce(self: ChangeSignal, application_id: str) -> Any:
-        begun.release()
-        return subscribe(self, application_id)
-
-    monkeypatch.setattr(ChangeSignal, "subscribe", announce)
-    return begun
-
-
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(20) as pool:
-        yield pool
 
 
 def wait_for_change(
@@ -159,13 +138,14 @@ class TestFreshness:
         api.simulate_get(path)
         api.simulate_get(PATH)
         with psycopg.connect(database_url) as connection:  # behind the back of the service
-            connection.execute("UPDATE configurations SET comments = 'x', version = 9")
+            connection.execute("UPDATE configurations SET version = 9")
+            connection.execute("UPDATE release_pointers SET name = 'db'")
 
         fresh = {"Cache-Control": "no-cache"}
         assert api.simulate_get(path).json["version"] == 1
         assert api.simulate_get(path, headers=fresh).json["version"] == 9
-        snapshot = api.simulate_get(PATH, headers=fresh).json
-        assert snapshot["configurations"]["database"]["version"] == 9
+        assert list(api.simulate_get(PATH).json["configurations"]) == ["database"]
+        assert list(api.simulate_get(PATH, headers=fresh).json["configurations"]) == ["db"]
 
 
 class TestWait:
@@ -387,7 +367,12 @@ class TestListener:
         last = threading.Event()
 
         class Observer:
-            def changed(self, application_id: str, configuration_id: str | None) -> None:
+            def changed(
+                self,
+                application_id: str,
+                configuration_id: str | None,
+                environments: Sequence[str],
+            ) -> None:
                 heard.append(application_id)
                 if application_id == "last":
                     last.set()
@@ -412,7 +397,12 @@ class TestListener:
 
     def test_a_listener_that_never_connected_does_not_listen(self) -> None:
         class Observer:
-            def changed(self, application_id: str, configuration_id: str | None) -> None: ...
+            def changed(
+                self,
+                application_id: str,
+                configuration_id: str | None,
+                environments: Sequence[str],
+            ) -> None: ...
 
             def missed(self) -> None: ...
 

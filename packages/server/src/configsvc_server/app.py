@@ -13,10 +13,18 @@ from configsvc_server.http.configurations import render_configuration
 from configsvc_server.http.snapshots import render_snapshot
 from configsvc_server.http.wsgi import WsgiApp
 from configsvc_server.services.applications import ApplicationService
+from configsvc_server.services.checks import DocumentChecks
 from configsvc_server.services.configurations import ConfigurationService
+from configsvc_server.services.environments import EnvironmentService
+from configsvc_server.services.feed import FeedService
 from configsvc_server.services.health import HealthService
+from configsvc_server.services.history import HistoryService
 from configsvc_server.services.reads import Reads
+from configsvc_server.services.releases import ReleaseService
+from configsvc_server.services.schemachecks import SchemaChecker
 from configsvc_server.services.snapshots import SnapshotService
+from configsvc_server.services.waiting import WaiterLimit
+from configsvc_server.services.writer import ConfigurationWriter
 from configsvc_server.settings import Settings
 
 __all__ = ["Runtime", "database_url", "open_runtime", "serve_database"]
@@ -92,17 +100,23 @@ def serve_database(
         listener.start()
         stack.callback(listener.stop)
 
-        snapshots = SnapshotService(
-            database, reads, render=render_snapshot, max_waiters=settings.max_waiters
-        )
-        stack.callback(snapshots.release_waiters)
+        limit = WaiterLimit(settings.max_waiters)
+        stack.callback(reads.release_waiters)
+        checks = DocumentChecks(stack.enter_context(SchemaChecker()))
+        writer = ConfigurationWriter(database, reads, checks=checks)
         services = Services(
             applications=ApplicationService(database, reads),
-            configurations=ConfigurationService(database, reads, render=render_configuration),
-            snapshots=snapshots,
+            configurations=ConfigurationService(
+                database, reads, writer=writer, render=render_configuration
+            ),
+            history=HistoryService(database, writer=writer),
+            environments=EnvironmentService(database, reads, checks=checks),
+            releases=ReleaseService(database, reads, checks=checks),
+            snapshots=SnapshotService(database, reads, render=render_snapshot, limit=limit),
+            feed=FeedService(database, reads, limit=limit),
             health=HealthService(database, migrator),
         )
         app = create_api(
             services, max_body_bytes=settings.max_body_bytes, cors_origins=settings.cors_origins
         )
-        yield Runtime(app, description, snapshots.release_waiters)
+        yield Runtime(app, description, reads.release_waiters)

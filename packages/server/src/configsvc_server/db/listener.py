@@ -10,6 +10,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from typing import Protocol
 
 import psycopg
@@ -23,14 +24,17 @@ _log = structlog.stdlib.get_logger(__name__)
 
 _CHANGES = "configsvc_changes"
 _HEARTBEAT = "configsvc_heartbeat"
+_NO_CONFIGURATION = "-"
 _NAME = "configsvc-listener"
 
 
 class ChangeObserver(Protocol):
     """Who wants to hear of changes."""
 
-    def changed(self, application_id: str, configuration_id: str | None) -> None:
-        """Hear that an application, or one of its configurations, has changed."""
+    def changed(
+        self, application_id: str, configuration_id: str | None, environments: Sequence[str]
+    ) -> None:
+        """Hear of a change: of what, and which environments serve something else by it."""
 
     def missed(self) -> None:
         """Hear that any number of changes may have gone unheard."""
@@ -121,8 +125,12 @@ class ChangeListener:
     def _hear(self, connection: Connection) -> None:
         for notification in connection.notifies(timeout=self.HEARTBEAT):
             if notification.channel == _CHANGES:
-                application_id, _, configuration_id = notification.payload.partition(" ")
-                self._observer.changed(application_id, configuration_id or None)
+                application_id, _, rest = notification.payload.partition(" ")
+                configuration_id, *environments = rest.split(" ")
+                is_one = configuration_id not in {"", _NO_CONFIGURATION}
+                self._observer.changed(
+                    application_id, configuration_id if is_one else None, environments
+                )
             elif notification.pid == connection.info.backend_pid:
                 # What we send ourselves arrives, and so does everything sent before it.
                 self._heard_at = time.monotonic()

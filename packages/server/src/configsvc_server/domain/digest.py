@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import rfc8785
 
-from configsvc_server.domain.jsontext import JsonObject, JsonValue
+from configsvc_server.domain.jsontext import JsonValue
 from configsvc_server.domain.models import ConfigurationDocument
 
 __all__ = ["canonical", "document_digest"]
@@ -36,9 +36,14 @@ def _canonical(value: JsonValue) -> bytes:
 
 def document_digest(document: ConfigurationDocument) -> str:
     """Return the SHA-256 of a configuration's document, as 64 hexadecimal digits."""
-    value: JsonObject = {
+    value: dict[str, JsonValue] = {
         "name": document.name,
         "comments": document.comments,
         "config": document.config,
     }
+    # Left out where there is none: digests from before these members existed stay right.
+    if document.overlays:
+        value["overlays"] = document.overlays
+    if document.schema is not None:
+        value["schema"] = document.schema
     return hashlib.sha256(canonical(value)).hexdigest()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 __all__ = [
     "ConfigSvcError",
@@ -11,6 +12,9 @@ __all__ = [
     "MalformedJsonError",
     "NotFoundError",
     "PreconditionFailedError",
+    "SchemaTooCostlyError",
+    "StaleError",
+    "StateError",
     "UnavailableError",
 ]
 
@@ -27,6 +31,12 @@ class FieldError:
 
     location: str = "body"
     """Where the field is: ``body``, ``query``, ``path`` or ``header``."""
+
+    schema_pointer: str | None = None
+    """JSON Pointer to the rule that is broken, in the schema of the configuration."""
+
+    environment: str | None = None
+    """The environment in which the rule is broken."""
 
 
 class ConfigSvcError(Exception):
@@ -56,12 +66,18 @@ class InvalidError(ConfigSvcError):
 class NotFoundError(ConfigSvcError):
     """What was asked for does not exist."""
 
-    def __init__(self, entity: str, key: str) -> None:
-        super().__init__(f"There is no {entity} {key!r}.")
+    def __init__(self, entity: str, key: str, *, when: datetime | None = None) -> None:
+        then = f"There was no {entity} {key!r} at {when.isoformat()}." if when else None
+        super().__init__(then or f"There is no {entity} {key!r}.")
         self.entity = entity
-        """``application`` or ``configuration``."""
+        """Such as ``application`` or ``configuration``."""
         self.key = key
         """The id or name that was looked up."""
+
+    @property
+    def entity_with_article(self) -> str:
+        """The entity, to be put into a sentence."""
+        return f"{_article(self.entity)} {self.entity}"
 
 
 class ConflictError(ConfigSvcError):
@@ -70,11 +86,26 @@ class ConflictError(ConfigSvcError):
     def __init__(self, *, entity: str, field: str, value: str) -> None:
         super().__init__(f"There is already {_article(entity)} {entity} with {field} {value!r}.")
         self.entity = entity
-        """``application`` or ``configuration``."""
+        """Such as ``application`` or ``configuration``."""
         self.field = field
         """The member that must be unique."""
         self.value = value
         """The value that is taken."""
+
+
+class StateError(ConfigSvcError):
+    """What is there does not allow this now."""
+
+    def __init__(self, kind: str, message: str, *, pointer: str | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        """Names the kind of problem for programs."""
+        self.pointer = pointer
+        """JSON Pointer to the member of the body that is in conflict, if one is."""
+
+
+class StaleError(ConfigSvcError):
+    """Something changed between reading and writing; to be tried again."""
 
 
 class PreconditionFailedError(ConfigSvcError):
@@ -88,6 +119,17 @@ class PreconditionFailedError(ConfigSvcError):
         """Version of the configuration as it is now; ``None`` for what has no versions."""
         self.current_etag = current_etag if current_version is None else str(current_version)
         """ETag of the resource as it is now, without quotes."""
+
+
+class SchemaTooCostlyError(ConfigSvcError):
+    """Checking by a schema takes more than it may, whether by mistake or on purpose."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"takes more than {seconds:g} seconds or too much memory to check a document by"
+        )
+        self.seconds = seconds
+        """How long checking may take, in seconds."""
 
 
 class UnavailableError(ConfigSvcError):

@@ -10,7 +10,17 @@ from typing import Generic, TypeVar
 from configsvc_server.domain.errors import FieldError, InvalidError
 from configsvc_server.domain.identifiers import is_ulid
 
-__all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "SORT_FIELDS", "Cursor", "Page", "PageRequest", "Sort"]
+__all__ = [
+    "DEFAULT_LIMIT",
+    "MAX_LIMIT",
+    "SORT_FIELDS",
+    "Cursor",
+    "NumberedPage",
+    "NumberedRequest",
+    "Page",
+    "PageRequest",
+    "Sort",
+]
 
 T = TypeVar("T")
 
@@ -111,3 +121,27 @@ class Page(Generic[T]):
     """Rows that match the filters, on all pages."""
     next: Cursor | None
     """Where the next page begins; ``None`` on the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedRequest:
+    """Which part is wanted of a list in the order of a number that only grows."""
+
+    limit: int = DEFAULT_LIMIT
+    offset: int = 0
+    """Rows to skip, counted from ``after`` or from the start."""
+    after: int | None = None
+    """The number of the row before."""
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedPage(Generic[T]):
+    """One part of such a list."""
+
+    items: Sequence[T]
+    has_more: bool
+    last: int | None
+    """The number of the last item; ``None`` where there is no item."""
+    total: int | None = None
+    """Rows on all pages, where that is known."""

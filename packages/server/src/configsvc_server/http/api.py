@@ -8,10 +8,12 @@ import falcon
 from configsvc_server.http import errors
 from configsvc_server.http.applications import ApplicationResource, ApplicationsResource
 from configsvc_server.http.bodies import BodyReader
+from configsvc_server.http.changes import ChangesResource
 from configsvc_server.http.configurations import (
     ApplicationConfigurationsResource,
     ConfigurationResource,
     ConfigurationsResource,
+    ValidateResource,
 )
 from configsvc_server.http.docs import (
     DocsAssetResource,
@@ -19,15 +21,32 @@ from configsvc_server.http.docs import (
     IndexResource,
     OpenApiResource,
 )
+from configsvc_server.http.environments import EnvironmentResource, EnvironmentsResource
 from configsvc_server.http.health import HealthResource, LivenessResource
 from configsvc_server.http.middleware import AccessLog, CorsMiddleware
 from configsvc_server.http.openapi import build_openapi
+from configsvc_server.http.releases import (
+    PromoteResource,
+    ReleaseRollbackResource,
+    ReleasesResource,
+)
+from configsvc_server.http.revisions import (
+    DiffResource,
+    RestoreResource,
+    RevisionResource,
+    RevisionsResource,
+    RollbackResource,
+)
 from configsvc_server.http.snapshots import SnapshotResource
 from configsvc_server.http.validation import Validator
 from configsvc_server.http.wsgi import WsgiApp
 from configsvc_server.services.applications import ApplicationService
 from configsvc_server.services.configurations import ConfigurationService
+from configsvc_server.services.environments import EnvironmentService
+from configsvc_server.services.feed import FeedService
 from configsvc_server.services.health import HealthService
+from configsvc_server.services.history import HistoryService
+from configsvc_server.services.releases import ReleaseService
 from configsvc_server.services.snapshots import SnapshotService
 
 __all__ = ["Services", "create_api"]
@@ -39,7 +58,11 @@ class Services:
 
     applications: ApplicationService
     configurations: ConfigurationService
+    history: HistoryService
+    environments: EnvironmentService
+    releases: ReleaseService
     snapshots: SnapshotService
+    feed: FeedService
     health: HealthService
 
 
@@ -65,20 +88,8 @@ def create_api(
     openapi = build_openapi()
     bodies = BodyReader(Validator(openapi), max_body_bytes)
     health = HealthResource(services.health)
-    nested = ApplicationConfigurationsResource(services.configurations, bodies)
-    app.add_route("/api/v1/applications", ApplicationsResource(services.applications, bodies))
-    app.add_route(
-        "/api/v1/applications/{application}", ApplicationResource(services.applications, bodies)
-    )
-    app.add_route("/api/v1/applications/{application}/configurations", nested)
-    app.add_route("/api/v1/configurations", ConfigurationsResource(services.configurations, bodies))
-    app.add_route(
-        "/api/v1/configurations/{id}", ConfigurationResource(services.configurations, bodies)
-    )
-    app.add_route(
-        "/api/v1/applications/{application}/environments/{environment}/snapshot",
-        SnapshotResource(services.snapshots),
-    )
+    for path, resource in _resources(services, bodies).items():
+        app.add_route(f"/api/v1{path}", resource)
     app.add_route("/health", health)
     app.add_route("/health/live", LivenessResource())
     app.add_route("/health/ready", health)
@@ -87,3 +98,32 @@ def create_api(
     app.add_route("/docs/{asset}", DocsAssetResource())
     app.add_route("/", IndexResource())
     return app
+
+
+def _resources(services: Services, bodies: BodyReader) -> dict[str, object]:
+    """Return what is below the prefix of the API."""
+    one = "/configurations/{id}"
+    application = "/applications/{application}"
+    environment = f"{application}/environments/{{environment}}"
+    return {
+        "/applications": ApplicationsResource(services.applications, bodies),
+        application: ApplicationResource(services.applications, bodies),
+        f"{application}/configurations": ApplicationConfigurationsResource(
+            services.configurations, bodies
+        ),
+        f"{application}/environments": EnvironmentsResource(services.environments, bodies),
+        environment: EnvironmentResource(services.environments, bodies),
+        f"{environment}/snapshot": SnapshotResource(services.snapshots),
+        f"{application}/promote": PromoteResource(services.releases, bodies),
+        "/configurations": ConfigurationsResource(services.configurations, bodies),
+        "/configurations/validate": ValidateResource(services.configurations, bodies),
+        one: ConfigurationResource(services.configurations, bodies),
+        f"{one}/revisions": RevisionsResource(services.history),
+        f"{one}/revisions/{{version}}": RevisionResource(services.history),
+        f"{one}/diff": DiffResource(services.history, bodies),
+        f"{one}/rollback": RollbackResource(services.history, bodies),
+        f"{one}/restore": RestoreResource(services.history, bodies),
+        f"{one}/releases": ReleasesResource(services.releases, bodies),
+        f"{one}/releases/rollback": ReleaseRollbackResource(services.releases, bodies),
+        "/changes": ChangesResource(services.feed),
+    }

@@ -10,8 +10,8 @@ from configsvc_server.domain.models import ApplicationDetail, ApplicationDocumen
 from configsvc_server.http.bodies import BodyReader
 from configsvc_server.http.conditional import (
     application_etag,
-    application_precondition,
     is_not_modified,
+    precondition,
 )
 from configsvc_server.http.context import provenance_of
 from configsvc_server.http.members import (
@@ -43,7 +43,7 @@ class ApplicationsResource:
         page = self._service.list(query.page, name=query.name, text=query.text)
         resp.data = page_body(page, query.page, application_item)
         if page.next:
-            resp.set_header("Link", next_link(req, page.next))
+            resp.set_header("Link", next_link(req, page.next.encode()))
 
     on_head = on_get
 
@@ -51,7 +51,9 @@ class ApplicationsResource:
         """Create an application."""
         body = self._bodies.read(req, "ApplicationCreate")
         detail = self._service.create(
-            _document(body), application_id=ulid_member(body, "id"), provenance=provenance_of(req)
+            _document(body),
+            application_id=ulid_member(body, "id"),
+            provenance=provenance_of(req, body),
         )
         resp.status = HTTPStatus.CREATED
         resp.location = f"/api/v1/applications/{detail.application.id}"
@@ -75,7 +77,7 @@ class ApplicationResource:
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, application: str) -> None:
         """Replace an application."""
-        precondition = application_precondition(req)
+        check = precondition(req, application_etag)
         body = self._bodies.read(req, "ApplicationReplace")
 
         def edit(current: ApplicationDetail) -> ApplicationDocument:
@@ -83,13 +85,13 @@ class ApplicationResource:
             return _document(body)
 
         detail = self._service.edit(
-            application, edit, provenance=provenance_of(req), precondition=precondition
+            application, edit, provenance=provenance_of(req, body), precondition=check
         )
         _show(resp, detail)
 
     def on_patch(self, req: falcon.Request, resp: falcon.Response, application: str) -> None:
         """Change parts of an application."""
-        precondition = application_precondition(req)
+        check = precondition(req, application_etag)
         body = self._bodies.read_patch(req, "ApplicationPatch")
 
         def edit(current: ApplicationDetail) -> ApplicationDocument:
@@ -100,7 +102,7 @@ class ApplicationResource:
             return _document(document)
 
         detail = self._service.edit(
-            application, edit, provenance=provenance_of(req), precondition=precondition
+            application, edit, provenance=provenance_of(req, body), precondition=check
         )
         _show(resp, detail)
 
@@ -109,7 +111,7 @@ class ApplicationResource:
         self._service.delete(
             application,
             provenance=provenance_of(req),
-            precondition=application_precondition(req),
+            precondition=precondition(req, application_etag),
         )
         resp.status = HTTPStatus.NO_CONTENT
 

@@ -38,6 +38,12 @@ class BodyReader:
         _require_type(req, (_JSON,))
         return self._parse(req, schema)
 
+    def read_optional(self, req: falcon.Request, schema: str) -> JsonObject:
+        """Return the body of a POST that need not have one; nothing stands for ``{}``."""
+        if req.content_length in {None, 0} and not req.get_header("Transfer-Encoding"):
+            return {}
+        return self.read(req, schema)
+
     def read_patch(self, req: falcon.Request, schema: str) -> JsonObject:
         """Return the body of a PATCH, which may also be a JSON Merge Patch (see ``read``)."""
         _require_type(req, (MERGE_PATCH, _JSON))

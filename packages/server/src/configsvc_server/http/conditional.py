@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import TypeVar
 
 import falcon
 
@@ -15,13 +16,16 @@ from configsvc_server.http.representations import application_body
 
 __all__ = [
     "application_etag",
-    "application_precondition",
     "configuration_etag",
+    "content_etag",
     "content_wanted",
     "is_not_modified",
+    "precondition",
     "versions_wanted",
     "wants_fresh",
 ]
+
+T = TypeVar("T")
 
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _VERSION = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
@@ -45,12 +49,17 @@ def configuration_etag(configuration: Configuration) -> str:
     return str(configuration.version)
 
 
+def content_etag(body: bytes) -> str:
+    """Return a strong ETag, without quotes: a digest of the content itself."""
+    return hashlib.sha256(body).hexdigest()[:32]
+
+
 def application_etag(detail: ApplicationDetail) -> str:
-    """Return the strong ETag of an application, without quotes: a digest of its content.
+    """Return the strong ETag of an application, without quotes.
 
     The list of its configurations is part of that, so it changes when one comes or goes.
     """
-    return hashlib.sha256(application_body(detail)).hexdigest()[:32]
+    return content_etag(application_body(detail))
 
 
 def versions_wanted(req: falcon.Request) -> frozenset[int] | None:
@@ -67,18 +76,22 @@ def versions_wanted(req: falcon.Request) -> frozenset[int] | None:
     return frozenset(int(tag) for tag in wanted.tags if not tag.is_weak and _VERSION.fullmatch(tag))
 
 
-def application_precondition(req: falcon.Request) -> Callable[[ApplicationDetail], None]:
+def precondition(req: falcon.Request, etag_of: Callable[[T], str]) -> Callable[[T], None]:
     """Return the check that the If-Match header of a write asks for.
+
+    Args:
+        req: the request.
+        etag_of: makes the ETag, without quotes, of the resource.
 
     Raises:
         BadHeaderError: the header can't be understood.
     """
     wanted = _parse(req, "If-Match")
 
-    def check(current: ApplicationDetail) -> None:
+    def check(current: T) -> None:
         if wanted is None or wanted.any:
             return
-        etag = application_etag(current)
+        etag = etag_of(current)
         if not any(tag == etag and not tag.is_weak for tag in wanted.tags):
             raise PreconditionFailedError(current_etag=etag)
 

@@ -1,7 +1,7 @@
 """``/configurations``, ``/configurations/{id}`` and those of one application."""
 
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 import falcon
 
@@ -30,11 +30,17 @@ from configsvc_server.http.representations import configuration_item, page_body
 from configsvc_server.services.configurations import ConfigurationService
 from configsvc_server.services.reads import Rendered
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 __all__ = [
     "ApplicationConfigurationsResource",
     "ConfigurationResource",
     "ConfigurationsResource",
+    "ValidateResource",
+    "document_of",
     "render_configuration",
+    "show_configuration",
 ]
 
 _NESTED_FILTERS: Final = frozenset({"name", "q"})
@@ -56,7 +62,7 @@ class ConfigurationsResource:
         )
         resp.data = page_body(page, query.page, configuration_item)
         if page.next:
-            resp.set_header("Link", next_link(req, page.next))
+            resp.set_header("Link", next_link(req, page.next.encode()))
 
     on_head = on_get
 
@@ -66,10 +72,10 @@ class ConfigurationsResource:
         application_id = text_member(body, "application_id")
         try:
             configuration = self._service.create(
-                _document(body),
+                document_of(body),
                 application=application_id,
                 configuration_id=ulid_member(body, "id"),
-                provenance=provenance_of(req),
+                provenance=provenance_of(req, body),
             )
         except NotFoundError:
             message = "must be the id of an application that exists"
@@ -90,7 +96,7 @@ class ApplicationConfigurationsResource:
         page = self._service.list_of(application, query.page, name=query.name, text=query.text)
         resp.data = page_body(page, query.page, configuration_item)
         if page.next:
-            resp.set_header("Link", next_link(req, page.next))
+            resp.set_header("Link", next_link(req, page.next.encode()))
 
     on_head = on_get
 
@@ -98,10 +104,10 @@ class ApplicationConfigurationsResource:
         """Create a configuration in an application."""
         body = self._bodies.read(req, "ConfigurationCreateInApplication")
         configuration = self._service.create(
-            _document(body),
+            document_of(body),
             application=application,
             configuration_id=ulid_member(body, "id"),
-            provenance=provenance_of(req),
+            provenance=provenance_of(req, body),
             check=lambda application_id: require_same(body, "application_id", application_id),
         )
         _show_created(resp, configuration)
@@ -129,12 +135,12 @@ class ConfigurationResource:
         require_same(body, "id", normalize_ulid(id))
         configuration = self._service.replace(
             id,
-            _document(body),
-            provenance=provenance_of(req),
+            document_of(body),
+            provenance=provenance_of(req, body),
             application_id=ulid_member(body, "application_id"),
             if_version=if_version,
         )
-        _show(resp, configuration)
+        show_configuration(resp, configuration)
 
     def on_patch(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
         """Change parts of a configuration."""
@@ -147,20 +153,22 @@ class ConfigurationResource:
                 "name": current.name,
                 "comments": current.comments,
                 "config": current.config,
+                "overlays": current.overlays,
+                "schema": current.schema,
             }
             document = patched(base, body)
             self._bodies.check(document, "ConfigurationReplace")
             self._require_size(document)
-            return _document(document)
+            return document_of(document)
 
         configuration = self._service.edit(
             id,
             edit,
-            provenance=provenance_of(req),
+            provenance=provenance_of(req, body),
             application_id=ulid_member(body, "application_id"),
             if_version=if_version,
         )
-        _show(resp, configuration)
+        show_configuration(resp, configuration)
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
         """Delete a configuration."""
@@ -175,11 +183,38 @@ class ConfigurationResource:
             raise InvalidError([FieldError("/config", message)])
 
 
-def _document(body: JsonObject) -> ConfigurationDocument:
+class ValidateResource:
+    """``/configurations/validate``."""
+
+    def __init__(self, service: ConfigurationService, bodies: BodyReader) -> None:
+        self._service = service
+        self._bodies = bodies
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Try a configuration without writing it."""
+        body = self._bodies.read(req, "ConfigurationValidate")
+        application_id = normalize_ulid(text_member(body, "application_id"))
+        try:
+            environments = self._service.validate(
+                document_of(body),
+                application_id=application_id,
+                configuration_id=ulid_member(body, "id"),
+            )
+        except NotFoundError as error:
+            member = "application_id" if error.entity == "application" else "id"
+            message = f"must be the id of {error.entity_with_article} that exists"
+            raise InvalidError([FieldError(f"/{member}", message)]) from None
+        resp.data = dumps({"valid": True, "environments": environments})
+
+
+def document_of(body: JsonObject) -> ConfigurationDocument:
+    """Return the document that a valid body has."""
     return ConfigurationDocument(
         name=text_member(body, "name"),
         comments=optional_text_member(body, "comments"),
         config=object_member(body, "config"),
+        overlays=cast("Mapping[str, JsonObject]", body.get("overlays") or {}),
+        schema=cast("JsonObject | None", body.get("schema")),
     )
 
 
@@ -189,7 +224,8 @@ def render_configuration(configuration: Configuration) -> Rendered:
     return Rendered(configuration_etag(configuration), body)
 
 
-def _show(resp: falcon.Response, configuration: Configuration) -> None:
+def show_configuration(resp: falcon.Response, configuration: Configuration) -> None:
+    """Answer with a configuration."""
     rendered = render_configuration(configuration)
     resp.etag = rendered.etag
     resp.data = rendered.body
@@ -198,4 +234,4 @@ def _show(resp: falcon.Response, configuration: Configuration) -> None:
 def _show_created(resp: falcon.Response, configuration: Configuration) -> None:
     resp.status = HTTPStatus.CREATED
     resp.location = f"/api/v1/configurations/{configuration.id}"
-    _show(resp, configuration)
+    show_configuration(resp, configuration)

@@ -8,6 +8,7 @@ import structlog
 
 from configsvc_server.domain.errors import FieldError, InvalidError
 from configsvc_server.domain.identifiers import new_request_id
+from configsvc_server.domain.jsontext import JsonObject
 from configsvc_server.domain.models import MAX_MESSAGE, Provenance
 
 __all__ = ["REQUEST_ID_HEADER", "provenance_of", "request_id_of", "set_request_id"]
@@ -44,16 +45,20 @@ def request_id_of(req: falcon.Request) -> str:
     return known or set_request_id(req)
 
 
-def provenance_of(req: falcon.Request) -> Provenance:
+def provenance_of(req: falcon.Request, body: JsonObject | None = None) -> Provenance:
     """Say who writes and why.
+
+    Args:
+        req: the request.
+        body: its body, whose ``message`` goes before the header.
 
     Raises:
         InvalidError: ``X-Change-Message`` is no text of a reasonable length.
     """
-    message = req.get_header("X-Change-Message")
-    if message is not None:
-        message = _text_of_header("/x-change-message", message)
-    return Provenance(_ANONYMOUS, request_id_of(req), message or None)
+    header = req.get_header("X-Change-Message")
+    message = None if header is None else _text_of_header("/x-change-message", header)
+    given = (body or {}).get("message")
+    return Provenance(_ANONYMOUS, request_id_of(req), str(given or "").strip() or message or None)
 
 
 def _text_of_header(pointer: str, value: str) -> str:

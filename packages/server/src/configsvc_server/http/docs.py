@@ -5,7 +5,6 @@ another host, and the Content-Security-Policy sees to it.
 """
 
 import gzip
-import hashlib
 import json
 from importlib import resources
 from typing import Final
@@ -14,7 +13,7 @@ import falcon
 
 from configsvc_server import __version__
 from configsvc_server.domain.jsontext import JsonObject
-from configsvc_server.http.conditional import is_not_modified
+from configsvc_server.http.conditional import content_etag, is_not_modified
 
 __all__ = ["DocsAssetResource", "DocsResource", "IndexResource", "OpenApiResource"]
 
@@ -78,7 +77,7 @@ class OpenApiResource:
 
     def __init__(self, document: JsonObject) -> None:
         self._body = json.dumps(document, ensure_ascii=False).encode()
-        self._etag = hashlib.sha256(self._body).hexdigest()[:32]
+        self._etag = content_etag(self._body)
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Get the document."""
@@ -112,7 +111,7 @@ class DocsAssetResource:
             body = resources.files("offapi").joinpath(file).read_bytes()
         else:
             raise falcon.HTTPNotFound
-        if is_not_modified(req, resp, hashlib.sha256(body).hexdigest()[:32]):
+        if is_not_modified(req, resp, content_etag(body)):
             return
         resp.content_type = media_type
         resp.set_header("Cache-Control", "no-cache")

@@ -16,6 +16,7 @@ from configsvc_server.domain.errors import (
     MalformedJsonError,
     NotFoundError,
     PreconditionFailedError,
+    StateError,
     UnavailableError,
 )
 from configsvc_server.domain.jsontext import JsonValue
@@ -70,6 +71,7 @@ def register(app: WsgiApp) -> None:
     handle(UnavailableError, _unavailable)
     handle(NotFoundError, _not_found)
     handle(ConflictError, _conflict)
+    handle(StateError, _state)
     handle(PreconditionFailedError, _precondition_failed)
     handle(MalformedJsonError, _malformed)
     handle(BadHeaderError, _bad_header)
@@ -172,6 +174,13 @@ def _conflict(req: falcon.Request, resp: falcon.Response, error: ConflictError) 
         title=f"{error.field.capitalize()} already taken",
         errors=(FieldError(f"/{error.field}", "must be one that is not taken yet"),),
     )
+
+
+def _state(req: falcon.Request, resp: falcon.Response, error: StateError) -> None:
+    errors: tuple[FieldError, ...] = ()
+    if error.pointer is not None:
+        errors = (FieldError(error.pointer, "is in conflict with what is there"),)
+    _answer(req, resp, HTTPStatus.CONFLICT, str(error), kind=error.kind, errors=errors)
 
 
 def _precondition_failed(

@@ -8,6 +8,8 @@ from configsvc_server.domain.jsontext import JsonObject
 from configsvc_server.domain.merge import merge_patch
 
 __all__ = [
+    "flag_member",
+    "integer_member",
     "object_member",
     "optional_text_member",
     "patched",
@@ -36,6 +38,20 @@ def ulid_member(body: JsonObject, name: str) -> str | None:
     """Return a member that is a ULID by the schema, or ``None`` where it is missing."""
     given = optional_text_member(body, name)
     return None if given is None else normalize_ulid(given)
+
+
+def integer_member(body: JsonObject, name: str) -> int | None:
+    """Return a member that is an integer, null or missing by the schema.
+
+    JSON Schema takes 2.0 for an integer, so this does too.
+    """
+    value = cast("int | float | None", body.get(name))
+    return None if value is None else int(value)
+
+
+def flag_member(body: JsonObject, name: str) -> bool | None:
+    """Return a member that is true, false or missing by the schema."""
+    return cast("bool | None", body.get(name))
 
 
 def require_same(body: JsonObject, name: str, value: str) -> None:

@@ -51,10 +51,20 @@ def problem_body(
     if instance is not None:
         document["instance"] = instance
     if errors:
-        document["errors"] = [
-            {"pointer": error.pointer, "in": error.location, "message": error.message}
-            for error in errors
-        ]
+        document["errors"] = [_field(error) for error in errors]
     document.update(extensions or {})
     # Pure ASCII: a message may quote what the caller sent, and that need not be valid Unicode.
     return json.dumps(document, separators=(",", ":")).encode("ascii")
+
+
+def _field(error: FieldError) -> dict[str, JsonValue]:
+    field: dict[str, JsonValue] = {
+        "pointer": error.pointer,
+        "in": error.location,
+        "message": error.message,
+    }
+    if error.schema_pointer is not None:
+        field["schema_pointer"] = error.schema_pointer
+    if error.environment is not None:
+        field["environment"] = error.environment
+    return field

@@ -1,23 +1,32 @@
 """Query parameters of the lists."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 import falcon
 
-from configsvc_server.domain.errors import FieldError, InvalidError
-from configsvc_server.domain.identifiers import is_ulid, normalize_ulid
-from configsvc_server.domain.models import MAX_NAME
-from configsvc_server.domain.pages import DEFAULT_LIMIT, MAX_LIMIT, Cursor, PageRequest, Sort
+from configsvc_server.domain.errors import FieldError
+from configsvc_server.domain.pages import (
+    DEFAULT_LIMIT,
+    MAX_LIMIT,
+    Cursor,
+    NumberedRequest,
+    PageRequest,
+    Sort,
+)
+from configsvc_server.http.queryreader import QueryReader
 
-__all__ = ["ListQuery", "next_link", "read_list_query"]
-
-T = TypeVar("T")
+__all__ = [
+    "NUMBERED_PAGING",
+    "ListQuery",
+    "next_link",
+    "numbered_request",
+    "read_list_query",
+]
 
 _MAX_OFFSET = 2**31 - 1
-_PAGING = frozenset({"limit", "offset", "after", "sort"})
+_PAGING = NUMBERED_PAGING = frozenset({"limit", "offset", "after", "sort"})
+_MAX_NUMBER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +50,7 @@ def read_list_query(req: falcon.Request, *, filters: frozenset[str]) -> ListQuer
         InvalidError: a parameter is unknown, repeated, or has an impossible value; all such
             are named.
     """
-    reader = _Reader(req, _PAGING | filters)
+    reader = QueryReader(req, _PAGING | filters)
     limit = reader.integer("limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
     offset = reader.integer("offset", 0, 0, _MAX_OFFSET)
     after, sort = _order(reader)
@@ -55,14 +64,24 @@ def read_list_query(req: falcon.Request, *, filters: frozenset[str]) -> ListQuer
     return query
 
 
-def next_link(req: falcon.Request, cursor: Cursor) -> str:
-    """Return a ``Link`` header (RFC 8288) to the next page: this request, after ``cursor``."""
+def numbered_request(reader: QueryReader, number: str) -> NumberedRequest:
+    """Read which part of a list is wanted that is in the order of ``number``."""
+    return NumberedRequest(
+        limit=reader.integer("limit", DEFAULT_LIMIT, 1, MAX_LIMIT),
+        offset=reader.integer("offset", 0, 0, _MAX_OFFSET),
+        after=reader.integer("after", None, 0, _MAX_NUMBER),
+        descending=reader.choice("sort", [number, f"-{number}"]) == f"-{number}",
+    )
+
+
+def next_link(req: falcon.Request, after: str) -> str:
+    """Return a ``Link`` header (RFC 8288) to the next page: this request, ``after`` a cursor."""
     parameters = {k: v for k, v in req.params.items() if k not in {"after", "offset"}}
-    query = urlencode({**parameters, "after": cursor.encode()}, doseq=True)
+    query = urlencode({**parameters, "after": after}, doseq=True)
     return f'<{quote(req.root_path + req.path)}?{query}>; rel="next"'
 
 
-def _order(reader: "_Reader") -> tuple[Cursor | None, Sort]:
+def _order(reader: QueryReader) -> tuple[Cursor | None, Sort]:
     token, text = reader.raw("after"), reader.raw("sort")
     after = reader.attempt(lambda: Cursor.decode(token)) if token is not None else None
     sort = reader.attempt(lambda: Sort.parse(text)) if text is not None else None
@@ -71,71 +90,3 @@ def _order(reader: "_Reader") -> tuple[Cursor | None, Sort]:
         reader.errors.append(FieldError("/sort", message, "query"))
     # A cursor knows its order, so a next page needs no other parameter.
     return after, sort or (after.sort if after else Sort())
-
-
-class _Reader:
-    """Reads parameters one by one and gathers what is wrong with them."""
-
-    def __init__(self, req: falcon.Request, known: frozenset[str]) -> None:
-        self._params = req.params
-        self.errors = [
-            FieldError(
-                f"/{name}",
-                f"is not a known parameter; known are {', '.join(sorted(known))}",
-                "query",
-            )
-            for name in self._params
-            if name not in known
-        ]
-
-    def finish(self) -> None:
-        if self.errors:
-            raise InvalidError(self.errors)
-
-    def raw(self, name: str) -> str | None:
-        value = self._params.get(name)
-        if isinstance(value, list):
-            self._refuse(name, "must be given once")
-            return None
-        if value is not None and "\0" in value:
-            self._refuse(name, "must not have a NUL character")
-            return None
-        return value
-
-    def attempt(self, parse: Callable[[], T]) -> T | None:
-        try:
-            return parse()
-        except InvalidError as error:
-            self.errors.extend(error.errors)
-            return None
-
-    def integer(self, name: str, default: int, minimum: int, maximum: int) -> int:
-        text = self.raw(name)
-        if text is None:
-            return default
-        # int() takes signs, blanks, underscores and digits of every script.
-        if text.isascii() and text.isdigit() and len(text) <= len(str(maximum)):
-            value = int(text)
-            if minimum <= value <= maximum:
-                return value
-        self._refuse(name, f"must be an integer from {minimum} to {maximum}")
-        return default
-
-    def text(self, name: str) -> str | None:
-        text = self.raw(name)
-        if text is not None and not 1 <= len(text) <= MAX_NAME:
-            self._refuse(name, f"must have 1 to {MAX_NAME} characters")
-            return None
-        return text
-
-    def ulid(self, name: str) -> str | None:
-        text = self.raw(name)
-        if text is None:
-            return None
-        if not is_ulid(text):
-            self._refuse(name, "must be a ULID: 26 characters of Crockford's base 32")
-            return None
-        return normalize_ulid(text)
-
-    def _refuse(self, name: str, message: str) -> None:
-        self.errors.append(FieldError(f"/{name}", message, "query"))

@@ -5,14 +5,27 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from configsvc_server.domain.jsontext import JsonObject, dumps
-from configsvc_server.domain.models import Application, ApplicationDetail, Configuration
-from configsvc_server.domain.pages import Page, PageRequest
+from configsvc_server.domain.models import (
+    Application,
+    ApplicationDetail,
+    Change,
+    Configuration,
+    Environment,
+    Release,
+    Revision,
+)
+from configsvc_server.domain.pages import NumberedPage, NumberedRequest, Page, PageRequest
 
 __all__ = [
     "application_body",
     "application_item",
+    "change_item",
     "configuration_item",
+    "environment_item",
+    "numbered_body",
     "page_body",
+    "release_item",
+    "revision_item",
     "timestamp",
 ]
 
@@ -50,6 +63,8 @@ def configuration_item(configuration: Configuration) -> JsonObject:
         "name": configuration.name,
         "comments": configuration.comments,
         "config": configuration.config,
+        "overlays": configuration.overlays,
+        "schema": configuration.schema,
         "version": configuration.version,
         "created_at": timestamp(configuration.created_at),
         "updated_at": timestamp(configuration.updated_at),
@@ -69,3 +84,88 @@ def page_body(page: Page[T], request: PageRequest, show: Callable[[T], JsonObjec
             "next": page.next.encode() if page.next else None,
         }
     )
+
+
+def numbered_body(
+    page: NumberedPage[T], request: NumberedRequest, show: Callable[[T], JsonObject]
+) -> bytes:
+    """Show one page of a list in the order of a number."""
+    return dumps(
+        {
+            "items": [show(item) for item in page.items],
+            "total": page.total,
+            "limit": request.limit,
+            "offset": request.offset,
+            "has_more": page.has_more,
+            "next": str(page.last) if page.has_more else None,
+        }
+    )
+
+
+def revision_item(revision: Revision) -> JsonObject:
+    """Show a revision."""
+    return {
+        "configuration_id": revision.configuration_id,
+        "version": revision.version,
+        "application_id": revision.application_id,
+        "name": revision.name,
+        "comments": revision.comments,
+        "config": revision.config,
+        "overlays": revision.overlays,
+        "schema": revision.schema,
+        "digest": revision.digest,
+        "author": revision.author,
+        "message": revision.message,
+        "created_at": timestamp(revision.created_at),
+    }
+
+
+def environment_item(environment: Environment) -> JsonObject:
+    """Show an environment."""
+    return {
+        "application_id": environment.application_id,
+        "name": environment.name,
+        "position": environment.position,
+        "auto_release": environment.auto_release,
+        "protected": environment.protected,
+        "created_at": timestamp(environment.created_at),
+        "updated_at": timestamp(environment.updated_at),
+    }
+
+
+def release_item(release: Release) -> JsonObject:
+    """Show a release."""
+    return {
+        "id": release.id,
+        "configuration_id": release.configuration_id,
+        "application_id": release.application_id,
+        "name": release.name,
+        "environment": release.environment,
+        "version": release.version,
+        "previous_version": release.previous_version,
+        "author": release.author,
+        "message": release.message,
+        "created_at": timestamp(release.created_at),
+    }
+
+
+def change_item(change: Change) -> JsonObject:
+    """Show a change."""
+    assert change.created_at is not None  # noqa: S101 - it comes from the database
+    return {
+        "id": change.id,
+        "action": change.action,
+        "entity": change.entity,
+        "application_id": change.application_id,
+        "configuration_id": change.configuration_id,
+        "name": change.name,
+        "previous_name": change.previous_name,
+        "version": change.version,
+        "previous_version": change.previous_version,
+        "source_version": change.source_version,
+        "environments": change.environments,
+        "actor": change.provenance.actor,
+        "request_id": change.provenance.request_id,
+        "message": change.provenance.message,
+        "created_at": timestamp(change.created_at),
+    }

@@ -1,24 +1,26 @@
 """``/applications/{application}/environments/{environment}/snapshot``."""
 
-import hashlib
-import re
+import json
 
 import falcon
 
 from configsvc_server.domain.jsontext import dumps
-from configsvc_server.domain.models import Snapshot
-from configsvc_server.http.conditional import content_wanted, is_not_modified, wants_fresh
+from configsvc_server.domain.merge import merge_patch
+from configsvc_server.domain.models import Snapshot, SnapshotEntry
+from configsvc_server.domain.schemas import schema_defaults
+from configsvc_server.http.conditional import (
+    content_etag,
+    content_wanted,
+    is_not_modified,
+    wants_fresh,
+)
+from configsvc_server.http.preferences import wait_wanted
+from configsvc_server.http.queryreader import QueryReader
 from configsvc_server.http.representations import timestamp
 from configsvc_server.services.reads import Rendered
 from configsvc_server.services.snapshots import SnapshotService
 
-__all__ = ["MAX_WAIT", "SnapshotResource", "render_snapshot"]
-
-MAX_WAIT = 60
-"""The longest wait that is granted, in seconds."""
-
-# RFC 7240, section 2: a preference may be one of several, and may have parameters.
-_WAIT = re.compile(r"(?:^|,)\s*wait\s*=\s*\"?([0-9]{1,9})\"?\s*(?:;|,|$)", re.IGNORECASE)
+__all__ = ["SnapshotResource", "render_snapshot"]
 
 
 class SnapshotResource:
@@ -31,9 +33,14 @@ class SnapshotResource:
         self, req: falcon.Request, resp: falcon.Response, application: str, environment: str
     ) -> None:
         """Get the snapshot; with ``Prefer: wait=N``, once it is another one."""
-        wait = _wait(req)
+        reader = QueryReader(req, frozenset({"at"}))
+        moment = reader.moment("at")
+        reader.finish()
+        wait = wait_wanted(req)
         is_known = content_wanted(req)
-        if wait and is_known is not None:
+        if moment is not None:
+            rendered = self._service.at(application, environment, moment)
+        elif wait and is_known is not None:
             rendered, granted = self._service.wait(
                 application,
                 environment,
@@ -54,31 +61,27 @@ class SnapshotResource:
 
 
 def render_snapshot(snapshot: Snapshot) -> Rendered:
-    """Write a snapshot; equal content is equal to the byte, and so is its ETag."""
-    configurations = b",".join(
-        b'%b:{"id":%b,"version":%d,"updated_at":%b,"config":%b}'
-        % (
-            dumps(entry.name),
-            dumps(entry.configuration_id),
-            entry.version,
-            dumps(timestamp(entry.updated_at)),
-            entry.config.encode(),
-        )
-        for entry in snapshot.entries
-    )
+    """Write a snapshot, resolved; equal content is equal to the byte, and so is its ETag."""
+    configurations = b",".join(map(_entry, snapshot.entries))
     body = b'{"application_id":%b,"application":%b,"environment":%b,"configurations":{%b}}' % (
         dumps(snapshot.application_id),
         dumps(snapshot.application),
         dumps(snapshot.environment),
         configurations,
     )
-    return Rendered(hashlib.sha256(body).hexdigest()[:32], body)
+    return Rendered(content_etag(body), body)
 
 
-def _wait(req: falcon.Request) -> int:
-    """Return the seconds that the caller would like to wait; 0 for none.
-
-    What is no such preference is ignored, as RFC 7240 has it.
-    """
-    found = _WAIT.search(req.get_header("Prefer") or "")
-    return min(int(found[1]), MAX_WAIT) if found else 0
+def _entry(entry: SnapshotEntry) -> bytes:
+    config = entry.config.encode()
+    if entry.overlay is not None:
+        config = dumps(merge_patch(json.loads(entry.config), entry.overlay))
+    defaults = {} if entry.schema is None else schema_defaults(entry.schema)
+    return b'%b:{"id":%b,"version":%d,"updated_at":%b,"config":%b%b}' % (
+        dumps(entry.name),
+        dumps(entry.configuration_id),
+        entry.version,
+        dumps(timestamp(entry.updated_at)),
+        config,
+        b',"defaults":' + dumps(defaults) if defaults else b"",
+    )

@@ -104,6 +104,10 @@ def _describe(error: ValidationError) -> Iterator[FieldError]:
         case "pattern":
             message = error.schema.get("x-expected", f"must match {expected}")  # type: ignore[union-attr]
             yield FieldError(pointer(path), message)
+        case "minimum":
+            yield FieldError(pointer(path), f"must be at least {expected}, not {value}")
+        case "maximum":
+            yield FieldError(pointer(path), f"must be at most {expected}, not {value}")
         case "not":
             message = expected.get("x-unexpected", "has a value that is not allowed")
             yield FieldError(pointer(path), message)

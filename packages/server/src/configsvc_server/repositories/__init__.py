@@ -1,4 +1,4 @@
-"""SQL, one module per table: rows in, frozen dataclasses out."""
+"""SQL, one module per table group: rows in, frozen dataclasses out."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,10 @@ from configsvc_server.db.database import Connection
 from configsvc_server.repositories.applications import ApplicationRepository
 from configsvc_server.repositories.changes import ChangeRepository
 from configsvc_server.repositories.configurations import ConfigurationRepository
+from configsvc_server.repositories.environments import EnvironmentRepository
+from configsvc_server.repositories.releases import ReleaseRepository
 from configsvc_server.repositories.revisions import RevisionRepository
+from configsvc_server.repositories.snapshots import SnapshotRepository
 
 __all__ = ["Repositories"]
 
@@ -18,6 +21,9 @@ class Repositories:
     applications: ApplicationRepository
     configurations: ConfigurationRepository
     revisions: RevisionRepository
+    environments: EnvironmentRepository
+    releases: ReleaseRepository
+    snapshots: SnapshotRepository
     changes: ChangeRepository
 
     @classmethod
@@ -27,5 +33,8 @@ class Repositories:
             ApplicationRepository(connection),
             ConfigurationRepository(connection),
             RevisionRepository(connection),
+            EnvironmentRepository(connection),
+            ReleaseRepository(connection),
+            SnapshotRepository(connection),
             ChangeRepository(connection),
         )

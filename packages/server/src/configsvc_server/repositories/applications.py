@@ -1,5 +1,6 @@
 """The table ``applications``."""
 
+from datetime import datetime
 from typing import Any
 
 from psycopg.errors import UniqueViolation
@@ -31,6 +32,9 @@ _DETAIL = f"""
 _BY_ID = _DETAIL.format("id")
 _BY_NAME = _DETAIL.format("name")
 
+_ID_BY_ID = b"SELECT id FROM applications WHERE id = %s"
+_ID_BY_NAME = b"SELECT id FROM applications WHERE name = %s"
+
 
 class ApplicationRepository:
     """Reads and writes applications over one connection."""
@@ -38,8 +42,10 @@ class ApplicationRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def insert(self, *, application_id: str, name: str, comments: str | None) -> Application:
-        """Add an application.
+    def insert(
+        self, *, application_id: str, name: str, comments: str | None, moment: datetime
+    ) -> Application:
+        """Add an application; the writer has its turn, and ``moment`` from it.
 
         Raises:
             ConflictError: the id or the name is taken.
@@ -47,10 +53,10 @@ class ApplicationRepository:
         row = self._write(
             f"""
             INSERT INTO applications ({_COLUMNS})
-            VALUES (%s, %s, %s, now(), now())
+            VALUES (%s, %s, %s, %s, %s)
             RETURNING {_COLUMNS}
             """,  # noqa: S608
-            [application_id, name, comments],
+            [application_id, name, comments, moment, moment],
             application_id=application_id,
             name=name,
         )
@@ -74,8 +80,10 @@ class ApplicationRepository:
             return None
         return ApplicationDetail(Application(*row[:-1]), tuple(row[-1]))
 
-    def update(self, *, application_id: str, name: str, comments: str | None) -> Application:
-        """Replace what can be changed of an application that exists.
+    def update(
+        self, *, application_id: str, name: str, comments: str | None, moment: datetime
+    ) -> Application:
+        """Replace what can be changed of an application that exists (see :meth:`insert`).
 
         Raises:
             ConflictError: the name is taken.
@@ -83,15 +91,34 @@ class ApplicationRepository:
         row = self._write(
             f"""
             UPDATE applications
-            SET name = %s, comments = %s, updated_at = greatest(now(), updated_at)
+            SET name = %s, comments = %s, updated_at = %s
             WHERE id = %s
             RETURNING {_COLUMNS}
             """,  # noqa: S608
-            [name, comments, application_id],
+            [name, comments, moment, application_id],
             application_id=application_id,
             name=name,
         )
         return Application(*row)
+
+    def identify(self, key: str) -> str | None:
+        """Return the id of the application with the id or the name ``key``."""
+        if "\0" in key:
+            return None
+        query, value = (_ID_BY_ID, normalize_ulid(key)) if is_ulid(key) else (_ID_BY_NAME, key)
+        row = self._connection.execute(query, [value]).fetchone()
+        return None if row is None else str(row[0])
+
+    def lock(self, application_id: str) -> bool:
+        """Keep the application from being deleted or changed until the transaction ends.
+
+        Returns:
+            Whether there is such an application.
+        """
+        row = self._connection.execute(
+            "SELECT id FROM applications WHERE id = %s FOR UPDATE", [application_id]
+        ).fetchone()
+        return row is not None
 
     def delete(self, application_id: str) -> None:
         """Remove an application and, by cascade, its configurations."""
@@ -107,13 +134,17 @@ class ApplicationRepository:
             name: only the one with this name.
             text: only those whose name or comments contain this, in whichever case.
         """
+        filters = by_name(name, text)
         return fetch_page(
             self._connection,
             table="applications",
             columns=SQL(_COLUMNS),
-            filters=by_name(name, text),
+            filters=filters,
             request=request,
             make=Application,
+            known_total=None
+            if filters
+            else (SQL("entity = 'application' AND application_id = %s"), [""]),
         )
 
     def _write(

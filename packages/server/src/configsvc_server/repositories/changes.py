@@ -1,15 +1,27 @@
-"""The table ``changes``: the audit trail and the change feed."""
+"""The table ``changes``: the audit trail and the change feed, and the turns of its writers."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from psycopg.errors import SerializationFailure
+from psycopg.sql import SQL
 
 from configsvc_server.db.database import Connection
-from configsvc_server.domain.models import Change, Provenance
+from configsvc_server.domain.errors import StaleError
+from configsvc_server.domain.models import Change, ChangeFilter, Provenance
+from configsvc_server.domain.pages import NumberedPage, NumberedRequest
+from configsvc_server.repositories.numbered import fetch_numbered
 
-__all__ = ["FEED_LOCK", "ChangeRepository"]
+if TYPE_CHECKING:
+    from configsvc_server.repositories.paging import Filter
 
-FEED_LOCK = 0x636F6E66696764
-"""Advisory lock, held from before an id is taken until the commit, so that ids become
-visible in order."""
+__all__ = ["ChangeRepository"]
+
+_COLUMNS = (
+    "id, action, entity, application_id, configuration_id, name, version, environments, "
+    "previous_name, previous_version, source_version, actor, request_id, message, created_at"
+)
 
 
 class ChangeRepository:
@@ -18,21 +30,56 @@ class ChangeRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def append(self, changes: Sequence[Change]) -> None:
-        """Add changes, as the last thing that a transaction does.
+    def last_id(self) -> int:
+        """Return the id of the last change, 0 where there is none."""
+        row = self._connection.execute("SELECT coalesce(max(id), 0) FROM changes").fetchone()
+        return int(row[0]) if row else 0
 
-        From here to the commit no other transaction can append: whoever has to wait should
-        wait for the commit alone.
+    def take_turn(
+        self,
+        *,
+        seen: int | None = None,
+        application_id: str | None = None,
+        configuration_id: str | None = None,
+    ) -> datetime:
+        """Wait for the turn to write, which lasts until the transaction ends.
+
+        Rows that the write depends on have to be locked before, never after: who has a row
+        may be waiting for the turn.
+
+        Args:
+            seen: the last change when what the write depends on was read; ``None`` where
+                nothing was.
+            application_id: the application that it was read from.
+            configuration_id: the configuration that it was read from; ``None`` for all.
+
+        Returns:
+            The moment of the write, later than that of every write before.
+
+        Raises:
+            StaleError: what the write depends on has changed since.
         """
-        self._connection.execute("SELECT pg_advisory_xact_lock(%s)", [FEED_LOCK])
+        try:
+            row = self._connection.execute(
+                "SELECT configsvc_take_turn(%s, %s, %s)", [application_id, configuration_id, seen]
+            ).fetchone()
+        except SerializationFailure:
+            raise StaleError from None
+        assert row is not None  # noqa: S101 - a function without FROM gives one row
+        moment: datetime = row[0]
+        return moment
+
+    def append(self, changes: Sequence[Change], *, moment: datetime) -> None:
+        """Add changes; the writer has its turn, and ``moment`` from it."""
         with self._connection.cursor() as cursor:
             cursor.executemany(
                 """
                 INSERT INTO changes (
                     action, entity, application_id, configuration_id, name, version,
+                    environments, previous_name, previous_version, source_version,
                     actor, request_id, message, created_at
                 )
-                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, now())
+                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
                 """,
                 [
                     (
@@ -42,36 +89,58 @@ class ChangeRepository:
                         change.configuration_id,
                         change.name,
                         change.version,
+                        list(change.environments),
+                        change.previous_name,
+                        change.previous_version,
+                        change.source_version,
                         change.provenance.actor,
                         change.provenance.request_id,
                         change.provenance.message,
+                        moment,
                     )
                     for change in changes
                 ],
             )
 
-    def all_of(self, application_id: str) -> list[Change]:
-        """Return what happened to an application and its configurations, in order."""
-        rows = self._connection.execute(
-            """
-            SELECT action, entity, application_id, configuration_id, name, version,
-                   actor, request_id, message, created_at
-            FROM changes
-            WHERE application_id = %s
-            ORDER BY id
-            """,
-            [application_id],
+    def page(self, request: NumberedRequest, wanted: ChangeFilter) -> NumberedPage[Change]:
+        """Return the changes that pass a filter, in the order of their commits or back."""
+        filters: list[Filter] = []
+        if wanted.application_id is not None:
+            filters.append((SQL("application_id = %s"), [wanted.application_id]))
+        if wanted.configuration_id is not None:
+            filters.append((SQL("configuration_id = %s"), [wanted.configuration_id]))
+        if wanted.actor is not None:
+            filters.append((SQL("actor = %s"), [wanted.actor]))
+        if wanted.action is not None:
+            filters.append((SQL("action = %s"), [wanted.action]))
+        if wanted.entity is not None:
+            filters.append((SQL("entity = %s"), [wanted.entity]))
+        if wanted.environment is not None:
+            filters.append((SQL("%s = ANY (environments)"), [wanted.environment]))
+        return fetch_numbered(
+            self._connection,
+            table="changes",
+            columns=SQL(_COLUMNS),
+            number="id",
+            filters=filters,
+            request=request,
+            make=_change,
         )
-        return [
-            Change(
-                action=row[0],
-                entity=row[1],
-                application_id=row[2],
-                configuration_id=row[3],
-                name=row[4],
-                version=row[5],
-                provenance=Provenance(*row[6:9]),
-                created_at=row[9],
-            )
-            for row in rows
-        ]
+
+
+def _change(row: tuple[Any, ...]) -> Change:
+    return Change(
+        id=row[0],
+        action=row[1],
+        entity=row[2],
+        application_id=row[3],
+        configuration_id=row[4],
+        name=row[5],
+        version=row[6],
+        environments=tuple(row[7]),
+        previous_name=row[8],
+        previous_version=row[9],
+        source_version=row[10],
+        provenance=Provenance(*row[11:14]),
+        created_at=row[14],
+    )

@@ -1,107 +1,46 @@
-"""The table ``configurations``."""
+"""The table ``configurations``; every write brings its revision, releases and change with it."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from psycopg.errors import UniqueViolation
+from psycopg.errors import SerializationFailure, UniqueViolation
 from psycopg.sql import SQL
 from psycopg.types.json import Jsonb
 
 from configsvc_server.db.database import Connection
-from configsvc_server.domain.errors import ConflictError, NotFoundError
+from configsvc_server.domain.errors import ConflictError, NotFoundError, StaleError, StateError
 from configsvc_server.domain.jsontext import dumps_exact
 from configsvc_server.domain.models import (
-    DEFAULT_ENVIRONMENT,
     Action,
     Configuration,
     ConfigurationDocument,
     Provenance,
-    Snapshot,
-    SnapshotEntry,
 )
 from configsvc_server.domain.pages import Page, PageRequest
-from configsvc_server.repositories.changes import FEED_LOCK
-from configsvc_server.repositories.paging import by_name, fetch_page
+from configsvc_server.repositories.paging import Filter, by_name, fetch_page
+from configsvc_server.repositories.writing import INSERT, UPDATE
 
-__all__ = ["ConfigurationRepository"]
+__all__ = ["ConfigurationRepository", "Written"]
 
-_COLUMNS = "id, application_id, name, comments, config, version, created_at, updated_at, updated_by"
+_COLUMNS = (
+    "id, application_id, name, comments, config, overlays, schema, version, created_at, "
+    "updated_at, updated_by"
+)
 
 _GET = f"SELECT {_COLUMNS} FROM configurations WHERE id = %s"  # noqa: S608
 
-# The text of the object goes to clients as it is: no need to read and write it again.
-_SNAPSHOT = b"""
-    SELECT applications.name, configurations.name, configurations.id, configurations.version,
-           configurations.updated_at, configurations.config::text
-    FROM applications
-    LEFT JOIN configurations ON configurations.application_id = applications.id
-    WHERE applications.id = %s
-    ORDER BY configurations.name
-"""
 
-# A write is one statement that can't forget its history, and one round trip. The advisory
-# lock is taken once the row is written, and the id of the change once the lock is held: the
-# joins leave PostgreSQL no other order.
-_HISTORY = f"""
-    revised AS (
-        INSERT INTO revisions (
-            configuration_id, version, application_id, name, comments, config, digest, author,
-            message, created_at
-        )
-        SELECT id, version, application_id, name, comments, config, %(digest)s, %(actor)s,
-               %(message)s, updated_at
-        FROM written
-    ),
-    ordered AS MATERIALIZED (
-        SELECT pg_advisory_xact_lock({FEED_LOCK}) FROM written
-    ),
-    changed AS (
-        INSERT INTO changes (
-            action, entity, application_id, configuration_id, name, version, actor, request_id,
-            message, created_at
-        )
-        SELECT %(action)s, 'configuration', application_id, id, name, version, %(actor)s,
-               %(request_id)s, %(message)s, now()
-        FROM written CROSS JOIN ordered
-    )
-    SELECT {_COLUMNS} FROM written
-"""  # noqa: S608
+class Written:
+    """A configuration as it was just written."""
 
-_INSERT = f"""
-    WITH parent AS (
-        -- The foreign key would lock this row too, but only after the feed: a deadlock with
-        -- whoever deletes the application.
-        SELECT id FROM applications WHERE id = %(application_id)s FOR KEY SHARE
-    ),
-    written AS (
-        INSERT INTO configurations ({_COLUMNS})
-        SELECT
-            %(id)s, parent.id, %(name)s, %(comments)s, %(config)s,
-            1 + coalesce(
-                (SELECT max(version) FROM revisions WHERE configuration_id = %(id)s), 0
-            ),
-            now(), now(), %(actor)s
-        FROM parent
-        RETURNING {_COLUMNS}
-    ),
-    {_HISTORY}
-""".encode()  # noqa: S608
+    __slots__ = ("configuration", "environments")
 
-_UPDATE = f"""
-    WITH written AS (
-        UPDATE configurations
-        SET name = %(name)s,
-            comments = %(comments)s,
-            config = %(config)s,
-            version = version + 1,
-            updated_at = greatest(now(), updated_at),
-            updated_by = %(actor)s
-        WHERE id = %(id)s
-            AND (%(application_id)s::text IS NULL OR application_id = %(application_id)s)
-            AND (%(if_version)s::bigint[] IS NULL OR version = ANY (%(if_version)s))
-        RETURNING {_COLUMNS}
-    ),
-    {_HISTORY}
-""".encode()  # noqa: S608
+    def __init__(self, row: Sequence[Any]) -> None:
+        self.configuration = Configuration(*row[:-1])
+        """As it is now."""
+        self.environments: tuple[str, ...] = tuple(row[-1])
+        """Those that serve the new version at once."""
 
 
 class ConfigurationRepository:
@@ -118,27 +57,45 @@ class ConfigurationRepository:
         document: ConfigurationDocument,
         digest: str,
         provenance: Provenance,
-    ) -> Configuration:
-        """Add a configuration with its revision and its change.
+        action: Action = "create",
+        source_version: int | None = None,
+        created_at: datetime | None = None,
+        seen: int | None = None,
+    ) -> Written:
+        """Add a configuration with its revision, releases and change.
 
         An id that was used before continues the numbering of its revisions, so that no
         version ever stands for two documents.
 
+        Args:
+            configuration_id: a ULID in upper case.
+            application_id: a ULID in upper case.
+            document: its members.
+            digest: the digest of the document.
+            provenance: who does it and why.
+            action: what the change is called.
+            source_version: where the content is from, if from an earlier version.
+            created_at: when it was first created, if before.
+            seen: the last change when what the document was checked by was read.
+
         Raises:
             ConflictError: the id, or the name within the application, is taken.
             NotFoundError: there is no such application.
+            StateError: an environment serves another configuration under this name.
+            StaleError: what the document was checked by has changed since ``seen``.
         """
         row = self._write(
-            _INSERT,
+            INSERT,
             {
-                **_parameters("create", document, digest, provenance),
+                **_parameters(action, document, digest, provenance, source_version, seen),
                 "id": configuration_id,
                 "application_id": application_id,
+                "created_at": created_at,
             },
         )
         if row is None:
             raise NotFoundError("application", application_id)
-        return Configuration(*row)
+        return Written(row)
 
     def find(self, configuration_id: str, *, lock: bool = False) -> Configuration | None:
         """Return one configuration.
@@ -158,18 +115,24 @@ class ConfigurationRepository:
         document: ConfigurationDocument,
         digest: str,
         provenance: Provenance,
+        action: Action = "update",
+        source_version: int | None = None,
         application_id: str | None = None,
         if_version: frozenset[int] | None = None,
-    ) -> Configuration | None:
-        """Write the next version of a configuration with its revision and its change.
+        seen: int | None = None,
+    ) -> Written | None:
+        """Write the next version of a configuration with its revision, releases and change.
 
         Args:
             configuration_id: a ULID in upper case.
             document: the whole new document.
             digest: its digest.
             provenance: who does it and why.
+            action: what the change is called.
+            source_version: where the content is from, if from an earlier version.
             application_id: write only if it belongs to this application.
             if_version: write only if it is at one of these versions.
+            seen: the last change when what the document was checked by was read.
 
         Returns:
             The configuration as it is now; ``None`` where nothing was written, because there
@@ -177,21 +140,30 @@ class ConfigurationRepository:
 
         Raises:
             ConflictError: the name is taken within the application.
+            StateError: an environment serves another configuration under this name.
+            StaleError: what the document was checked by has changed since ``seen``.
         """
         row = self._write(
-            _UPDATE,
+            UPDATE,
             {
-                **_parameters("update", document, digest, provenance),
+                **_parameters(action, document, digest, provenance, source_version, seen),
                 "id": configuration_id,
                 "application_id": application_id,
                 "if_version": None if if_version is None else list(if_version),
             },
         )
-        return None if row is None else Configuration(*row)
+        return None if row is None else Written(row)
 
     def delete(self, configuration_id: str) -> None:
         """Remove a configuration; its revisions stay."""
         self._connection.execute("DELETE FROM configurations WHERE id = %s", [configuration_id])
+
+    def lock_all_of(self, application_id: str) -> None:
+        """Keep others from changing the configurations of an application."""
+        self._connection.execute(
+            "SELECT FROM configurations WHERE application_id = %s ORDER BY id FOR UPDATE",
+            [application_id],
+        )
 
     def delete_all_of(self, application_id: str) -> list[tuple[str, str, int]]:
         """Remove the configurations of an application; return their id, name and version."""
@@ -205,14 +177,18 @@ class ConfigurationRepository:
         ).fetchall()
         return sorted(rows)
 
-    def snapshot(self, application_id: str) -> Snapshot | None:
-        """Return every configuration of an application, or ``None`` without application."""
-        rows = self._connection.execute(_SNAPSHOT, [application_id]).fetchall()
-        if not rows:
-            return None
-        # An application without configurations is one row of nothing but its name.
-        entries = tuple(SnapshotEntry(*row[1:]) for row in rows if row[1] is not None)
-        return Snapshot(application_id, rows[0][0], DEFAULT_ENVIRONMENT, entries)
+    def newest_of(self, application_id: str) -> list[Configuration]:
+        """Return the configurations of an application, oldest first."""
+        rows = self._connection.execute(
+            f"""
+            SELECT {_COLUMNS}
+            FROM configurations
+            WHERE application_id = %s
+            ORDER BY id
+            """.encode(),  # noqa: S608
+            [application_id],
+        )
+        return [Configuration(*row) for row in rows]
 
     def page(
         self,
@@ -231,6 +207,12 @@ class ConfigurationRepository:
             text: only those whose name or comments contain this, in whichever case.
         """
         filters = by_name(name, text)
+        known_total: Filter | None = None
+        if not filters:
+            known_total = (
+                SQL("entity = 'configuration' AND application_id = %s"),
+                [application_id or ""],
+            )
         if application_id is not None:
             filters.append((SQL("application_id = %s"), [application_id]))
         return fetch_page(
@@ -240,28 +222,53 @@ class ConfigurationRepository:
             filters=filters,
             request=request,
             make=Configuration,
+            known_total=known_total,
         )
 
     def _write(self, query: bytes, parameters: dict[str, object]) -> tuple[Any, ...] | None:
         try:
             row = self._connection.execute(query, parameters).fetchone()
         except UniqueViolation as error:
-            field = "id" if error.diag.constraint_name == "configurations_pkey" else "name"
+            constraint = error.diag.constraint_name
+            if constraint == "release_pointers_name_key":
+                raise _served_name(str(parameters["name"])) from None
+            is_id = constraint in {"configurations_pkey", "revisions_pkey"}
+            field = "id" if is_id else "name"
             value = str(parameters[field])
             raise ConflictError(entity="configuration", field=field, value=value) from None
+        except SerializationFailure:
+            raise StaleError from None
         return row
 
 
+def _served_name(name: str) -> StateError:
+    message = (
+        f"An environment serves another configuration under the name {name!r} still. Release a "
+        "version of that one with another name, or withdraw it there, first."
+    )
+    return StateError("name-served", message, pointer="/name")
+
+
 def _parameters(
-    action: Action, document: ConfigurationDocument, digest: str, provenance: Provenance
+    action: Action,
+    document: ConfigurationDocument,
+    digest: str,
+    provenance: Provenance,
+    source_version: int | None,
+    seen: int | None,
 ) -> dict[str, object]:
+    schema = document.schema
     return {
         "action": action,
         "name": document.name,
         "comments": document.comments,
         "config": Jsonb(document.config, dumps=dumps_exact),
+        "overlays": Jsonb(document.overlays, dumps=dumps_exact),
+        "schema": None if schema is None else Jsonb(schema, dumps=dumps_exact),
         "digest": digest,
         "actor": provenance.actor,
         "request_id": provenance.request_id,
         "message": provenance.message,
+        "source_version": source_version,
+        "seen": seen,
     }

@@ -10,7 +10,7 @@ from psycopg.sql import SQL, Composed, Identifier
 from configsvc_server.db.database import Connection
 from configsvc_server.domain.pages import Cursor, Page, PageRequest, Sort
 
-__all__ = ["Filter", "Listed", "by_name", "fetch_page"]
+__all__ = ["Filter", "Listed", "by_name", "conjunction", "fetch_page"]
 
 T = TypeVar("T", bound="Listed")
 
@@ -64,24 +64,38 @@ def fetch_page(
     filters: Sequence[Filter],
     request: PageRequest,
     make: Callable[..., T],
+    known_total: Filter | None = None,
 ) -> Page[T]:
     """Read one page and the number of rows on all pages.
 
     The page itself is found in an index, however far ``request.after`` is into the list.
+
+    Args:
+        connection: where from.
+        table: its name.
+        columns: what to read.
+        filters: conditions that the rows meet.
+        request: which part, in which order.
+        make: makes an item of a row.
+        known_total: finds the number of rows in ``totals``, where that has it; otherwise
+            they are counted.
     """
     conditions: list[sql.Composable] = [condition for condition, _ in filters]
     parameters = [value for _, values in filters for value in values]
-    total = connection.execute(
-        SQL("SELECT count(*) FROM {} WHERE {}").format(Identifier(table), _all(conditions)),
-        parameters,
-    ).fetchone()
+    if known_total is None:
+        query = SQL("SELECT count(*) FROM {} WHERE {}")
+        count = query.format(Identifier(table), conjunction(conditions))
+        total = connection.execute(count, parameters).fetchone()
+    else:
+        query = SQL("SELECT coalesce(sum(amount), 0)::bigint FROM totals WHERE {}")
+        total = connection.execute(query.format(known_total[0]), known_total[1]).fetchone()
     if request.after is not None:
         condition, values = _beyond(request.after)
         conditions.append(condition)
         parameters.extend(values)
     rows = connection.execute(
         SQL("SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT %s OFFSET %s").format(
-            columns, Identifier(table), _all(conditions), _order(request.sort)
+            columns, Identifier(table), conjunction(conditions), _order(request.sort)
         ),
         # One more than asked for tells whether there is a next page.
         [*parameters, request.limit + 1, request.offset],
@@ -100,7 +114,8 @@ def _cursor(item: Listed, sort: Sort) -> Cursor:
     return Cursor(sort, values[sort.field], item.id)
 
 
-def _all(conditions: Sequence[sql.Composable]) -> Composed:
+def conjunction(conditions: Sequence[sql.Composable]) -> Composed:
+    """Return the condition that all of ``conditions`` hold."""
     return SQL(" AND ").join(conditions or [SQL("true")])
 
 

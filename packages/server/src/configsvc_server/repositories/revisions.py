@@ -1,13 +1,19 @@
 """The table ``revisions``: every version of every configuration, for ever."""
 
+from collections.abc import Sequence
+
+from psycopg.sql import SQL
+
 from configsvc_server.db.database import Connection
 from configsvc_server.domain.models import Revision
+from configsvc_server.domain.pages import NumberedPage, NumberedRequest
+from configsvc_server.repositories.numbered import fetch_numbered
 
 __all__ = ["RevisionRepository"]
 
 _COLUMNS = (
-    "configuration_id, version, application_id, name, comments, config, digest, author, "
-    "message, created_at"
+    "configuration_id, version, application_id, name, comments, config, overlays, schema, digest, "
+    "author, message, created_at"
 )
 
 
@@ -17,15 +23,56 @@ class RevisionRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def all_of(self, configuration_id: str) -> list[Revision]:
-        """Return the revisions of a configuration, oldest first."""
-        rows = self._connection.execute(
+    def find(self, configuration_id: str, version: int | None = None) -> Revision | None:
+        """Return one revision, the newest one by default.
+
+        Args:
+            configuration_id: a ULID in upper case.
+            version: which one.
+        """
+        row = self._connection.execute(
             f"""
             SELECT {_COLUMNS}
             FROM revisions
-            WHERE configuration_id = %s
-            ORDER BY version
+            WHERE configuration_id = %(id)s
+                AND version = coalesce(
+                    %(version)s,
+                    (SELECT max(version) FROM revisions WHERE configuration_id = %(id)s)
+                )
             """.encode(),  # noqa: S608
-            [configuration_id],
+            {"id": configuration_id, "version": version},
+        ).fetchone()
+        return None if row is None else Revision(*row)
+
+    def find_all(self, keys: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Revision]:
+        """Return the revisions with these configuration ids and versions."""
+        rows = self._connection.execute(
+            f"""
+            SELECT {", ".join(f"revisions.{column}" for column in _COLUMNS.split(", "))}
+            FROM unnest(%s::text[], %s::bigint[]) AS wanted (configuration_id, version)
+            JOIN revisions USING (configuration_id, version)
+            """.encode(),  # noqa: S608
+            [[key[0] for key in keys], [key[1] for key in keys]],
         )
-        return [Revision(*row) for row in rows]
+        revisions = [Revision(*row) for row in rows]
+        return {(revision.configuration_id, revision.version): revision for revision in revisions}
+
+    def newest_version(self, configuration_id: str) -> int:
+        """Return the version that was written last, 0 where there is none."""
+        row = self._connection.execute(
+            "SELECT coalesce(max(version), 0) FROM revisions WHERE configuration_id = %s",
+            [configuration_id],
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def page(self, configuration_id: str, request: NumberedRequest) -> NumberedPage[Revision]:
+        """Return revisions of a configuration, in the order of their versions or back."""
+        return fetch_numbered(
+            self._connection,
+            table="revisions",
+            columns=SQL(_COLUMNS),
+            number="version",
+            filters=[(SQL("configuration_id = %s"), [configuration_id])],
+            request=request,
+            make=lambda row: Revision(*row),
+        )

@@ -1,19 +1,25 @@
 """What can be done with applications."""
 
+from collections.abc import Sequence
+
 from configsvc_server.db.database import Database
 from configsvc_server.domain.errors import NotFoundError
 from configsvc_server.domain.identifiers import new_ulid
 from configsvc_server.domain.models import (
+    DEFAULT_ENVIRONMENT,
     Action,
     Application,
     ApplicationDetail,
     ApplicationDocument,
     Change,
+    EnvironmentDocument,
+    Pointer,
     Provenance,
 )
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories import Repositories
 from configsvc_server.services.edits import Edit, Precondition, always
+from configsvc_server.services.lookups import require_unprotected, withdrawal
 from configsvc_server.services.reads import Reads
 
 __all__ = ["ApplicationService"]
@@ -51,13 +57,22 @@ class ApplicationService:
         """
         with self._database.transaction() as connection:
             store = Repositories.over(connection)
+            moment = store.changes.take_turn()
             application = store.applications.insert(
                 application_id=application_id or new_ulid(),
                 name=document.name,
                 comments=document.comments,
+                moment=moment,
             )
-            store.changes.append([_change("create", application, provenance)])
-        self._reads.changed(application.id, None)
+            store.environments.insert(
+                application_id=application.id,
+                name=DEFAULT_ENVIRONMENT,
+                document=EnvironmentDocument(position=0, auto_release=True, protected=False),
+                moment=moment,
+            )
+            change = _change("create", application, provenance, environments=(DEFAULT_ENVIRONMENT,))
+            store.changes.append([change], moment=moment)
+        self._reads.changed(application.id, None, (DEFAULT_ENVIRONMENT,))
         return ApplicationDetail(application, ())
 
     def get(self, key: str) -> ApplicationDetail:
@@ -101,13 +116,25 @@ class ApplicationService:
             current = _found(key, store.applications.find(key, lock=True))
             precondition(current)
             document = edit(current)
+            moment = store.changes.take_turn()
             application = store.applications.update(
                 application_id=current.application.id,
                 name=document.name,
                 comments=document.comments,
+                moment=moment,
             )
-            store.changes.append([_change("update", application, provenance)])
-        self._reads.changed(application.id, None)
+            is_renamed = application.name != current.application.name
+            # A snapshot has the name of its application.
+            environments = _environments(store, application.id) if is_renamed else ()
+            change = _change(
+                "update",
+                application,
+                provenance,
+                environments=environments,
+                previous_name=current.application.name if is_renamed else None,
+            )
+            store.changes.append([change], moment=moment)
+        self._reads.changed(application.id, None, environments)
         return ApplicationDetail(application, current.configuration_ids)
 
     def delete(
@@ -121,13 +148,22 @@ class ApplicationService:
 
         Raises:
             NotFoundError: there is no such application.
+            StateError: a protected environment serves one of them.
         """
         with self._database.transaction() as connection:
             store = Repositories.over(connection)
             current = _found(key, store.applications.find(key, lock=True))
             precondition(current)
             application = current.application
+            store.configurations.lock_all_of(application.id)
+            moment = store.changes.take_turn()
+            pointers = store.releases.served_in(application.id)
+            require_unprotected(store, application.id, pointers)
+            store.releases.move([withdrawal(p) for p in pointers], provenance, moment=moment)
             removed = store.configurations.delete_all_of(application.id)
+            environments = _environments(store, application.id)
+            for environment in environments:
+                store.environments.delete(application.id, environment, moment=moment)
             store.applications.delete(application.id)
             store.changes.append(
                 [
@@ -140,15 +176,17 @@ class ApplicationService:
                             name,
                             version,
                             provenance,
+                            environments=_serving(configuration_id, pointers),
                         )
                         for configuration_id, name, version in removed
                     ),
-                    _change("delete", application, provenance),
-                ]
+                    _change("delete", application, provenance, environments=environments),
+                ],
+                moment=moment,
             )
         for configuration_id, _, _ in removed:
-            self._reads.changed(application.id, configuration_id)
-        self._reads.changed(application.id, None)
+            self._reads.changed(application.id, configuration_id, ())
+        self._reads.changed(application.id, None, environments)
 
 
 def _found(key: str, detail: ApplicationDetail | None) -> ApplicationDetail:
@@ -157,5 +195,30 @@ def _found(key: str, detail: ApplicationDetail | None) -> ApplicationDetail:
     return detail
 
 
-def _change(action: Action, application: Application, provenance: Provenance) -> Change:
-    return Change(action, "application", application.id, None, application.name, None, provenance)
+def _environments(store: Repositories, application_id: str) -> tuple[str, ...]:
+    return tuple(environment.name for environment in store.environments.all_of(application_id))
+
+
+def _serving(configuration_id: str, pointers: Sequence[Pointer]) -> tuple[str, ...]:
+    return tuple(p.environment for p in pointers if p.configuration_id == configuration_id)
+
+
+def _change(
+    action: Action,
+    application: Application,
+    provenance: Provenance,
+    *,
+    environments: tuple[str, ...] = (),
+    previous_name: str | None = None,
+) -> Change:
+    return Change(
+        action,
+        "application",
+        application.id,
+        None,
+        application.name,
+        None,
+        provenance,
+        environments=environments,
+        previous_name=previous_name,
+    )

@@ -3,14 +3,9 @@
 from collections.abc import Callable
 
 from configsvc_server.db.database import Database
-from configsvc_server.domain.digest import document_digest
-from configsvc_server.domain.errors import (
-    FieldError,
-    InvalidError,
-    NotFoundError,
-    PreconditionFailedError,
-)
+from configsvc_server.domain.errors import ConflictError, FieldError, InvalidError, NotFoundError
 from configsvc_server.domain.identifiers import is_ulid, new_ulid, normalize_ulid
+from configsvc_server.domain.jsontext import JsonObject
 from configsvc_server.domain.models import (
     Change,
     Configuration,
@@ -18,9 +13,19 @@ from configsvc_server.domain.models import (
     Provenance,
 )
 from configsvc_server.domain.pages import Page, PageRequest
+from configsvc_server.domain.resolve import resolve_all
 from configsvc_server.repositories import Repositories
+from configsvc_server.services.checks import is_unbound
 from configsvc_server.services.edits import Edit, Precondition, always
+from configsvc_server.services.lookups import (
+    find_configuration,
+    require_unprotected,
+    require_version,
+    withdrawal,
+)
 from configsvc_server.services.reads import Reads, Rendered
+from configsvc_server.services.turns import Attempt
+from configsvc_server.services.writer import ConfigurationWriter
 
 __all__ = ["ConfigurationService"]
 
@@ -29,17 +34,24 @@ class ConfigurationService:
     """Creates, reads, changes and deletes configurations."""
 
     def __init__(
-        self, database: Database, reads: Reads, *, render: Callable[[Configuration], Rendered]
+        self,
+        database: Database,
+        reads: Reads,
+        *,
+        writer: ConfigurationWriter,
+        render: Callable[[Configuration], Rendered],
     ) -> None:
         """Serve configurations as ``render`` writes them.
 
         Args:
             database: where they are.
             reads: what is in memory; evicted by every write before it returns.
+            writer: writes them.
             render: makes the answer of a configuration.
         """
         self._database = database
         self._reads = reads
+        self._writer = writer
         self._render = render
 
     def create(
@@ -62,22 +74,56 @@ class ConfigurationService:
 
         Raises:
             NotFoundError: there is no such application.
+            InvalidError: the document breaks its schema, or has an unknown environment.
             ConflictError: the id, or the name within the application, is taken.
+            StateError: an environment serves another configuration under this name.
         """
-        digest = document_digest(document)
+        with self._database.autocommit() as connection:
+            application_id = _application_id(Repositories.over(connection), application)
+        check(application_id)
+        return self._writer.create(
+            document,
+            application_id=application_id,
+            configuration_id=configuration_id or new_ulid(),
+            provenance=provenance,
+        )
+
+    def validate(
+        self, document: ConfigurationDocument, *, application_id: str, configuration_id: str | None
+    ) -> dict[str, JsonObject]:
+        """Try a document without writing it.
+
+        Args:
+            document: what would be written.
+            application_id: the application it would be written in.
+            configuration_id: the configuration it would replace; ``None`` for a new one.
+
+        Returns:
+            What each environment would serve if it were released there.
+
+        Raises:
+            NotFoundError, InvalidError, ConflictError: as the write would.
+        """
         with self._database.autocommit() as connection:
             store = Repositories.over(connection)
-            application_id = _application_id(store, application)
-            check(application_id)
-            created = store.configurations.insert(
-                configuration_id=configuration_id or new_ulid(),
-                application_id=application_id,
-                document=document,
-                digest=digest,
-                provenance=provenance,
-            )
-        self._reads.changed(created.application_id, created.id)
-        return created
+            if store.applications.identify(application_id) is None:
+                raise NotFoundError("application", application_id)
+            current = None
+            if configuration_id is not None:
+                current = find_configuration(store, configuration_id)
+                if current.application_id != application_id:
+                    message = f"must be {current.application_id!r}: it can't change"
+                    raise InvalidError([FieldError("/application_id", message)])
+            named = store.configurations.page(
+                PageRequest(limit=1), application_id=application_id, name=document.name
+            ).items
+            if named and (current is None or named[0].id != current.id):
+                raise ConflictError(entity="configuration", field="name", value=document.name)
+            environments = [e.name for e in store.environments.all_of(application_id)]
+        self._writer.check(
+            Attempt(self._database, None), document, application_id=application_id, current=current
+        )
+        return resolve_all(document, environments)
 
     def get(self, configuration_id: str, *, from_memory: bool = True) -> Rendered:
         """Return the answer of one configuration.
@@ -92,7 +138,8 @@ class ConfigurationService:
 
         def read() -> Rendered:
             with self._database.autocommit() as connection:
-                return self._render(_find(Repositories.over(connection), configuration_id))
+                store = Repositories.over(connection)
+                return self._render(find_configuration(store, configuration_id))
 
         if not from_memory:
             return read()
@@ -127,11 +174,11 @@ class ConfigurationService:
         """
         with self._database.autocommit() as connection:
             store = Repositories.over(connection)
-            detail = store.applications.find(application)
-            if detail is None:
+            application_id = store.applications.identify(application)
+            if application_id is None:
                 raise NotFoundError("application", application)
             return store.configurations.page(
-                request, application_id=detail.application.id, name=name, text=text
+                request, application_id=application_id, name=name, text=text
             )
 
     def replace(
@@ -158,21 +205,17 @@ class ConfigurationService:
             PreconditionFailedError: it is at another version.
             ConflictError: the new name is taken within the application.
         """
-        digest = document_digest(document)
-        if is_ulid(configuration_id):
-            with self._database.autocommit() as connection:
-                written = Repositories.over(connection).configurations.update(
-                    configuration_id=normalize_ulid(configuration_id),
-                    document=document,
-                    digest=digest,
-                    provenance=provenance,
-                    application_id=application_id,
-                    if_version=if_version,
-                )
+        if is_ulid(configuration_id) and is_unbound(document):
+            written = self._writer.replace(
+                normalize_ulid(configuration_id),
+                document,
+                provenance=provenance,
+                application_id=application_id,
+                if_version=if_version,
+            )
             if written is not None:
-                self._reads.changed(written.application_id, written.id)
                 return written
-        # Nothing was written; the way that looks first finds out why.
+        # There is something to check, or nothing was written; the way that looks first tells.
         return self.edit(
             configuration_id,
             lambda _: document,
@@ -205,23 +248,15 @@ class ConfigurationService:
             PreconditionFailedError: it is at another version.
             ConflictError: the new name is taken within the application.
         """
-        with self._database.transaction() as connection:
-            store = Repositories.over(connection)
-            current = _find(store, configuration_id, lock=True)
-            _require_version(current, if_version)
+
+        def checked(current: Configuration) -> ConfigurationDocument:
+            require_version(current, if_version)
             if application_id is not None and application_id != current.application_id:
                 message = f"must be {current.application_id!r}: it can't change"
                 raise InvalidError([FieldError("/application_id", message)])
-            document = edit(current)
-            written = store.configurations.update(
-                configuration_id=current.id,
-                document=document,
-                digest=document_digest(document),
-                provenance=provenance,
-            )
-            assert written is not None  # noqa: S101 - the row is there and locked
-        self._reads.changed(written.application_id, written.id)
-        return written
+            return edit(current)
+
+        return self._writer.edit(configuration_id, checked, provenance=provenance)
 
     def delete(
         self,
@@ -238,44 +273,35 @@ class ConfigurationService:
         """
         with self._database.transaction() as connection:
             store = Repositories.over(connection)
-            current = _find(store, configuration_id, lock=True)
-            _require_version(current, if_version)
-            store.configurations.delete(current.id)
-            store.changes.append(
-                [
-                    Change(
-                        "delete",
-                        "configuration",
-                        current.application_id,
-                        current.id,
-                        current.name,
-                        current.version,
-                        provenance,
-                    )
-                ]
+            current = find_configuration(store, configuration_id, lock=True)
+            require_version(current, if_version)
+            moment = store.changes.take_turn()
+            pointers = store.releases.served_of(current.id)
+            require_unprotected(store, current.application_id, pointers)
+            store.releases.move(
+                [withdrawal(pointer) for pointer in pointers], provenance, moment=moment
             )
-        self._reads.changed(current.application_id, current.id)
-
-
-def _find(store: Repositories, configuration_id: str, *, lock: bool = False) -> Configuration:
-    configuration = None
-    if is_ulid(configuration_id):
-        configuration = store.configurations.find(normalize_ulid(configuration_id), lock=lock)
-    if configuration is None:
-        raise NotFoundError("configuration", configuration_id)
-    return configuration
+            store.configurations.delete(current.id)
+            environments = tuple(pointer.environment for pointer in pointers)
+            change = Change(
+                "delete",
+                "configuration",
+                current.application_id,
+                current.id,
+                current.name,
+                current.version,
+                provenance,
+                environments=environments,
+            )
+            store.changes.append([change], moment=moment)
+        self._reads.changed(current.application_id, current.id, environments)
 
 
 def _application_id(store: Repositories, key: str) -> str:
     if is_ulid(key):
         # The insert finds out whether it exists, in its own round trip.
         return normalize_ulid(key)
-    detail = store.applications.find(key)
-    if detail is None:
+    application_id = store.applications.identify(key)
+    if application_id is None:
         raise NotFoundError("application", key)
-    return detail.application.id
-
-
-def _require_version(current: Configuration, if_version: frozenset[int] | None) -> None:
-    if if_version is not None and current.version not in if_version:
-        raise PreconditionFailedError(current_version=current.version)
+    return application_id

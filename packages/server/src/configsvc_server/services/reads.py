@@ -1,17 +1,20 @@
 """What a server keeps in memory, what makes it forget, and who is woken then."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from configsvc_server.domain.models import DEFAULT_ENVIRONMENT
 from configsvc_server.services.readcache import ReadCache
 from configsvc_server.services.waiting import ChangeSignal
 
-__all__ = ["Reads", "Rendered", "SnapshotKey"]
+__all__ = ["ANYTHING", "Reads", "Rendered", "SnapshotKey"]
 
 SnapshotKey: TypeAlias = tuple[str, str]
 """Application id and environment name."""
+
+ANYTHING = ""
+"""What those subscribe to who want to hear of every change; others subscribe to the id of an
+application, or to a :data:`SnapshotKey`."""
 
 # What an entry takes beside its body: objects, key, and its place in the order of use.
 _OVERHEAD = 500
@@ -56,15 +59,26 @@ class Reads:
         )
         self.signal = ChangeSignal()
 
-    def changed(self, application_id: str, configuration_id: str | None) -> None:
-        """Forget what a change of an application or a configuration makes wrong."""
+    def changed(
+        self, application_id: str, configuration_id: str | None, environments: Sequence[str]
+    ) -> None:
+        """Forget what a change makes wrong, and wake those who wait for it.
+
+        Args:
+            application_id: the application.
+            configuration_id: its configuration; ``None`` where the change is not of one.
+            environments: those whose snapshot is another one now.
+        """
         if configuration_id is None:
             # Applications change seldom, and what it was called before is not known.
             self.application_ids.clear()
         else:
             self.configurations.evict(configuration_id)
-        self.snapshots.evict((application_id, DEFAULT_ENVIRONMENT))
-        self.signal.notify(application_id)
+        for environment in environments:
+            self.snapshots.evict((application_id, environment))
+        self.signal.notify(
+            ANYTHING, application_id, *((application_id, name) for name in environments)
+        )
 
     def missed(self) -> None:
         """Forget everything: any number of changes may have gone unheard."""
@@ -72,3 +86,7 @@ class Reads:
         self.snapshots.clear()
         self.application_ids.clear()
         self.signal.notify_all()
+
+    def release_waiters(self) -> None:
+        """Answer everybody who waits, and let nobody wait any more."""
+        self.signal.close()

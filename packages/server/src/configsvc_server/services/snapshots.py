@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 
 from configsvc_server.db.database import Database
-from configsvc_server.domain.errors import NotFoundError
+from configsvc_server.domain.errors import FieldError, InvalidError, NotFoundError
 from configsvc_server.domain.identifiers import is_ulid, normalize_ulid
-from configsvc_server.domain.models import DEFAULT_ENVIRONMENT, Snapshot
+from configsvc_server.domain.models import Snapshot
 from configsvc_server.repositories import Repositories
 from configsvc_server.services.reads import Reads, Rendered
 from configsvc_server.services.waiting import WaiterLimit
@@ -26,7 +27,7 @@ class SnapshotService:
         reads: Reads,
         *,
         render: Callable[[Snapshot], Rendered],
-        max_waiters: int,
+        limit: WaiterLimit,
     ) -> None:
         """Serve snapshots as ``render`` writes them.
 
@@ -34,12 +35,12 @@ class SnapshotService:
             database: where they are.
             reads: what is in memory.
             render: makes the answer of a snapshot.
-            max_waiters: how many callers may wait at the same time.
+            limit: how many callers may wait at the same time.
         """
         self._database = database
         self._reads = reads
         self._render = render
-        self._limit = WaiterLimit(max_waiters)
+        self._limit = limit
 
     def get(self, application: str, environment: str, *, from_memory: bool = True) -> Rendered:
         """Return the snapshot as it is now.
@@ -53,19 +54,42 @@ class SnapshotService:
             NotFoundError: there is no such application or environment.
         """
         application_id = self._application_id(application, from_memory=from_memory)
-        if environment != DEFAULT_ENVIRONMENT:
-            raise NotFoundError("environment", environment)
 
         def read() -> Rendered:
             with self._database.autocommit() as connection:
-                snapshot = Repositories.over(connection).configurations.snapshot(application_id)
-            if snapshot is None:
-                raise NotFoundError("application", application)
+                store = Repositories.over(connection)
+                snapshot = store.snapshots.now(application_id, environment)
+                if snapshot is None:
+                    raise _missing(store, application, application_id, environment)
             return self._render(snapshot)
 
         if not from_memory:
             return read()
         return self._reads.snapshots.get((application_id, environment), read)
+
+    def at(self, application: str, environment: str, moment: datetime) -> Rendered:
+        """Return the snapshot as it was at a moment, to the byte.
+
+        Args:
+            application: its id, also of one that has been deleted since, or its name now.
+            environment: its name.
+            moment: timezone-aware.
+
+        Raises:
+            NotFoundError: there was no such application or environment then.
+            InvalidError: the moment is yet to come.
+        """
+        application_id = self._application_id(application)
+        with self._database.autocommit() as connection:
+            store = Repositories.over(connection)
+            reached = store.snapshots.settle()
+            if moment > reached:
+                message = f"must not be in the future; it is {reached.isoformat()} now"
+                raise InvalidError([FieldError("/at", message, "query")])
+            snapshot = store.snapshots.then(application_id, environment, moment)
+        if snapshot is None:
+            raise NotFoundError("environment", environment, when=moment)
+        return self._render(snapshot)
 
     def wait(
         self,
@@ -100,7 +124,7 @@ class SnapshotService:
                 return current, False
             application_id = self._application_id(application)
             deadline = time.monotonic() + timeout
-            with self._reads.signal.subscribe(application_id) as changed:
+            with self._reads.signal.subscribe((application_id, environment)) as changed:
                 while True:
                     current = self.get(application, environment)
                     if not known(current.etag) or self._reads.signal.is_closed:
@@ -110,19 +134,23 @@ class SnapshotService:
                             return current, True
                     changed.clear()
 
-    def release_waiters(self) -> None:
-        """Answer everybody who waits, and let nobody wait any more."""
-        self._reads.signal.close()
-
     def _application_id(self, key: str, *, from_memory: bool = True) -> str:
         if is_ulid(key):
             return normalize_ulid(key)
 
         def read() -> str:
             with self._database.autocommit() as connection:
-                detail = Repositories.over(connection).applications.find(key)
-            if detail is None:
+                application_id = Repositories.over(connection).applications.identify(key)
+            if application_id is None:
                 raise NotFoundError("application", key)
-            return detail.application.id
+            return application_id
 
         return self._reads.application_ids.get(key, read) if from_memory else read()
+
+
+def _missing(
+    store: Repositories, application: str, application_id: str, environment: str
+) -> NotFoundError:
+    if store.applications.identify(application_id) is None:
+        return NotFoundError("application", application)
+    return NotFoundError("environment", environment)

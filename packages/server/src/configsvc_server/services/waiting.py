@@ -2,23 +2,23 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 
 __all__ = ["ChangeSignal", "WaiterLimit"]
 
 
 class ChangeSignal:
-    """Wakes those who wait for a change of an application."""
+    """Wakes those who wait for a change of something."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiters: dict[str, set[threading.Event]] = defaultdict(set)
+        self._waiters: dict[Hashable, set[threading.Event]] = defaultdict(set)
         self._closed = False
 
     @contextmanager
-    def subscribe(self, application_id: str) -> Iterator[threading.Event]:
-        """Give an event that is set from now on by every change of the application.
+    def subscribe(self, topic: Hashable) -> Iterator[threading.Event]:
+        """Give an event that is set from now on by every change of ``topic``.
 
         Subscribe first and read afterwards: then no change can fall between the two.
         """
@@ -26,20 +26,20 @@ class ChangeSignal:
         with self._lock:
             if self._closed:
                 event.set()
-            self._waiters[application_id].add(event)
+            self._waiters[topic].add(event)
         try:
             yield event
         finally:
             with self._lock:
-                waiters = self._waiters[application_id]
+                waiters = self._waiters[topic]
                 waiters.discard(event)
                 if not waiters:
-                    del self._waiters[application_id]
+                    del self._waiters[topic]
 
-    def notify(self, application_id: str) -> None:
-        """Wake those who wait for this application."""
+    def notify(self, *topics: Hashable) -> None:
+        """Wake those who wait for one of these."""
         with self._lock:
-            events = list(self._waiters.get(application_id, ()))
+            events = [event for topic in topics for event in self._waiters.get(topic, ())]
         for event in events:
             event.set()
 

@@ -1,0 +1,114 @@
+"""What changed between two JSON values: as a patch for programs, as a list for people.
+
+Python takes ``1``, ``1.0`` and ``True`` for equal, and so does every patch library built on its
+equality; for a configuration these are three different values.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, TypeGuard
+
+from configsvc_server.domain.jsontext import JsonObject, JsonValue, pointer
+
+__all__ = ["Difference", "differences", "json_patch", "same"]
+
+_Path: TypeAlias = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One place where two values differ."""
+
+    path: str
+    """JSON Pointer (RFC 6901) to the place; in the old value for what was removed."""
+
+    kind: Literal["added", "removed", "changed"]
+    """What happened there."""
+
+    old: JsonValue | None
+    """The value before; ``None`` for what was added, as for what was null."""
+
+    new: JsonValue | None
+    """The value after; ``None`` for what was removed, as for what became null."""
+
+
+def same(left: JsonValue, right: JsonValue) -> bool:
+    """Tell whether two values are equal in their types too."""
+    if _is_object(left):
+        return (
+            _is_object(right)
+            and left.keys() == right.keys()
+            and all(same(item, right[name]) for name, item in left.items())
+        )
+    if _is_array(left):
+        return _is_array(right) and len(left) == len(right) and all(map(same, left, right))
+    return type(left) is type(right) and left == right
+
+
+def json_patch(before: JsonValue, after: JsonValue) -> list[JsonObject]:
+    """Return a JSON Patch (RFC 6902) that turns ``before`` into exactly ``after``."""
+    return list(_patch(before, after, ()))
+
+
+def differences(before: JsonValue, after: JsonValue) -> list[Difference]:
+    """Return every member that differs, ordered by path; an array is one value."""
+    return list(_differences(before, after, ()))
+
+
+def _patch(before: JsonValue, after: JsonValue, path: _Path) -> Iterator[JsonObject]:
+    if _is_object(before) and _is_object(after):
+        for name in sorted(before.keys() | after.keys()):
+            where = (*path, name)
+            if name not in after:
+                yield {"op": "remove", "path": pointer(where)}
+            elif name not in before:
+                yield {"op": "add", "path": pointer(where), "value": after[name]}
+            else:
+                yield from _patch(before[name], after[name], where)
+    elif _is_array(before) and _is_array(after):
+        yield from _patch_array(before, after, path)
+    elif not same(before, after):
+        yield {"op": "replace", "path": pointer(path), "value": after}
+
+
+def _patch_array(
+    before: Sequence[JsonValue], after: Sequence[JsonValue], path: _Path
+) -> Iterator[JsonObject]:
+    shorter = min(len(before), len(after))
+    start = 0
+    while start < shorter and same(before[start], after[start]):
+        start += 1
+    kept = 0
+    while kept < shorter - start and same(before[-1 - kept], after[-1 - kept]):
+        kept += 1
+    old_end, new_end = len(before) - kept, len(after) - kept
+    common_end = min(old_end, new_end)
+    for index in range(start, common_end):
+        yield from _patch(before[index], after[index], (*path, index))
+    # From the last to the first, so that no removal moves what is still to be removed.
+    for index in reversed(range(common_end, old_end)):
+        yield {"op": "remove", "path": pointer((*path, index))}
+    for index in range(common_end, new_end):
+        yield {"op": "add", "path": pointer((*path, index)), "value": after[index]}
+
+
+def _differences(before: JsonValue, after: JsonValue, path: _Path) -> Iterator[Difference]:
+    if _is_object(before) and _is_object(after):
+        for name in sorted(before.keys() | after.keys()):
+            where = (*path, name)
+            if name not in after:
+                yield Difference(pointer(where), "removed", before[name], None)
+            elif name not in before:
+                yield Difference(pointer(where), "added", None, after[name])
+            else:
+                yield from _differences(before[name], after[name], where)
+    elif not same(before, after):
+        yield Difference(pointer(path), "changed", before, after)
+
+
+def _is_object(value: JsonValue) -> TypeGuard[JsonObject]:
+    return isinstance(value, Mapping)
+
+
+def _is_array(value: JsonValue) -> TypeGuard[Sequence[JsonValue]]:
+    return isinstance(value, Sequence) and not isinstance(value, str)

@@ -1,0 +1,117 @@
+"""Reads query parameters, and finds everything that is wrong with them at once."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import falcon
+
+from configsvc_server.domain.errors import FieldError, InvalidError
+from configsvc_server.domain.identifiers import is_ulid, normalize_ulid
+from configsvc_server.domain.models import MAX_NAME
+
+__all__ = ["QueryReader"]
+
+T = TypeVar("T")
+D = TypeVar("D", int, None)
+
+
+class QueryReader:
+    """Reads parameters one by one and gathers what is wrong with them."""
+
+    def __init__(self, req: falcon.Request, known: frozenset[str]) -> None:
+        self._params = req.params
+        self.errors = [
+            FieldError(
+                f"/{name}",
+                f"is not a known parameter; known are {', '.join(sorted(known))}",
+                "query",
+            )
+            for name in self._params
+            if name not in known
+        ]
+
+    def finish(self) -> None:
+        """End the reading.
+
+        Raises:
+            InvalidError: something is wrong; all that is is named.
+        """
+        if self.errors:
+            raise InvalidError(self.errors)
+
+    def raw(self, name: str) -> str | None:
+        """Return a parameter as it was sent."""
+        value = self._params.get(name)
+        if isinstance(value, list):
+            self.refuse(name, "must be given once")
+            return None
+        if value is not None and "\0" in value:
+            self.refuse(name, "must not have a NUL character")
+            return None
+        return value
+
+    def attempt(self, parse: Callable[[], T]) -> T | None:
+        """Return what ``parse`` does, or ``None`` where it refuses."""
+        try:
+            return parse()
+        except InvalidError as error:
+            self.errors.extend(error.errors)
+            return None
+
+    def integer(self, name: str, default: D, minimum: int, maximum: int) -> int | D:
+        """Return an integer, or ``default`` where there is none."""
+        text = self.raw(name)
+        if text is None:
+            return default
+        # int() takes signs, blanks, underscores and digits of every script.
+        if text.isascii() and text.isdigit() and len(text) <= len(str(maximum)):
+            value = int(text)
+            if minimum <= value <= maximum:
+                return value
+        self.refuse(name, f"must be an integer from {minimum} to {maximum}")
+        return default
+
+    def text(self, name: str) -> str | None:
+        """Return a text as long as a name may be."""
+        text = self.raw(name)
+        if text is not None and not 1 <= len(text) <= MAX_NAME:
+            self.refuse(name, f"must have 1 to {MAX_NAME} characters")
+            return None
+        return text
+
+    def ulid(self, name: str) -> str | None:
+        """Return an id as it is stored."""
+        text = self.raw(name)
+        if text is None:
+            return None
+        if not is_ulid(text):
+            self.refuse(name, "must be a ULID: 26 characters of Crockford's base 32")
+            return None
+        return normalize_ulid(text)
+
+    def moment(self, name: str) -> datetime | None:
+        """Return a point in time with its offset from UTC (RFC 3339)."""
+        text = self.raw(name)
+        if text is None:
+            return None
+        try:
+            moment = datetime.fromisoformat(text)
+            if "T" in text.upper() and moment.tzinfo is not None:
+                return moment.astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+        self.refuse(name, "must be a time as RFC 3339 has it, such as 2026-11-24T08:30:00Z")
+        return None
+
+    def choice(self, name: str, choices: Sequence[str]) -> str | None:
+        """Return one of some texts."""
+        text = self.raw(name)
+        if text is not None and text not in choices:
+            self.refuse(name, f"must be one of {', '.join(choices)}")
+            return None
+        return text
+
+    def refuse(self, name: str, message: str) -> None:
+        """Say that a parameter is wrong."""
+        self.errors.append(FieldError(f"/{name}", message, "query"))

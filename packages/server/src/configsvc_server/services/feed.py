@@ -1,0 +1,85 @@
+"""The audit trail, which is the change feed at once: read it, or wait for what comes next."""
+
+import time
+from collections.abc import Callable
+
+from configsvc_server.db.database import Database
+from configsvc_server.domain.models import Change, ChangeFilter
+from configsvc_server.domain.pages import NumberedPage, NumberedRequest
+from configsvc_server.repositories import Repositories
+from configsvc_server.services.reads import ANYTHING, Reads
+from configsvc_server.services.waiting import WaiterLimit
+
+__all__ = ["FeedService"]
+
+
+class FeedService:
+    """Reads changes in the order of their commits.
+
+    Whoever follows the ids meets every change once: a change becomes visible only when all
+    with lower ids are.
+    """
+
+    LOOK = 5.0
+    """Seconds after which a waiter looks whether anybody still waits for its answer."""
+
+    PAUSE = 0.05
+    """Seconds between two looks at the database of one waiter, however much happens that its
+    filter does not let through."""
+
+    def __init__(self, database: Database, reads: Reads, *, limit: WaiterLimit) -> None:
+        """Serve the feed.
+
+        Args:
+            database: where it is.
+            reads: tells when something changes.
+            limit: how many callers may wait at the same time.
+        """
+        self._database = database
+        self._reads = reads
+        self._limit = limit
+
+    def page(self, request: NumberedRequest, wanted: ChangeFilter) -> NumberedPage[Change]:
+        """Return the changes that pass a filter."""
+        with self._database.autocommit() as connection:
+            return Repositories.over(connection).changes.page(request, wanted)
+
+    def wait(
+        self,
+        request: NumberedRequest,
+        wanted: ChangeFilter,
+        *,
+        timeout: float,
+        is_abandoned: Callable[[], bool] = lambda: False,
+    ) -> tuple[NumberedPage[Change], bool]:
+        """Return the changes that pass a filter once there are any.
+
+        Args:
+            request: which part.
+            wanted: the filter.
+            timeout: how long to wait at most, in seconds.
+            is_abandoned: tells whether the caller has gone away.
+
+        Returns:
+            The page, and whether the wish to wait was granted. It is not where too many
+            wait already, or while news of changes does not arrive.
+        """
+        page = self.page(request, wanted)
+        signal = self._reads.signal
+        if page.items or signal.is_closed:
+            return page, True
+        with self._limit.place() as granted:
+            if not granted or not self._reads.is_fresh():
+                return page, False
+            deadline = time.monotonic() + timeout
+            with signal.subscribe(wanted.application_id or ANYTHING) as changed:
+                while True:
+                    page = self.page(request, wanted)
+                    if page.items or signal.is_closed:
+                        return page, True
+                    while not changed.wait(min(self.LOOK, max(0, deadline - time.monotonic()))):
+                        if time.monotonic() >= deadline or is_abandoned():
+                            return page, True
+                    changed.clear()
+                    if wanted != ChangeFilter():
+                        time.sleep(min(self.PAUSE, max(0, deadline - time.monotonic())))
