@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+import responses
 
 from configsvc_client import ConfigClient
 from configsvc_client.pace import Pace
@@ -24,6 +25,13 @@ def stub() -> Iterator[StubServer]:
     """A server that can misbehave."""
     with stub_server() as server:
         yield server
+
+
+@pytest.fixture
+def mock() -> Iterator[responses.RequestsMock]:
+    """Answers requests in the place of a server."""
+    with responses.RequestsMock() as mock:
+        yield mock
 
 
 @pytest.fixture

@@ -7,12 +7,15 @@ from typing import TypedDict
 import pydantic
 
 from configsvc_client import (
+    AuditChange,
     Bound,
     Change,
     ConfigClient,
     Configuration,
     ConfigView,
     ConflictError,
+    Environment,
+    Release,
 )
 
 log = getLogger(__name__)
@@ -61,6 +64,23 @@ def raise_limit(client: ConfigClient, configuration: Configuration) -> int:
     return changed.version
 
 
+def raise_in_prod(client: ConfigClient, configuration: Configuration) -> Release:
+    prod: Environment = client.environments.create("billing", name="prod", protected=True)
+    made = client.configurations.update(configuration, overlays={"prod": {"per_minute": 90}})
+    for revision in client.configurations.history(made, newest_first=True):
+        log.info("%s %s", revision.version, revision.message)
+    for operation in client.configurations.diff(made, to_environment=prod).patch:
+        log.info("%s", operation["op"])
+    return client.releases.release(made, prod, message="tested")
+
+
+def announce(client: ConfigClient, cursor: str | None) -> None:
+    with client.changes.follow(application="billing", after=cursor) as feed:
+        for change in feed:
+            described: AuditChange = change
+            log.info("%s %s %s", described.actor, described.action, feed.cursor.strip())
+
+
 def main() -> None:
     with ConfigClient("https://config.internal", token="t") as client:
         app = client.application("billing")
@@ -68,6 +88,8 @@ def main() -> None:
         subscription = app.on_change(report, "limits.per_minute")
         log.info("%s %s %s", connect(app), limit(app), sender(app))
         log.info("%s", app.get("database.host", "localhost"))
+        log.info("%s", app.bind("mail", Mail, schema_defaults=True))
+        log.info("%s", app.diff(environment="prod"))
         for application in client.applications.list(q="bill"):
             log.info("%s %s", application.name, application.created_at.isoformat())
         raise_limit(client, client.configurations.find("billing", "limits"))

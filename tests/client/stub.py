@@ -20,6 +20,7 @@ class StubServer:
 
     def __init__(self) -> None:
         self.configurations: dict[str, Any] = {"database": {"pool_size": 10}}
+        self.defaults: dict[str, Any] = {}
         self.version = 1
         self.waits = True
         self.behaviour: Behaviour = serve
@@ -77,6 +78,7 @@ class StubServer:
                 "version": self.version,
                 "updated_at": "2026-11-24T08:00:00.000000Z",
                 "config": config,
+                **({"defaults": self.defaults[name]} if name in self.defaults else {}),
             }
             for name, config in self.configurations.items()
         }

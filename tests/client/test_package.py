@@ -7,6 +7,8 @@ import sys
 import pytest
 
 import configsvc_client
+from configsvc_client.history import ConfigurationHistory
+from configsvc_client.livemapping import LiveMapping
 
 
 @pytest.mark.parametrize("name", sorted(configsvc_client.__all__))
@@ -24,7 +26,15 @@ def test_a_public_name_is_there_and_documented(name: str) -> None:
         configsvc_client.ConfigView,
         configsvc_client.Applications,
         configsvc_client.Configurations,
+        configsvc_client.Environments,
+        configsvc_client.Releases,
+        configsvc_client.Changes,
+        configsvc_client.ChangeFeed,
+        configsvc_client.ChangeLog,
+        configsvc_client.Snapshot,
         configsvc_client.Bound,
+        ConfigurationHistory,
+        LiveMapping,
     ],
 )
 def test_a_public_method_has_an_example(kind: type) -> None:
@@ -46,7 +56,22 @@ def test_the_version_is_that_of_the_distribution() -> None:
         configsvc_client.nothing  # noqa: B018
 
 
-@pytest.mark.parametrize("module", ["pydantic", "pydantic_settings", "pytest", "asyncio"])
+def test_everything_can_be_completed() -> None:
+    assert set(dir(configsvc_client)) >= {"Environment", "ConfigClient"}
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "pydantic",
+        "pydantic_settings",
+        "pytest",
+        "asyncio",
+        "configsvc_client.changes",
+        "configsvc_client.configurations",
+        "configsvc_client.models",
+    ],
+)
 def test_importing_it_imports_nothing_that_is_not_needed(module: str) -> None:
     code = f"import configsvc_client, sys; sys.exit({module!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

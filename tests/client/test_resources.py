@@ -1,10 +1,8 @@
 """The typed wrappers: what each sends, and what it makes of the answer."""
 
 import copy
-import json
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import responses
@@ -19,36 +17,20 @@ from configsvc_client import (
     NotFoundError,
     ServerError,
 )
+from tests.client.documents import (
+    APPLICATION,
+    APPLICATION_ID,
+    BASE,
+    CONFIGURATION,
+    CONFIGURATION_ID,
+    ITEM,
+    header,
+    page,
+    sent,
+)
 
-BASE = "http://server/api/v1"
-APPLICATION_ID = "01K9YV5C7W3V0Y1Q3W6M8N2B4E"
-CONFIGURATION_ID = "01K9YV5C7W3V0Y1Q3W6M8N2B4D"
-
-ITEM: dict[str, Any] = {
-    "id": APPLICATION_ID,
-    "name": "billing",
-    "comments": None,
-    "created_at": "2026-11-24T08:00:00.000000Z",
-    "updated_at": "2026-11-24T08:00:00.000001Z",
-}
-APPLICATION: dict[str, Any] = {**ITEM, "configuration_ids": [CONFIGURATION_ID]}
-CONFIGURATION: dict[str, Any] = {
-    "id": CONFIGURATION_ID,
-    "application_id": APPLICATION_ID,
-    "name": "database",
-    "comments": "of billing",
-    "config": {"pool_size": 10, "hosts": ["a", "b"]},
-    "version": 3,
-    "created_at": "2026-11-24T08:00:00.000000Z",
-    "updated_at": "2026-11-24T09:00:00.000000+01:00",
-    "updated_by": "ada",
-}
-
-
-@pytest.fixture
-def mock() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock() as mock:
-        yield mock
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture
@@ -68,25 +50,6 @@ def application() -> Application:
 def configuration(client: ConfigClient, mock: responses.RequestsMock) -> Configuration:
     mock.get(f"{BASE}/configurations/{CONFIGURATION_ID}", json=CONFIGURATION)
     return client.configurations.get(CONFIGURATION_ID)
-
-
-def page(*items: Any, after: str | None = None, total: int | None = None) -> dict[str, Any]:
-    return {
-        "items": items,
-        "total": len(items) if total is None else total,
-        "limit": 200,
-        "offset": 0,
-        "has_more": after is not None,
-        "next": after,
-    }
-
-
-def sent(mock: responses.RequestsMock) -> Any:
-    return json.loads(mock.calls[-1].request.body or b"null")
-
-
-def header(mock: responses.RequestsMock, name: str) -> Any:
-    return mock.calls[-1].request.headers.get(name)
 
 
 def test_an_application_is_read(client: ConfigClient, mock: responses.RequestsMock) -> None:
@@ -348,3 +311,51 @@ def test_reprs_say_what_there_is(client: ConfigClient) -> None:
     assert "create, get, list" in repr(client.applications)
     assert "create, get, find" in repr(client.configurations)
     assert repr(KEEP) == "KEEP"
+
+
+def test_overlays_and_schema_are_read_and_read_only(
+    client: ConfigClient, mock: responses.RequestsMock
+) -> None:
+    members = {"overlays": {"prod": {"pool_size": 50}}, "schema": {"type": "object"}}
+    url = f"{BASE}/configurations/{CONFIGURATION_ID}"
+    mock.get(url, json={**CONFIGURATION, **members})
+    found = client.configurations.get(CONFIGURATION_ID)
+    assert found.overlays == {"prod": {"pool_size": 50}}
+    assert found.schema == {"type": "object"}
+    with pytest.raises(TypeError, match="read-only"):
+        found.overlays["prod"] = {}  # type: ignore[index]
+
+
+def test_an_older_server_has_no_overlays_and_no_schema(configuration: Configuration) -> None:
+    assert (configuration.overlays, configuration.schema) == ({}, None)
+
+
+def test_overlays_and_schema_are_created_with_the_configuration(
+    client: ConfigClient, mock: responses.RequestsMock
+) -> None:
+    mock.post(f"{BASE}/applications/billing/configurations", json=CONFIGURATION, status=201)
+    client.configurations.create(
+        "billing", name="n", config={}, overlays={"prod": {"a": 1}}, schema={"type": "object"}
+    )
+    assert sent(mock)["overlays"] == {"prod": {"a": 1}}
+    assert sent(mock)["schema"] == {"type": "object"}
+
+
+def test_update_removes_an_overlay_and_the_schema(
+    client: ConfigClient, mock: responses.RequestsMock
+) -> None:
+    mock.patch(f"{BASE}/configurations/{CONFIGURATION_ID}", json=CONFIGURATION)
+    client.configurations.update(CONFIGURATION_ID, overlays={"prod": None}, schema=None)
+    assert sent(mock) == {"overlays": {"prod": None}, "schema": None}
+
+
+def test_replace_leaves_overlays_and_schema_out_unless_they_are_given(
+    client: ConfigClient, mock: responses.RequestsMock
+) -> None:
+    mock.put(f"{BASE}/configurations/{CONFIGURATION_ID}", json=CONFIGURATION)
+    client.configurations.replace(CONFIGURATION_ID, name="n", config={})
+    assert sent(mock) == {"name": "n", "comments": None, "config": {}}
+    client.configurations.replace(
+        CONFIGURATION_ID, name="n", config={}, overlays={"a": {}}, schema={}
+    )
+    assert (sent(mock)["overlays"], sent(mock)["schema"]) == ({"a": {}}, {})

@@ -25,6 +25,16 @@ MISTAKES = {
     'config={"per_minute": 60}': ("config=60", 'Argument "config" to "update"'),
     "changed.version": ("changed.vresion", 'has no attribute "vresion"'),
     "subscription.cancel()": ("subscription.cancle()", 'has no attribute "cancle"'),
+    "release(made, prod,": ("release(made, made,", 'Argument 2 to "release"'),
+    'operation["op"]': ("operation.op", 'has no attribute "op"'),
+    "revision.message": ("revision.mesage", 'has no attribute "mesage"'),
+    "described.actor": ("described.author", 'has no attribute "author"'),
+    "feed.cursor.strip()": ("feed.cursor.real", 'has no attribute "real"'),
+    "schema_defaults=True": ("schema_defaults=1", 'Argument "schema_defaults" to "bind"'),
+    'app.diff(environment="prod")': (
+        "app.diff(environment=app)",
+        'Argument "environment" to "diff"',
+    ),
     'list(q="bill")': ("list(q=1)", 'Argument "q" to "list"'),
 }
 

@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypedDict
 
 import pydantic
@@ -156,6 +157,61 @@ def test_diff_shows_the_last_change(client: FakeConfigClient, app: ConfigView) -
     client.set("billing", "limits", {"n": 3})
     assert repr(app.diff()) == "~ /limits/n: 2 → 3"
     assert repr(app.diff(before)) == "~ /limits/n: 1 → 3"
+
+
+def test_diff_with_an_environment_shows_what_would_change_there(
+    client: FakeConfigClient, app: ConfigView
+) -> None:
+    client.environments.create("billing", name="prod")
+    prod = client.environments.update("billing", "prod", auto_release=False)
+    limits = client.configurations.find("billing", "limits")
+    client.configurations.update(limits, config={"n": 2}, overlays={prod.name: {"m": 3}})
+    client.remove("billing", "database")
+    app.wait_until_ready()
+    requests = len(client.requests)
+    assert repr(app.diff(environment="prod")) == "~ /limits/n: 1 → 2"
+    assert len(client.requests) == requests + 1
+    assert repr(client.application("billing", environment="prod").diff(environment="default")) == (
+        "~ /limits/n: 2 → 1"
+    )
+    client.releases.promote("billing", "default", "prod")
+    assert repr(app.diff(environment="prod")) == "- /limits/m: 3"
+
+
+def test_diff_with_a_moment_shows_what_has_changed_since(
+    client: FakeConfigClient, app: ConfigView
+) -> None:
+    client.set("billing", "limits", {"n": 2})
+    before = client.configurations.find("billing", "limits").updated_at
+    client.set("billing", "limits", {"n": 3})
+    assert repr(app.diff(at=before)) == "~ /limits/n: 2 → 3"
+    client.environments.create("billing", name="prod")
+    assert repr(app.diff(environment="prod", at=before)).startswith("+ /database: ")
+
+
+def test_a_past_moment_can_be_read(client: FakeConfigClient, app: ConfigView) -> None:
+    before = client.configurations.find("billing", "limits").updated_at
+    client.set("billing", "limits", {"n": 2})
+    assert app["limits"]["n"] == 2
+    past = app.at(before)
+    assert past["limits"]["n"] == 1
+    assert past.provenance("limits").version == 1
+    assert past["database"] is app["database"]
+    sent = next(request.params for request in client.requests if "at" in request.params)
+    assert sent == {"at": before.strftime("%Y-%m-%dT%H:%M:%SZ")}
+
+
+def test_a_moment_without_a_time_zone_is_refused(app: ConfigView) -> None:
+    moment = datetime(2026, 11, 24)  # noqa: DTZ001 - which is the point
+    with pytest.raises(ValueError, match="give it a time zone"):
+        app.at(moment)
+    with pytest.raises(ValueError, match="give it a time zone"):
+        app.diff(at=moment)
+
+
+def test_a_diff_has_one_other_side(app: ConfigView) -> None:
+    with pytest.raises(ValueError, match="either"):
+        app.diff(app.snapshot(), environment="prod")
 
 
 def test_refresh_tells_whether_anything_changed(stub: StubServer, make_client: MakeClient) -> None:

@@ -1,20 +1,25 @@
 """Calls of the REST API: paths, bodies and headers, shared by the wrappers and the views."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from urllib.parse import quote
 
 from configsvc_client.errors import NotFoundError
 from configsvc_client.messages import Answer, Request, Transport, require_ok
-from configsvc_client.models import Application
 
-__all__ = ["KEEP", "Api", "Keep", "Pages", "segment"]
+if TYPE_CHECKING:
+    from configsvc_client.models import Application
+
+__all__ = ["KEEP", "PREFIX", "Api", "Keep", "Pages", "segment"]
 
 T = TypeVar("T")
 
 PREFIX: Final = "/api/v1"
+
+_ULID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.IGNORECASE | re.ASCII)
 
 
 class Keep(Enum):
@@ -33,6 +38,9 @@ KEEP: Final = Keep.KEEP
 class Api:
     """The API of one server."""
 
+    MARGIN: Final = 5.0
+    """Seconds that a long poll may take longer than it was asked to."""
+
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
@@ -45,6 +53,7 @@ class Api:
         body: Mapping[str, Any] | None = None,
         if_match: str | None = None,
         message: str | None = None,
+        wait: float = 0.0,
     ) -> Answer:
         """Send a request and return its answer.
 
@@ -55,6 +64,7 @@ class Api:
             body: a JSON object.
             if_match: the ETag, without quotes, that the resource must still have.
             message: why, for the history.
+            wait: seconds that the server may wait until there is something to tell.
 
         Raises:
             ConfigSvcError: the answer is an error, or there is none.
@@ -70,8 +80,11 @@ class Api:
         if message is not None:
             # A header is one line; as bytes, since str would be sent as Latin-1.
             headers["X-Change-Message"] = " ".join(message.split()).encode()
+        if wait:
+            headers["Prefer"] = f"wait={wait:.0f}"
         known = {name: value for name, value in (params or {}).items() if value is not None}
-        request = Request(method, PREFIX + path, known, headers, data)
+        patience = wait + self.MARGIN if wait else None
+        request = Request(method, PREFIX + path, known, headers, data, patience)
         return require_ok(self._transport.send(request))
 
     def read(self, answer: Answer, reader: Callable[[dict[str, Any]], T]) -> T:
@@ -86,13 +99,13 @@ class Api:
         except (KeyError, TypeError, ValueError) as error:
             raise answer.broken(f"lacks something ({error!r})") from None
 
-    def application_path(self, application: Application | str) -> str:
+    def application_path(self, application: "Application | str") -> str:
         """Return the path of an application given by itself, its id or its name.
 
         Raises:
             NotFoundError: a name that no path can have is looked up, and is not there.
         """
-        if isinstance(application, Application):
+        if not isinstance(application, str):
             return f"/applications/{application.id}"
         if not application:
             raise ValueError("The name of an application can't be empty.")
@@ -104,6 +117,20 @@ class Api:
             message = f"There is no application {application!r}."
             raise NotFoundError(message, method="GET", path=answer.request.path)
         return f"/applications/{found[0]}"
+
+    def application_id(self, application: "Application | str") -> str:
+        """Return the id of an application given by itself, its id or its name.
+
+        Raises:
+            NotFoundError: there is none of that name.
+        """
+        if not isinstance(application, str):
+            return application.id
+        if _ULID.fullmatch(application):
+            # No name has this shape. It may be deleted, and still be in the history.
+            return application
+        answer = self.call("GET", self.application_path(application))
+        return self.read(answer, lambda document: str(document["id"]))
 
     def pages(
         self,
@@ -143,6 +170,7 @@ class Pages(Iterator[T], Generic[T]):
         self._page: Iterator[T] = iter(())
         self._next: str | None = None
         self._given = 0
+        self._asked = False
         self._total: int | None = None
 
     def __iter__(self) -> Iterator[T]:
@@ -153,13 +181,15 @@ class Pages(Iterator[T], Generic[T]):
             for item in self._page:
                 self._given += 1
                 return item
-            if self._total is not None and self._next is None:
+            if self._asked and self._next is None:
                 raise StopIteration
             self._fetch()
 
     def __repr__(self) -> str:
-        total = "not asked yet" if self._total is None else f"{self._given} of {self._total} given"
-        return f"<{self._what}: {total}>"
+        if not self._asked:
+            return f"<{self._what}: not asked yet>"
+        total = "" if self._total is None else f" of {self._total}"
+        return f"<{self._what}: {self._given}{total} given>"
 
     def _fetch(self) -> None:
         answer = self._api.call("GET", self._path, params={**self._params, "after": self._next})
@@ -167,10 +197,12 @@ class Pages(Iterator[T], Generic[T]):
             answer,
             lambda page: (
                 iter([self._reader(item) for item in page["items"]]),
-                int(page["total"]),
+                # Some lists are too long to be counted for each page.
+                None if page.get("total") is None else int(page["total"]),
                 page["next"],
             ),
         )
+        self._asked = True
 
 
 def segment(name: str) -> str:

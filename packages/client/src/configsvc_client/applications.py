@@ -146,7 +146,8 @@ class Applications:
         """Delete an application with all its configurations.
 
         Raises:
-            ConflictError: it has changed since it was read.
+            ConflictError: it has changed since it was read, or a protected environment serves
+                one of its configurations.
             NotFoundError: there is none.
 
         Example:

@@ -1,12 +1,13 @@
 """Configurations as typed objects that stay fresh."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from logging import getLogger
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from configsvc_client.convert import converter
+from configsvc_client.defaults import filled
 from configsvc_client.errors import BindError, FieldProblem
-from configsvc_client.paths import find
+from configsvc_client.paths import find, locate
 from configsvc_client.scalars import Converter, Misfits
 from configsvc_client.snapshot import Snapshot
 
@@ -35,16 +36,23 @@ class Bound(Generic[T_co]):
     """
 
     def __init__(
-        self, path: str, model: type[T_co], wake: Callable[[], bool], snapshot: Snapshot
+        self,
+        path: str,
+        model: type[T_co],
+        wake: Callable[[], bool],
+        snapshot: Snapshot,
+        *,
+        schema_defaults: bool = False,
     ) -> None:
         self._path = path
         self._model = model
         self._wake = wake
         self._dormant = False
         self._convert: Converter = converter(model)
-        self._source = _lookup(snapshot, path)
+        self._source = _Filled() if schema_defaults else _Plain()
         self._problem: BindError | None = None
-        self._value: T_co = self._make(self._source)
+        self._source.turn_to(snapshot, path)
+        self._value: T_co = self._make(self._source.value)
 
     @property
     def value(self) -> T_co:
@@ -80,12 +88,10 @@ class Bound(Generic[T_co]):
         return self._path
 
     def _follow(self, snapshot: Snapshot) -> None:
-        source = _lookup(snapshot, self._path)
-        if source is self._source:
+        if not self._source.turn_to(snapshot, self._path):
             return
-        self._source = source
         try:
-            self._value = self._make(source)
+            self._value = self._make(self._source.value)
         except BindError as error:
             self._problem = error
             _log.warning("%s The object made from an earlier version stays.", error)
@@ -113,8 +119,42 @@ def _bind_error(path: str, name: str, problems: list[FieldProblem]) -> BindError
     return error
 
 
-def _lookup(snapshot: Snapshot, path: str) -> object:
+class _Plain:
+    """The value at a path, as it is."""
+
+    def __init__(self) -> None:
+        self.value: object = None
+
+    def turn_to(self, snapshot: Snapshot, path: str) -> bool:
+        """Take the value from another snapshot; tell whether it is another one."""
+        before, self.value = self.value, _lookup(snapshot.configs, path)
+        return self.value is not before
+
+
+class _Filled(_Plain):
+    """The value at a path, with the defaults of the schema in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._config: object = None
+        self._defaults: object = None
+
+    def turn_to(self, snapshot: Snapshot, path: str) -> bool:
+        name, _ = locate(snapshot.configs, path)
+        config: Any = snapshot.configs.get(name)
+        defaults = None if config is None else snapshot.defaults(name)
+        # What is equal is the same object in each snapshot.
+        if config is not None and config is self._config and defaults is self._defaults:
+            return False
+        self._config, self._defaults = config, defaults
+        before = self.value
+        known = {} if config is None else {name: filled(config, defaults or {})}
+        self.value = _lookup(known, path)
+        return self.value is not before
+
+
+def _lookup(configurations: Mapping[str, Any], path: str) -> object:
     try:
-        return find(snapshot.configs, path)
+        return find(configurations, path)
     except KeyError:
         return _ABSENT

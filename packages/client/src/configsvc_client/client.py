@@ -4,22 +4,32 @@ import os
 import threading
 import weakref
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from configsvc_client.api import Api
-from configsvc_client.applications import Applications
-from configsvc_client.configurations import Configurations
 from configsvc_client.errors import ClosedError
 from configsvc_client.feed import Feed
 from configsvc_client.messages import Transport
 from configsvc_client.options import Options, Token, environment_url
 from configsvc_client.pace import Pace
 from configsvc_client.poller import Poller, Updater
+from configsvc_client.snapshot import Snapshot
 from configsvc_client.store import SnapshotStore
 from configsvc_client.sync import Synchronizer
 from configsvc_client.transport import HttpTransport
-from configsvc_client.view import ConfigView
+from configsvc_client.view import ConfigView, Look
+
+# The wrappers are imported at their first use: a program that only reads its configuration
+# needs none of them, and starts sooner.
+if TYPE_CHECKING:
+    from configsvc_client.applications import Applications
+    from configsvc_client.changefeed import ChangeFeed
+    from configsvc_client.changes import Changes
+    from configsvc_client.configurations import Configurations
+    from configsvc_client.environments import Environments
+    from configsvc_client.releases import Releases
 
 __all__ = ["ConfigClient"]
 
@@ -93,30 +103,69 @@ class ConfigClient:
         self._views: dict[tuple[str, str], ConfigView] = {}
         self._closed = False
         self._lock = threading.Lock()
-        api = Api(transport)
-        self._applications = Applications(api)
-        self._configurations = Configurations(api)
+        self._api = Api(transport)
+        self._feeds: weakref.WeakSet[ChangeFeed] = weakref.WeakSet()
         _reset_in_children(self)
 
     @property
-    def applications(self) -> Applications:
+    def applications(self) -> "Applications":
         """Create, get, list, update, replace and delete applications.
 
         Example:
             >>> [application.name for application in client.applications.list()]
             ['billing', 'shop']
         """
-        return self._applications
+        from configsvc_client.applications import Applications  # noqa: PLC0415 - see above
+
+        return Applications(self._api)
 
     @property
-    def configurations(self) -> Configurations:
-        """Create, get, find, list, update, replace and delete configurations.
+    def configurations(self) -> "Configurations":
+        """Create, get, list, update and delete configurations, and go through their versions.
 
         Example:
             >>> client.configurations.find("billing", "database").config["pool_size"]
             10
         """
-        return self._configurations
+        from configsvc_client.configurations import Configurations  # noqa: PLC0415 - see above
+
+        return Configurations(self._api)
+
+    @property
+    def environments(self) -> "Environments":
+        """Create, get, list, update and delete the environments of an application.
+
+        Example:
+            >>> client.environments.create("billing", name="prod", protected=True)
+            <Environment 'prod' at position 1, protected>
+        """
+        from configsvc_client.environments import Environments  # noqa: PLC0415 - see above
+
+        return Environments(self._api)
+
+    @property
+    def releases(self) -> "Releases":
+        """Move what environments serve: release, withdraw, roll back, promote.
+
+        Example:
+            >>> client.releases.promote("billing", "staging", "prod", message="release 12")
+            <Promotion from 'staging' to 'prod': 2 released, 5 unchanged>
+        """
+        from configsvc_client.releases import Releases  # noqa: PLC0415 - see above
+
+        return Releases(self._api)
+
+    @property
+    def changes(self) -> "Changes":
+        """List the changes that there are, and follow those that come.
+
+        Example:
+            >>> [change.action for change in client.changes.list(application="billing")]
+            ['create', 'create', 'update']
+        """
+        from configsvc_client.changes import Changes  # noqa: PLC0415 - see above
+
+        return Changes(self._api, self._open_feed)
 
     def application(self, name: str, *, environment: str = "default") -> ConfigView:
         """Return the live view of an application.
@@ -142,7 +191,7 @@ class ConfigClient:
             return view
 
     def close(self) -> None:
-        """Close every view and connection, promptly.
+        """Close every view, feed and connection, promptly.
 
         Example:
             >>> with ConfigClient("https://config.internal") as client:
@@ -151,9 +200,11 @@ class ConfigClient:
         """
         with self._lock:
             self._closed = True
-            views = list(self._views.values())
+            views, feeds = list(self._views.values()), list(self._feeds)
         for view in views:
             view.close()
+        for feed in feeds:
+            feed.close()
         self._transport.close()
 
     def __enter__(self) -> Self:
@@ -190,7 +241,26 @@ class ConfigClient:
             feed=Feed(self._transport, name, environment),
             updater=updater,
             forget=self._forget,
+            look=self._look(name),
         )
+
+    def _look(self, name: str) -> Look:
+        def look(environment: str, at: datetime | None, share: Snapshot | None) -> Snapshot:
+            return Feed(self._transport, name, environment).look(at=at, share=share)
+
+        return look
+
+    def _open_feed(
+        self, params: Mapping[str, str | None], cursor: str, wait: float | None
+    ) -> "ChangeFeed":
+        from configsvc_client.changefeed import open_feed  # noqa: PLC0415 - see above
+
+        feed = open_feed(self._options, params, cursor, wait)
+        with self._lock:
+            if self._closed:
+                raise ClosedError("This client is closed.")
+            self._feeds.add(feed)
+        return feed
 
     def _forget(self, view: ConfigView) -> None:
         with self._lock:
@@ -203,6 +273,8 @@ class ConfigClient:
         self._transport.forget_parent()
         for view in list(self._views.values()):
             view._after_fork()
+        for feed in list(self._feeds):
+            feed._after_fork()
 
 
 def _reset_in_children(client: ConfigClient) -> None:

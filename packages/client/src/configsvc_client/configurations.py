@@ -3,27 +3,28 @@
 from collections.abc import Mapping
 from typing import Any
 
-from configsvc_client.api import KEEP, Api, Keep, Pages, segment
-from configsvc_client.errors import ConflictError, NotFoundError
-from configsvc_client.messages import Answer
+from configsvc_client.api import KEEP, Keep, Pages
+from configsvc_client.errors import NotFoundError
+from configsvc_client.history import ConfigurationHistory, document_of
 from configsvc_client.models import Application, Configuration, read_configuration
+from configsvc_client.references import configuration_path
 
 __all__ = ["Configurations"]
 
 
-class Configurations:
-    """Creates, reads, changes and deletes configurations.
+class Configurations(ConfigurationHistory):
+    """Creates, reads, changes and deletes configurations, and goes through their versions.
 
     Example:
         >>> client.configurations.create("billing", name="database", config={"pool_size": 10})
         <Configuration 'database' 01K9YV… version 1, 2026-11-24 08:00 UTC by anonymous>
     """
 
-    def __init__(self, api: Api) -> None:
-        self._api = api
-
     def __repr__(self) -> str:
-        return "<configurations: create, get, find, list, update, replace, delete>"
+        return (
+            "<configurations: create, get, find, list, update, replace, delete; history,"
+            " revision, diff, rollback, restore, validate>"
+        )
 
     def create(
         self,
@@ -32,6 +33,8 @@ class Configurations:
         name: str,
         config: Mapping[str, Any],
         comments: str | None = None,
+        overlays: Mapping[str, Mapping[str, Any]] | None = None,
+        schema: Mapping[str, Any] | None = None,
         id: str | None = None,  # noqa: A002 - the name of the member
         message: str | None = None,
     ) -> Configuration:
@@ -42,6 +45,10 @@ class Configurations:
             name: 1 to 256 characters, unique in the application.
             config: the values, a JSON object.
             comments: for people.
+            overlays: what is different in an environment, by its name: JSON Merge Patches
+                (RFC 7396) over ``config``.
+            schema: a JSON Schema (draft 2020-12) that the values must meet in every
+                environment, now and later.
             id: a ULID of your own.
             message: why, for the history.
 
@@ -55,10 +62,10 @@ class Configurations:
             1
         """
         path = f"{self._api.application_path(application)}/configurations"
-        body: dict[str, Any] = {"name": name, "comments": comments, "config": config}
+        body = document_of(name, config, comments, overlays, schema)
         if id is not None:
             body["id"] = id
-        return self._one(self._api.call("POST", path, body=body, message=message))
+        return self._send("POST", path, body, None, message)
 
     def get(self, configuration: Configuration | str) -> Configuration:
         """Return a configuration by its id, or a given one as it is now.
@@ -70,7 +77,8 @@ class Configurations:
             >>> client.configurations.get("01K9YV5C7W3V0Y1Q3W6M8N2B4D").name
             'database'
         """
-        return self._one(self._api.call("GET", _path(configuration)))
+        answer = self._api.call("GET", configuration_path(configuration))
+        return self._api.read(answer, read_configuration)
 
     def find(self, application: Application | str, name: str) -> Configuration:
         """Return the configuration with a name in an application.
@@ -124,6 +132,8 @@ class Configurations:
         config: Mapping[str, Any] | Keep = KEEP,
         name: str | Keep = KEEP,
         comments: str | Keep | None = KEEP,
+        overlays: Mapping[str, Mapping[str, Any] | None] | Keep = KEEP,
+        schema: Mapping[str, Any] | Keep | None = KEEP,
         version: int | None = None,
         message: str | None = None,
     ) -> Configuration:
@@ -138,6 +148,8 @@ class Configurations:
                 ``None`` removes one.
             name: a new name.
             comments: new comments; ``None`` removes them.
+            overlays: overlays to set, merged like ``config``; ``None`` removes one.
+            schema: members of the schema to set, merged too; ``None`` removes the schema.
             version: the version that the change is based on, where only the id is at hand.
             message: why, for the history.
 
@@ -151,14 +163,16 @@ class Configurations:
             >>> client.configurations.update(database, config={"pool_size": 20}, message="load")
             <Configuration 'database' 01K9YV… version 4, 2026-11-24 08:05 UTC by anonymous>
         """
-        body = {"name": name, "comments": comments, "config": config}
-        return self._write(
-            "PATCH",
-            configuration,
-            {member: value for member, value in body.items() if value is not KEEP},
-            version,
-            message,
-        )
+        given = {
+            "name": name,
+            "comments": comments,
+            "config": config,
+            "overlays": overlays,
+            "schema": schema,
+        }
+        body = {member: value for member, value in given.items() if value is not KEEP}
+        path = configuration_path(configuration)
+        return self._send("PATCH", path, body, _version(configuration, version), message)
 
     def replace(
         self,
@@ -167,6 +181,8 @@ class Configurations:
         name: str,
         config: Mapping[str, Any],
         comments: str | None = None,
+        overlays: Mapping[str, Mapping[str, Any]] | None = None,
+        schema: Mapping[str, Any] | None = None,
         version: int | None = None,
         message: str | None = None,
     ) -> Configuration:
@@ -181,8 +197,9 @@ class Configurations:
             >>> client.configurations.replace(database, name="database", config={"pool_size": 5})
             <Configuration 'database' 01K9YV… version 5, 2026-11-24 08:06 UTC by anonymous>
         """
-        body = {"name": name, "comments": comments, "config": config}
-        return self._write("PUT", configuration, body, version, message)
+        body = document_of(name, config, comments, overlays, schema)
+        path = configuration_path(configuration)
+        return self._send("PUT", path, body, _version(configuration, version), message)
 
     def delete(
         self,
@@ -191,62 +208,21 @@ class Configurations:
         version: int | None = None,
         message: str | None = None,
     ) -> None:
-        """Delete a configuration; its history stays.
+        """Delete a configuration; its history stays, and :meth:`restore` brings it back.
 
         Raises:
-            ConflictError: it is at another version than the one read.
+            ConflictError: it is at another version than the one read, or a protected
+                environment serves it.
             NotFoundError: there is none.
 
         Example:
             >>> client.configurations.delete(database, message="one database less")
         """
-        based_on = _version(configuration, version)
-        try:
-            self._api.call(
-                "DELETE", _path(configuration), if_match=_etag(based_on), message=message
-            )
-        except ConflictError as error:
-            error.read_version = based_on
-            raise
-
-    def _write(
-        self,
-        method: str,
-        configuration: Configuration | str,
-        body: dict[str, Any],
-        version: int | None,
-        message: str | None,
-    ) -> Configuration:
-        based_on = _version(configuration, version)
-        try:
-            answer = self._api.call(
-                method,
-                _path(configuration),
-                body=body,
-                if_match=_etag(based_on),
-                message=message,
-            )
-        except ConflictError as error:
-            error.read_version = based_on
-            raise
-        return self._one(answer)
-
-    def _one(self, answer: Answer) -> Configuration:
-        return self._api.read(answer, read_configuration)
-
-
-def _path(configuration: Configuration | str) -> str:
-    configuration_id = configuration if isinstance(configuration, str) else configuration.id
-    if not configuration_id:
-        raise ValueError("The id of a configuration can't be empty.")
-    return f"/configurations/{segment(configuration_id)}"
+        path = configuration_path(configuration)
+        self._call("DELETE", path, None, _version(configuration, version), message)
 
 
 def _version(configuration: Configuration | str, version: int | None) -> int | None:
     if version is None and isinstance(configuration, Configuration):
         return configuration.version
     return version
-
-
-def _etag(version: int | None) -> str | None:
-    return None if version is None else str(version)

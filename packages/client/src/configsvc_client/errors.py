@@ -37,6 +37,20 @@ class FieldProblem:
     location: str = "body"
     """Where the member is: ``body``, ``query``, ``path`` or ``header``."""
 
+    schema_pointer: str | None = None
+    """JSON Pointer to the keyword of the configuration's own schema that it breaks."""
+
+    environment: str | None = None
+    """The environment whose values break the schema."""
+
+    def __repr__(self) -> str:
+        shown = [f"pointer={self.pointer!r}, message={self.message!r}, location={self.location!r}"]
+        if self.schema_pointer is not None:
+            shown.append(f"schema_pointer={self.schema_pointer!r}")
+        if self.environment is not None:
+            shown.append(f"environment={self.environment!r}")
+        return f"FieldProblem({', '.join(shown)})"
+
 
 class ConfigSvcError(Exception):
     """Base of every error that this package raises on purpose.
@@ -109,7 +123,7 @@ class NotFoundError(ConfigSvcError):
 
 
 class ConflictError(ConfigSvcError):
-    """A unique name or id is taken (409), or somebody else was faster (412).
+    """The state of things forbids it (409, such as a taken name), or somebody was faster (412).
 
     Example:
         >>> try:

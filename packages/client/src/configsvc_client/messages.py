@@ -165,7 +165,13 @@ def _field_problems(problem: Mapping[str, Any]) -> tuple[FieldProblem, ...]:
             str(entry.get("pointer", "")),
             str(entry.get("message", "")),
             str(entry.get("in", "body")),
+            _text(entry.get("schema_pointer")),
+            _text(entry.get("environment")),
         )
         for entry in (errors if isinstance(errors, list) else ())
         if isinstance(entry, dict)
     )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,13 +1,21 @@
 """What the server keeps, as frozen objects."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from configsvc_client.frozen import freeze
+from configsvc_client.frozen import FrozenDict
+from configsvc_client.reading import json_object, moment, text
 
-__all__ = ["Application", "Configuration", "read_application", "read_configuration"]
+__all__ = [
+    "Application",
+    "Configuration",
+    "Environment",
+    "read_application",
+    "read_configuration",
+    "read_environment",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +73,46 @@ class Configuration:
     """In UTC, and timezone-aware."""
     updated_by: str
     """Who made this version."""
+    overlays: Mapping[str, Mapping[str, Any]] = field(default_factory=FrozenDict)
+    """What is different in an environment, by its name: JSON Merge Patches over ``config``."""
+    schema: Mapping[str, Any] | None = None
+    """The JSON Schema (draft 2020-12) that the values meet in every environment."""
 
     def __repr__(self) -> str:
         return (
             f"<Configuration {self.name!r} {self.id} version {self.version},"
             f" {self.updated_at:%Y-%m-%d %H:%M} UTC by {self.updated_by}>"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A place that serves one version of each configuration of its application.
+
+    Example:
+        >>> client.environments.get("billing", "prod").protected
+        True
+    """
+
+    application_id: str
+    name: str
+    position: int
+    """Where it stands in the order of promotion."""
+    auto_release: bool
+    """Whether it serves each new version at once."""
+    protected: bool
+    """Whether what it serves changes by explicit releases only."""
+    created_at: datetime
+    """In UTC, and timezone-aware."""
+    updated_at: datetime
+    """In UTC, and timezone-aware."""
+    etag: str | None = None
+    """Names this content for ``If-Match``; ``None`` on items of a list."""
+
+    def __repr__(self) -> str:
+        protected = ", protected" if self.protected else ""
+        auto = ", auto-release" if self.auto_release else ""
+        return f"<Environment {self.name!r} at position {self.position}{protected}{auto}>"
 
 
 def read_application(document: Mapping[str, Any], etag: str | None = None) -> Application:
@@ -81,11 +123,11 @@ def read_application(document: Mapping[str, Any], etag: str | None = None) -> Ap
     """
     ids = document.get("configuration_ids")
     return Application(
-        id=_text(document["id"]),
-        name=_text(document["name"]),
+        id=text(document["id"]),
+        name=text(document["name"]),
         comments=document.get("comments"),
-        created_at=_moment(document["created_at"]),
-        updated_at=_moment(document["updated_at"]),
+        created_at=moment(document["created_at"]),
+        updated_at=moment(document["updated_at"]),
         configuration_ids=None if ids is None else tuple(ids),
         etag=etag,
     )
@@ -97,30 +139,36 @@ def read_configuration(document: Mapping[str, Any]) -> Configuration:
     Raises:
         KeyError, TypeError, ValueError: it describes none.
     """
-    config = document["config"]
-    if not isinstance(config, dict):
-        raise TypeError("config is no object")
+    schema = document.get("schema")
     return Configuration(
-        id=_text(document["id"]),
-        application_id=_text(document["application_id"]),
-        name=_text(document["name"]),
+        id=text(document["id"]),
+        application_id=text(document["application_id"]),
+        name=text(document["name"]),
         comments=document.get("comments"),
-        config=freeze(config),
+        config=json_object(document["config"]),
         version=int(document["version"]),
-        created_at=_moment(document["created_at"]),
-        updated_at=_moment(document["updated_at"]),
-        updated_by=_text(document["updated_by"]),
+        created_at=moment(document["created_at"]),
+        updated_at=moment(document["updated_at"]),
+        updated_by=text(document["updated_by"]),
+        # A server that is older than these members leaves them out.
+        overlays=json_object(document.get("overlays", {})),
+        schema=None if schema is None else json_object(schema),
     )
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no string")
-    return value
+def read_environment(document: Mapping[str, Any], etag: str | None = None) -> Environment:
+    """Return the environment that ``document`` describes.
 
-
-def _moment(value: object) -> datetime:
-    moment = datetime.fromisoformat(_text(value))
-    if moment.tzinfo is None:
-        raise ValueError(f"{value!r} has no time zone")
-    return moment.astimezone(UTC)
+    Raises:
+        KeyError, TypeError, ValueError: it describes none.
+    """
+    return Environment(
+        application_id=text(document["application_id"]),
+        name=text(document["name"]),
+        position=int(document["position"]),
+        auto_release=bool(document["auto_release"]),
+        protected=bool(document["protected"]),
+        created_at=moment(document["created_at"]),
+        updated_at=moment(document["updated_at"]),
+        etag=etag,
+    )

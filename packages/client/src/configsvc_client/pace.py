@@ -3,9 +3,24 @@
 import random
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Final
 
-__all__ = ["Pace"]
+from configsvc_client.errors import ConfigSvcError, TransportError
+
+__all__ = ["Pace", "may_be_cut"]
+
+# What proxies answer in place of a long poll that they have lost patience with.
+_CUT_STATUSES: Final = {
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.GATEWAY_TIMEOUT,
+}
+
+
+def may_be_cut(error: ConfigSvcError) -> bool:
+    """Tell whether a long poll may have failed just because something in between ended it."""
+    return isinstance(error, TransportError) or error.status in _CUT_STATUSES
 
 
 class Pace:

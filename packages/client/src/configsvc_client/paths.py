@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["find", "locate", "pointer"]
+__all__ = ["find", "locate", "pointer", "steps_of"]
 
 
 def locate(configurations: Mapping[str, Any], path: str) -> tuple[str, list[str]]:
@@ -17,7 +17,7 @@ def locate(configurations: Mapping[str, Any], path: str) -> tuple[str, list[str]
         path: such as ``database.pool_size`` or ``/database/pool_size``.
     """
     if path.startswith("/") and path not in configurations:
-        name, *steps = (_unescape(token) for token in path[1:].split("/"))
+        name, *steps = steps_of(path)
         return name, steps
     parts = path.split(".")
     for count in range(len(parts), 0, -1):
@@ -43,6 +43,11 @@ def find(configurations: Mapping[str, Any], path: str) -> Any:
 def pointer(steps: Sequence[str | int]) -> str:
     """Return the JSON Pointer of some steps."""
     return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in steps)
+
+
+def steps_of(pointer: str) -> list[str]:
+    """Return the steps of a JSON Pointer that is not empty."""
+    return [_unescape(token) for token in pointer[1:].split("/")]
 
 
 def _member(value: Any, step: str) -> Any:

@@ -4,26 +4,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from http import HTTPStatus
 from logging import getLogger
 from typing import Final, Protocol
 
-from configsvc_client.errors import ClosedError, ConfigSvcError, ServerError, TransportError
+from configsvc_client.errors import ClosedError, ConfigSvcError, ServerError
 from configsvc_client.messages import Transport
-from configsvc_client.pace import Pace
+from configsvc_client.pace import Pace, may_be_cut
 from configsvc_client.store import SnapshotStore
 from configsvc_client.sync import SnapshotFeed, Synchronizer
 
 __all__ = ["Poller", "Updater"]
 
 _log = getLogger("configsvc_client")
-
-# What proxies answer in place of a long poll that they have lost patience with.
-_CUT_STATUSES: Final = {
-    HTTPStatus.REQUEST_TIMEOUT,
-    HTTPStatus.BAD_GATEWAY,
-    HTTPStatus.GATEWAY_TIMEOUT,
-}
 
 
 class Updater(Protocol):
@@ -128,7 +120,7 @@ class Poller:
         delay, is_failure = self._pace.failed(
             asked=asked,
             took=took,
-            may_be_cut=isinstance(error, TransportError) or error.status in _CUT_STATUSES,
+            may_be_cut=may_be_cut(error),
             retry_after=error.retry_after if isinstance(error, ServerError) else None,
         )
         if is_failure:

@@ -40,7 +40,15 @@ class Snapshot(Mapping[str, Mapping[str, Any]]):
 
     _SHOWN: Final = 60
 
-    __slots__ = ("_provenance", "application", "application_id", "configs", "environment", "etag")
+    __slots__ = (
+        "_defaults",
+        "_provenance",
+        "application",
+        "application_id",
+        "configs",
+        "environment",
+        "etag",
+    )
 
     def __init__(
         self,
@@ -51,6 +59,7 @@ class Snapshot(Mapping[str, Mapping[str, Any]]):
         etag: str | None,
         configs: FrozenDict,
         provenance: Mapping[str, tuple[str, int, str]],
+        defaults: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self.application = application
         """Name of the application."""
@@ -63,6 +72,7 @@ class Snapshot(Mapping[str, Mapping[str, Any]]):
         self.configs = configs
         """The configurations by name: the same as this mapping, and a little quicker."""
         self._provenance = provenance
+        self._defaults = defaults or {}
 
     def __getitem__(self, name: str) -> Mapping[str, Any]:
         value: Mapping[str, Any] = self.configs[name]
@@ -114,11 +124,29 @@ class Snapshot(Mapping[str, Mapping[str, Any]]):
             configuration_id, version, datetime.fromisoformat(updated_at).astimezone(UTC)
         )
 
+    def defaults(self, name: str) -> Mapping[str, Any]:
+        """Return the defaults of a configuration's schema: JSON Pointers into it, and values.
+
+        They are not in the configuration; ``bind(…, schema_defaults=True)`` fills them in.
+
+        Raises:
+            KeyError: there is no such configuration.
+
+        Example:
+            >>> app.snapshot().defaults("database")
+            {'/timeout': 30}
+        """
+        if name not in self.configs:
+            raise KeyError(name)
+        return self._defaults.get(name, _NO_DEFAULTS)
+
     def __repr__(self) -> str:
         names = ", ".join(self.configs) or "empty"
         short = names if len(names) <= self._SHOWN else f"{names[: self._SHOWN]}…"
         return f"<Snapshot {self.application}/{self.environment} {self.version}: {short}>"
 
+
+_NO_DEFAULTS: Final = FrozenDict()
 
 EMPTY: Final = Snapshot(
     application="",
@@ -161,6 +189,7 @@ def read_snapshot(body: bytes, etag: str | None, *, previous: Snapshot | None = 
                 }
             ),
             provenance={name: about for name, (_, about) in entries.items()},
+            defaults=_defaults(document["configurations"], previous),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"is no snapshot ({error!r})") from None
@@ -173,3 +202,20 @@ def _entry(entry: Mapping[str, Any]) -> tuple[FrozenDict, tuple[str, int, str]]:
     updated_at = entry["updated_at"]
     datetime.fromisoformat(updated_at)
     return config, (str(entry["id"]), int(entry["version"]), updated_at)
+
+
+def _defaults(
+    entries: Mapping[str, Mapping[str, Any]], previous: Snapshot | None
+) -> dict[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = {}
+    for name, entry in entries.items():
+        defaults = entry.get("defaults")
+        if not defaults:
+            continue
+        if not isinstance(defaults, FrozenDict) or not all(
+            pointer.startswith("/") for pointer in defaults
+        ):
+            raise TypeError("defaults are no object of JSON Pointers")
+        known = previous._defaults.get(name) if previous is not None else None
+        found[name] = known if known is not None and is_same(known, defaults) else defaults
+    return found

@@ -126,7 +126,11 @@ def _is_equal(held: Snapshot, fetched: Snapshot) -> bool:
     return (
         held.etag == fetched.etag
         and _has_equal_values(held, fetched)
-        and all(held.provenance(name) == fetched.provenance(name) for name in fetched.configs)
+        and all(
+            held.provenance(name) == fetched.provenance(name)
+            and held.defaults(name) is fetched.defaults(name)
+            for name in fetched.configs
+        )
     )
 
 

@@ -4,6 +4,10 @@
 that its server is in memory and that it has no threads: a change is in every view, and every
 callback has been called, when the line that makes it returns.
 
+``client.changes.follow()`` gives what there is and ends where a real one would wait; iterated
+again, it gives what has come since. JSON Schemas are kept, but nothing is checked by them, and
+their defaults are not filled in.
+
 Example:
     >>> from configsvc_client.testing import FakeConfigClient
     >>> client = FakeConfigClient({"billing": {"database": {"pool_size": 10}}})
@@ -19,12 +23,15 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
+from configsvc_client.auditlog import LogReader
+from configsvc_client.changefeed import ChangeFeed
 from configsvc_client.client import ConfigClient
 from configsvc_client.errors import ConfigSvcError, NotFoundError
 from configsvc_client.fakeserver import FakeServer
 from configsvc_client.feed import Feed
 from configsvc_client.messages import Request
 from configsvc_client.options import Options
+from configsvc_client.pace import Pace
 from configsvc_client.poller import Updater
 from configsvc_client.store import SnapshotStore
 from configsvc_client.sync import SnapshotFeed, Synchronizer
@@ -81,7 +88,14 @@ class FakeConfigClient(ConfigClient):
                 self.applications.create(name=application)
             self.configurations.create(application, name=name, config=config)
         else:
-            self.configurations.replace(found, name=name, config=config, comments=found.comments)
+            self.configurations.replace(
+                found,
+                name=name,
+                config=config,
+                comments=found.comments,
+                overlays=found.overlays,
+                schema=found.schema,
+            )
 
     def remove(self, application: str, name: str) -> None:
         """Delete a configuration, as somebody else would.
@@ -117,11 +131,25 @@ class FakeConfigClient(ConfigClient):
             feed=feed,
             updater=updater,
             forget=self._forget,
+            look=self._look(name),
         )
+
+    def _open_feed(
+        self, params: Mapping[str, str | None], cursor: str, wait: float | None
+    ) -> ChangeFeed:
+        reader = LogReader(self._api, params, cursor)
+        return _DrainedFeed(reader, self._server, Pace(interval=1.0, long_poll=0.0))
 
     def _refresh(self) -> None:
         for updater in tuple(self._updaters):
             updater.start()
+
+
+class _DrainedFeed(ChangeFeed):
+    """Ends where a real one waits; iterated again, it gives what has come since."""
+
+    def _rest(self, seconds: float) -> bool:
+        return False
 
 
 class _InlineUpdater:

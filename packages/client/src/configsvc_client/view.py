@@ -1,18 +1,19 @@
 """A live, locally cached view of the configurations of one application."""
 
 import time
-from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
-from typing import Any, Self, TypeVar, cast
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Self, TypeAlias, TypeVar, cast
 
 from configsvc_client.binding import Bound
 from configsvc_client.diff import Differences, compare
 from configsvc_client.diskcache import DiskCache
 from configsvc_client.dispatch import Change, Subscription
 from configsvc_client.engine import Engine
+from configsvc_client.livemapping import LiveMapping
 from configsvc_client.options import Options
-from configsvc_client.paths import find
 from configsvc_client.poller import Updater
-from configsvc_client.snapshot import EMPTY, Snapshot
+from configsvc_client.snapshot import Snapshot
 from configsvc_client.status import Status, duration
 from configsvc_client.store import SnapshotStore
 from configsvc_client.sync import SnapshotFeed, Synchronizer
@@ -21,8 +22,11 @@ __all__ = ["ConfigView"]
 
 T = TypeVar("T")
 
+Look: TypeAlias = Callable[[str, datetime | None, Snapshot | None], Snapshot]
+"""Fetches what an environment serves, or did at a moment; shares with a snapshot."""
 
-class ConfigView(Mapping[str, Mapping[str, Any]]):
+
+class ConfigView(LiveMapping):
     """The configurations of one application in one environment, from memory and kept fresh.
 
     Made by :meth:`ConfigClient.application`. The first use starts a background thread and
@@ -46,25 +50,27 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
         feed: SnapshotFeed,
         updater: Callable[[SnapshotStore, Synchronizer], Updater],
         forget: Callable[["ConfigView"], None],
+        look: Look | None = None,
     ) -> None:
         self._application = application
         self._environment = environment
         self._start_timeout = options.start_timeout
         self._forget = forget
+        self._look = look
         disk = None
         if options.cache_dir is not None:
             disk = DiskCache(
                 options.cache_dir, url=options.url, application=application, environment=environment
             )
-        self._engine = Engine(
+        engine = Engine(
             f"{application!r} ({environment})",
             options=options,
             disk=disk,
             feed=feed,
             updater=updater,
         )
-        self._store = self._engine.store
-        self._bound: dict[tuple[str, Any], Bound[Any]] = {}
+        super().__init__(engine)
+        self._bound: dict[tuple[str, Any, bool], Bound[Any]] = {}
 
     @property
     def application(self) -> str:
@@ -76,81 +82,7 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
         """Name of the environment."""
         return self._environment
 
-    # Reading -----------------------------------------------------------------------------
-
-    def __getitem__(self, name: str) -> Mapping[str, Any]:
-        """Return a configuration by its name.
-
-        Raises:
-            KeyError: there is none of that name.
-            NotReadyError: there is no snapshot yet, and none came in time.
-        """
-        try:
-            return self._store.current.configs[name]  # type: ignore[no-any-return]
-        except KeyError:
-            # Either it does not exist, or there is no snapshot here yet.
-            pass
-        return self._ready()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._ready())
-
-    def __len__(self) -> int:
-        return len(self._ready())
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._ready().configs
-
-    def __bool__(self) -> bool:
-        # Asked by ``if app:`` and by debuggers; it must not wait for a server.
-        return True
-
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
-
-    def keys(self) -> KeysView[str]:
-        """Return the names of the configurations at this moment."""
-        return self._ready().keys()
-
-    def values(self) -> ValuesView[Mapping[str, Any]]:
-        """Return the configurations at this moment."""
-        return self._ready().values()
-
-    def items(self) -> ItemsView[str, Mapping[str, Any]]:
-        """Return names and configurations at this moment."""
-        return self._ready().items()
-
-    def get(self, path: str, default: Any = None) -> Any:
-        """Return the value at a path, or ``default`` if there is none.
-
-        Args:
-            path: dotted, such as ``database.pool_size``, or a JSON Pointer, such as
-                ``/database/pool_size`` (for keys with a dot in them); a number is an index.
-            default: what to return where there is nothing.
-
-        Raises:
-            NotReadyError: there is no snapshot yet, and none came in time.
-
-        Example:
-            >>> app.get("database.replicas.0.host"), app.get("/database/timeout", 30)
-            ('db2', 30)
-        """
-        try:
-            return find(self._ready().configs, path)
-        except KeyError:
-            return default
-
-    def snapshot(self) -> Snapshot:
-        """Return everything as it is now; it does not change any more.
-
-        Example:
-            >>> snapshot = app.snapshot()
-            >>> snapshot["database"]["host"], snapshot["database"]["port"]  # fit together
-            ('db1', 5432)
-        """
-        return self._ready()
-
-    def bind(self, path: str, model: type[T]) -> Bound[T]:
+    def bind(self, path: str, model: type[T], *, schema_defaults: bool = False) -> Bound[T]:
         """Return a configuration as an object of a type, kept fresh.
 
         A later document that does not fit is rejected: the object stays as it is, and
@@ -159,6 +91,8 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
         Args:
             path: name of a configuration, or a path into one.
             model: a dataclass, a TypedDict, or a pydantic model.
+            schema_defaults: whether to fill what the configuration lacks from the defaults
+                of its schema; those of the type come after them.
 
         Raises:
             BindError: the configuration does not fit now, or does not exist.
@@ -171,9 +105,12 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
             10
         """
         self._ready()
-        key = (path, model)
+        key = (path, model, schema_defaults)
         if key not in self._bound:
-            made = self._engine.sync.bind(lambda held: Bound(path, model, self._engine.wake, held))
+            wake = self._engine.wake
+            made = self._engine.sync.bind(
+                lambda held: Bound(path, model, wake, held, schema_defaults=schema_defaults)
+            )
             # Two threads may come here at once; both get the one that was first.
             self._bound.setdefault(key, made)
         return cast("Bound[T]", self._bound[key])
@@ -237,19 +174,57 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
         """
         return self._engine.status()
 
-    def diff(self, since: Mapping[str, Any] | None = None) -> Differences:
-        """Return what differs between an earlier snapshot and now.
+    def diff(
+        self,
+        since: Mapping[str, Any] | None = None,
+        *,
+        environment: str | None = None,
+        at: datetime | None = None,
+    ) -> Differences:
+        """Return what differs between something else and what this view has now.
+
+        New is always what this view has now. So with an environment it reads as what would
+        change there, if it served what is served here.
 
         Args:
             since: what to compare with; without it, what was there before the last change.
+            environment: compare with what another environment serves, fetched now.
+            at: compare with what was served at a moment, fetched now; needs a time zone.
+
+        Raises:
+            ConfigSvcError: what to compare with can't be had.
+            ValueError: it is not one thing, or the moment has no time zone.
 
         Example:
             >>> app.diff()
             ~ /database/pool_size: 10 → 20
+            >>> app.diff(environment="prod")  # prod has 5, this environment has 20
+            ~ /database/pool_size: 5 → 20
         """
         now = self._ready()
-        before = self._store.previous if since is None else since
-        return compare(now if before is None else before, now)
+        if environment is None and at is None:
+            before = self._store.previous if since is None else since
+            return compare(now if before is None else before, now)
+        if since is not None:
+            raise ValueError("Give either what to compare with, or where and when to find it.")
+        return compare(self._fetch(environment or self._environment, at), now)
+
+    def at(self, moment: datetime) -> Snapshot:
+        """Return what this environment served at a moment, fetched now.
+
+        Args:
+            moment: not in the future, and with a time zone.
+
+        Raises:
+            ConfigSvcError: it can't be had.
+            ValueError: the moment has no time zone.
+
+        Example:
+            >>> yesterday = datetime.now(UTC) - timedelta(days=1)
+            >>> app.at(yesterday)["database"]["pool_size"]
+            10
+        """
+        return self._fetch(self._environment, moment)
 
     def close(self) -> None:
         """Stop polling, promptly. What is in memory can still be read.
@@ -293,11 +268,10 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
         # A press of the tab key must not start a thread.
         return list(self._store.held or ())
 
-    # Inside ------------------------------------------------------------------------------
-
-    def _ready(self) -> Snapshot:
-        current = self._store.current
-        return current if current is not EMPTY else self._engine.ready()
+    def _fetch(self, environment: str, at: datetime | None) -> Snapshot:
+        if self._look is None:
+            raise NotImplementedError("This view has no way to look elsewhere.")
+        return self._look(environment, at, self._store.held)
 
     def _after_fork(self) -> None:
         self._engine.reset_after_fork()

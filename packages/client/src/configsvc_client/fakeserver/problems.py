@@ -1,0 +1,52 @@
+"""What the fake refuses, as problem documents."""
+
+from http import HTTPStatus
+from typing import Any
+
+__all__ = ["ProblemError", "conflict", "invalid", "not_found", "precondition_failed"]
+
+
+class ProblemError(Exception):
+    """A request can't be done."""
+
+    def __init__(self, status: HTTPStatus, kind: str, detail: str, **members: Any) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.document = {
+            "type": f"urn:configsvc:problem:{kind}",
+            "title": status.phrase,
+            "status": status.value,
+            "detail": detail,
+            **members,
+        }
+
+
+def invalid(pointer: str, message: str) -> ProblemError:
+    """Return the problem of one member that is wrong."""
+    errors = [{"pointer": pointer, "in": "body", "message": message}]
+    detail = f"{pointer} {message}."
+    return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", detail, errors=errors)
+
+
+def not_found(what: str, key: object) -> ProblemError:
+    """Return the problem of something that does not exist."""
+    kind = f"{what}-not-found"
+    return ProblemError(HTTPStatus.NOT_FOUND, kind, f"There is no {what} {key!r}.")
+
+
+def conflict(kind: str, detail: str) -> ProblemError:
+    """Return the problem of a state that forbids it."""
+    return ProblemError(HTTPStatus.CONFLICT, kind, detail)
+
+
+def precondition_failed(etag: str, version: int | None) -> ProblemError:
+    """Return the problem of a write that is based on something older."""
+    members: dict[str, Any] = {"current_etag": f'"{etag}"'}
+    if version is not None:
+        members["current_version"] = version
+    return ProblemError(
+        HTTPStatus.PRECONDITION_FAILED,
+        "precondition-failed",
+        "The resource has changed since it was read.",
+        **members,
+    )

@@ -1,0 +1,258 @@
+"""Versions of configurations: what is asked for, and what is made of the answers."""
+
+from typing import Any
+
+import pytest
+import responses
+from responses import matchers
+
+from configsvc_client import (
+    ConfigClient,
+    Configuration,
+    ConflictError,
+    DiffSide,
+    NotFoundError,
+    ServerError,
+    ValidationError,
+)
+from tests.client.documents import (
+    APPLICATION,
+    APPLICATION_ID,
+    BASE,
+    CONFIGURATION,
+    CONFIGURATION_ID,
+    REVISION,
+    header,
+    page,
+    sent,
+)
+
+URL = f"{BASE}/configurations/{CONFIGURATION_ID}"
+DIFF: dict[str, Any] = {
+    "configuration_id": CONFIGURATION_ID,
+    "from": {"version": 2, "environment": None},
+    "to": {"version": 3, "environment": None},
+    "patch": [{"op": "replace", "path": "/config/pool_size", "value": 20}],
+    "changes": [
+        {"path": "/config/pool_size", "kind": "changed", "old": 10, "new": 20},
+        {"path": "/comments", "kind": "removed", "old": "c"},
+        {"path": "/schema", "kind": "added", "new": {"a": 1}},
+    ],
+}
+
+
+@pytest.fixture
+def client() -> ConfigClient:
+    return ConfigClient("http://server", retries=0)
+
+
+@pytest.fixture
+def configuration(client: ConfigClient, mock: responses.RequestsMock) -> Configuration:
+    mock.get(URL, json=CONFIGURATION)
+    return client.configurations.get(CONFIGURATION_ID)
+
+
+def test_a_revision_is_read(client: ConfigClient, mock: responses.RequestsMock) -> None:
+    mock.get(f"{URL}/revisions/3", json=REVISION)
+    found = client.configurations.revision(CONFIGURATION_ID, 3)
+    assert (found.version, found.author, found.message) == (3, "ada", "more load")
+    assert found.overlays == {"prod": {"pool_size": 50}}
+    assert found.created_at.utcoffset() is not None
+    assert repr(found) == "<Revision 3 of 'database', 2026-11-24 08:00 UTC by ada: more load>"
+
+
+def test_a_long_message_is_shown_in_part(
+    client: ConfigClient, mock: responses.RequestsMock
+) -> None:
+    mock.get(f"{URL}/revisions/3", json={**REVISION, "message": "first line\n" + "x" * 100})
+    shown = repr(client.configurations.revision(CONFIGURATION_ID, 3))
+    assert ": first line xxx" in shown
+    assert shown.endswith("x…>")
+
+
+def test_history_is_a_list_of_revisions(client: ConfigClient, mock: responses.RequestsMock) -> None:
+    mock.get(f"{URL}/revisions", json=page(REVISION))
+    found = client.configurations.history(CONFIGURATION_ID)
+    assert [revision.version for revision in found] == [3]
+    assert repr(found) == "<revisions: 1 of 1 given>"
+
+
+def test_history_can_begin_with_the_newest(
+    client: ConfigClient, mock: responses.RequestsMock
+) -> None:
+    query = matchers.query_param_matcher({"sort": "-version", "limit": "10"})
+    mock.get(f"{URL}/revisions", json=page(REVISION), match=[query])
+    history = client.configurations.history(CONFIGURATION_ID, newest_first=True, page_size=10)
+    assert next(history).version == 3
+
+
+def test_a_list_without_a_total_is_shown_without(
+    client: ConfigClient, mock: responses.RequestsMock
+) -> None:
+    mock.get(f"{URL}/revisions", json={"items": [REVISION], "has_more": False, "next": None})
+    found = client.configurations.history(CONFIGURATION_ID)
+    assert len(list(found)) == 1
+    assert repr(found) == "<revisions: 1 given>"
+
+
+def test_differences_are_shown_one_on_a_line(
+    client: ConfigClient, mock: responses.RequestsMock
+) -> None:
+    mock.get(f"{URL}/diff", json=DIFF, match=[matchers.query_param_matcher({})])
+    found = client.configurations.diff(CONFIGURATION_ID)
+    assert found.patch == ({"op": "replace", "path": "/config/pool_size", "value": 20},)
+    assert [difference.kind for difference in found.changes] == ["changed", "removed", "added"]
+    assert repr(found) == (
+        "version 2 → version 3\n~ /config/pool_size: 10 → 20\n- /comments: 'c'\n+ /schema: {'a': 1}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("side", "shown"),
+    [
+        (DiffSide(3, None), "version 3"),
+        (DiffSide(3, "prod"), "version 3 in 'prod'"),
+        (DiffSide(None, "prod"), "no version in 'prod'"),
+    ],
+)
+def test_a_side_says_what_it_is(side: DiffSide, shown: str) -> None:
+    assert str(side) == shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "query"),
+    [
+        ({"from_": 1, "to": 2}, {"from": "1", "to": "2"}),
+        ({"from_environment": "prod"}, {"from_environment": "prod"}),
+        ({"from_": 1, "to_environment": "prod"}, {"from": "1", "to_environment": "prod"}),
+        ({"environment": "prod"}, {"environment": "prod"}),
+    ],
+)
+def test_what_is_compared_can_be_chosen(
+    client: ConfigClient,
+    mock: responses.RequestsMock,
+    arguments: dict[str, Any],
+    query: dict[str, str],
+) -> None:
+    mock.get(f"{URL}/diff", json=DIFF, match=[matchers.query_param_matcher(query)])
+    client.configurations.diff(CONFIGURATION_ID, **arguments)
+
+
+def test_a_document_is_compared_without_being_written(
+    client: ConfigClient, mock: responses.RequestsMock
+) -> None:
+    mock.post(f"{URL}/diff", json={**DIFF, "to": {"version": None, "environment": "prod"}})
+    document = {"name": "database", "config": {"pool_size": 20}}
+    found = client.configurations.diff(CONFIGURATION_ID, 2, environment="prod", document=document)
+    assert sent(mock) == {"from": 2, "environment": "prod", "document": document}
+    assert found.to == DiffSide(None, "prod")
+
+
+def test_a_document_is_compared_with_a_version_only(client: ConfigClient) -> None:
+    with pytest.raises(ValueError, match="no more than from_"):
+        client.configurations.diff(CONFIGURATION_ID, to=3, document={})
+
+
+def test_a_diff_that_breaks_the_contract_is_a_server_error(
+    client: ConfigClient, mock: responses.RequestsMock
+) -> None:
+    mock.get(f"{URL}/diff", json={**DIFF, "from": {"version": "2", "environment": None}})
+    with pytest.raises(ServerError, match="is no integer"):
+        client.configurations.diff(CONFIGURATION_ID)
+
+
+def test_rollback_sends_the_version_that_was_read(
+    client: ConfigClient, mock: responses.RequestsMock, configuration: Configuration
+) -> None:
+    mock.post(f"{URL}/rollback", json={**CONFIGURATION, "version": 4})
+    assert client.configurations.rollback(configuration, 1, message="why").version == 4
+    assert sent(mock) == {"version": 1}
+    assert header(mock, "If-Match") == '"3"'
+    assert header(mock, "X-Change-Message") == b"why"
+
+
+def test_rollback_by_id_sends_no_etag(client: ConfigClient, mock: responses.RequestsMock) -> None:
+    mock.post(f"{URL}/rollback", json=CONFIGURATION)
+    client.configurations.rollback(CONFIGURATION_ID, 1)
+    assert header(mock, "If-Match") is None
+
+
+def test_a_conflicting_rollback_tells_both_versions(
+    client: ConfigClient, mock: responses.RequestsMock, configuration: Configuration
+) -> None:
+    mock.post(f"{URL}/rollback", status=412, json={"current_version": 5})
+    with pytest.raises(ConflictError) as caught:
+        client.configurations.rollback(configuration, 1)
+    assert (caught.value.read_version, caught.value.current_version) == (3, 5)
+
+
+@pytest.mark.parametrize(("version", "body"), [(None, {}), (2, {"version": 2})])
+def test_a_deleted_configuration_is_restored(
+    client: ConfigClient,
+    mock: responses.RequestsMock,
+    version: int | None,
+    body: dict[str, int],
+) -> None:
+    mock.post(f"{URL}/restore", json=CONFIGURATION)
+    assert client.configurations.restore(CONFIGURATION_ID, version=version).name == "database"
+    assert sent(mock) == body
+
+
+def test_a_document_is_validated_for_a_name_that_is_looked_up(
+    client: ConfigClient, mock: responses.RequestsMock
+) -> None:
+    mock.get(f"{BASE}/applications/billing", json=APPLICATION)
+    answer = {"valid": True, "environments": {"default": {"n": 1}, "prod": {"n": 2}}}
+    mock.post(f"{BASE}/configurations/validate", json=answer)
+    found = client.configurations.validate(
+        "billing", name="limits", config={"n": 1}, overlays={"prod": {"n": 2}}
+    )
+    assert found.environments["prod"] == {"n": 2}
+    assert repr(found) == "<Validation: valid in 'default', 'prod'>"
+    assert sent(mock) == {
+        "application_id": APPLICATION_ID,
+        "name": "limits",
+        "comments": None,
+        "config": {"n": 1},
+        "overlays": {"prod": {"n": 2}},
+    }
+
+
+def test_a_new_content_is_validated_without_looking_up_an_id(
+    client: ConfigClient, mock: responses.RequestsMock, configuration: Configuration
+) -> None:
+    mock.post(f"{BASE}/configurations/validate", json={"valid": True, "environments": {}})
+    client.configurations.validate(
+        APPLICATION_ID, name="n", config={}, schema={}, configuration=configuration
+    )
+    assert (sent(mock)["id"], sent(mock)["schema"]) == (CONFIGURATION_ID, {})
+
+
+def test_what_breaks_the_schema_is_told_with_its_rule_and_its_environment(
+    client: ConfigClient, mock: responses.RequestsMock
+) -> None:
+    problem = {
+        "pointer": "/config/n",
+        "in": "body",
+        "message": "must be an integer",
+        "schema_pointer": "/properties/n/type",
+        "environment": "prod",
+    }
+    url = f"{BASE}/configurations/validate"
+    mock.post(url, status=422, json={"detail": "no", "errors": [problem]})
+    with pytest.raises(ValidationError) as caught:
+        client.configurations.validate(APPLICATION_ID, name="n", config={"n": "x"})
+    (found,) = caught.value.errors
+    assert (found.schema_pointer, found.environment) == ("/properties/n/type", "prod")
+    assert repr(found) == (
+        "FieldProblem(pointer='/config/n', message='must be an integer', location='body',"
+        " schema_pointer='/properties/n/type', environment='prod')"
+    )
+
+
+def test_an_unknown_revision_is_not_found(
+    client: ConfigClient, mock: responses.RequestsMock
+) -> None:
+    mock.get(f"{URL}/revisions/9", status=404, json={"detail": "There is no revision '9'."})
+    with pytest.raises(NotFoundError, match="'9'"):
+        client.configurations.revision(CONFIGURATION_ID, 9)
