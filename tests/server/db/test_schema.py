@@ -23,6 +23,11 @@ def connection(database_url: str) -> Iterator[psycopg.Connection]:
             "VALUES ('create', 'application', %s, 'billing', 'me', now())",
             [APPLICATION],
         )
+        connection.execute(
+            "INSERT INTO releases (application_id, environment, configuration_id, name, version, "
+            "author, created_at) VALUES (%s, 'default', %s, 'database', 1, 'me', now())",
+            [APPLICATION, CONFIGURATION],
+        )
         yield connection
 
 
@@ -115,10 +120,57 @@ def test_deleting_an_application_deletes_its_configurations(
     assert connection.execute("SELECT count(*) FROM revisions").fetchone() == (1,)
 
 
-@pytest.mark.parametrize("table", ["revisions", "changes"])
+@pytest.mark.parametrize("table", ["revisions", "changes", "releases"])
 @pytest.mark.parametrize("statement", ["UPDATE {} SET message = 'x'", "DELETE FROM {}"])
 def test_history_cannot_be_rewritten(
     connection: psycopg.Connection, table: str, statement: str
 ) -> None:
     with pytest.raises(psycopg.errors.RestrictViolation, match=f"rows of {table} are immutable"):
         connection.execute(statement.format(table).encode())
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"name": ""},
+        {"name": "a b"},
+        {"name": "x" * 65},
+        {"position": -1},
+        {"protected": True, "auto_release": True},
+    ],
+)
+def test_a_wrong_environment_is_refused(
+    connection: psycopg.Connection, members: dict[str, object]
+) -> None:
+    row = {"name": "prod", "position": 0, "auto_release": False, "protected": False, **members}
+    with pytest.raises(psycopg.errors.CheckViolation):
+        connection.execute(
+            "INSERT INTO environments (application_id, name, position, auto_release, protected, "
+            "created_at, updated_at) VALUES (%s, %s, %s, %s, %s, now(), now())",
+            [APPLICATION, *row.values()],
+        )
+
+
+def test_an_environment_can_not_serve_two_configurations_under_one_name(
+    connection: psycopg.Connection,
+) -> None:
+    connection.execute(
+        "INSERT INTO release_pointers SELECT application_id, 'default', id, 'a', 1, 1 "
+        "FROM configurations"
+    )
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        connection.execute(
+            "INSERT INTO release_pointers "
+            "SELECT application_id, 'default', replace(id, 'T', 'V'), 'a', 1, 1 "
+            "FROM configurations"
+        )
+
+
+def test_an_environment_can_not_serve_a_version_that_is_not_there(
+    connection: psycopg.Connection,
+) -> None:
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        connection.execute(
+            "INSERT INTO release_pointers SELECT application_id, 'default', id, 'a', 9, 1 "
+            "FROM configurations"
+        )

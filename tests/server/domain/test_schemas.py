@@ -664,7 +664,7 @@ class TestCheapness:
     def test_is_not_certain_of_deep_nesting(self) -> None:
         schema: Json = {}
         for _ in range(500):
-            schema: Json = {"not": schema}
+            schema = {"not": schema}
 
         assert not is_cheap(schema, [])
 

@@ -227,7 +227,7 @@ def _invalid(req: falcon.Request, resp: falcon.Response, error: InvalidError) ->
         req,
         resp,
         HTTPStatus.UNPROCESSABLE_ENTITY,
-        f"{error}.",
+        _sentence(str(error)),
         kind="invalid",
         title="Invalid request",
         errors=error.errors,
@@ -250,3 +250,7 @@ def _too_large(req: falcon.Request, resp: falcon.Response, error: BodyTooLargeEr
         errors=(FieldError("", message),),
         extensions={"limit": error.limit},
     )
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(("?", ".", "!")) else f"{text}."

@@ -57,7 +57,7 @@ class DocumentChecks:
             if is_new:
                 self._check_schema(schema)
             self._check_values(document, schema, environments)
-            if is_new:
+            if is_new and served:
                 self._check_served(schema, served)
         except SchemaTooCostlyError as error:
             raise InvalidError([FieldError("/schema", str(error))]) from None

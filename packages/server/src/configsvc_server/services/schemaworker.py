@@ -7,10 +7,12 @@ parent died; in the midst of a check, it is ended by its own alarm.
 
 import contextlib
 import json
+import mmap
 import signal
 import struct
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from configsvc_server.domain.schemas import SchemaValidator, Violation, schema_violations
@@ -33,8 +35,8 @@ _MEMORY = 512 * 1024 * 1024
 _RECURSION = 6_000
 _STACK = 64 * 1024 * 1024
 
-# A process that once grew large may not have enough left for the next question.
-_LARGE = 128 * 1024 * 1024
+# A process that has not given memory back may not have enough left for the next question.
+_LARGE = _MEMORY // 2
 
 # How much longer than the parent's patience a check may take when the parent is dead.
 _GRACE = 1.0
@@ -110,10 +112,12 @@ def _limit_memory() -> None:
 
 
 def _is_large() -> bool:
-    if sys.platform == "win32":
-        return False
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024) > _LARGE
+    # Not by getrusage: the peak that it tells begins with that of the parent.
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except OSError:
+        return False  # not on every platform
+    return pages * mmap.PAGESIZE > _LARGE
 
 
 if __name__ == "__main__":
