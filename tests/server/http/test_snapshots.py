@@ -142,9 +142,8 @@ class TestFreshness:
             connection.execute("UPDATE release_pointers SET name = 'db'")
 
         fresh = {"Cache-Control": "no-cache"}
-        assert api.simulate_get(path).json["version"] == 1
+        # Without it, the answer may be either: the news of the first write may still be coming.
         assert api.simulate_get(path, headers=fresh).json["version"] == 9
-        assert list(api.simulate_get(PATH).json["configurations"]) == ["database"]
         assert list(api.simulate_get(PATH, headers=fresh).json["configurations"]) == ["db"]
 
 

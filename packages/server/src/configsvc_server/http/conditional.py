@@ -33,6 +33,7 @@ _VERSION = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 # exponential in the length of a header that anybody can send.
 _ELEMENT = rf"[ \t]*(?:{_TAG}[ \t]*)?"
 _HEADER = re.compile(rf'[ \t]*\*[ \t]*|(?=[^"]*"){_ELEMENT}(?:,{_ELEMENT})*')
+_NO_CACHE = re.compile(r"(?:^|,)[ \t]*no-cache[ \t]*(?:[=,]|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def versions_wanted(req: falcon.Request) -> frozenset[int] | None:
     Raises:
         BadHeaderError: the header can't be understood.
     """
-    wanted = _parse(req, "If-Match")
+    wanted = _wanted_by_write(req)
     if wanted is None or wanted.any:
         return None
     # Strong comparison (RFC 9110, section 13.1.1): a weak tag, or one that is no version as
@@ -86,7 +87,7 @@ def precondition(req: falcon.Request, etag_of: Callable[[T], str]) -> Callable[[
     Raises:
         BadHeaderError: the header can't be understood.
     """
-    wanted = _parse(req, "If-Match")
+    wanted = _wanted_by_write(req)
 
     def check(current: T) -> None:
         if wanted is None or wanted.any:
@@ -116,7 +117,7 @@ def content_wanted(req: falcon.Request) -> Callable[[str], bool] | None:
 
 def wants_fresh(req: falcon.Request) -> bool:
     """Tell whether the caller insists on an answer from the database (``no-cache``)."""
-    return "no-cache" in (req.get_header("Cache-Control") or "").lower()
+    return _NO_CACHE.search(req.get_header("Cache-Control") or "") is not None
 
 
 def is_not_modified(req: falcon.Request, resp: falcon.Response, etag: str) -> bool:
@@ -131,6 +132,14 @@ def is_not_modified(req: falcon.Request, resp: falcon.Response, etag: str) -> bo
         return False
     resp.status = HTTPStatus.NOT_MODIFIED
     return True
+
+
+def _wanted_by_write(req: falcon.Request) -> _Tags | None:
+    if req.get_header("If-None-Match") is not None:
+        # Left unheeded, it would write where the caller meant not to.
+        message = "must be left out of a write; If-Match makes it depend on what was read"
+        raise BadHeaderError("If-None-Match", message)
+    return _parse(req, "If-Match")
 
 
 def _parse(req: falcon.Request, header: str) -> _Tags | None:
