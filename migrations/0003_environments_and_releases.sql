@@ -11,11 +11,14 @@ ALTER TABLE configurations
     ADD CONSTRAINT configurations_overlays_is_object CHECK (jsonb_typeof(overlays) = 'object'),
     ADD CONSTRAINT configurations_schema_is_object CHECK (jsonb_typeof(schema) = 'object');
 
+-- The defaults are those of the schema, by JSON Pointer: found once, read with every snapshot.
 ALTER TABLE revisions
     ADD COLUMN overlays jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN schema jsonb,
+    ADD COLUMN defaults jsonb,
     ADD CONSTRAINT revisions_overlays_is_object CHECK (jsonb_typeof(overlays) = 'object'),
-    ADD CONSTRAINT revisions_schema_is_object CHECK (jsonb_typeof(schema) = 'object');
+    ADD CONSTRAINT revisions_schema_is_object CHECK (jsonb_typeof(schema) = 'object'),
+    ADD CONSTRAINT revisions_defaults_is_object CHECK (jsonb_typeof(defaults) = 'object');
 
 -- An environment that is deleted stays here with its time, so that a past moment can still be
 -- told; one that is made again under its name is another row.

@@ -311,3 +311,20 @@ def test_defaults_are_in_the_snapshot_beside_the_values(api: TestClient, billing
 
     assert (found["a"]["config"], found["a"]["defaults"]) == ({"host": "x"}, {"/port": 80})
     assert "defaults" not in found["b"]
+
+
+def test_defaults_of_parents_come_before_those_of_their_members(
+    api: TestClient, billing: Json
+) -> None:
+    inner = {"type": "object", "default": {}, "properties": {"a": {"default": 1.0}}}
+    schema = {"properties": {"zzz": inner, "b": inner, "long-name": inner}}
+    create(api, "a", {}, schema=schema)
+
+    path = f"{APPLICATION}/environments/default/snapshot"
+    found = ok(api.simulate_get(path))["configurations"]["a"]["defaults"]
+
+    pointers = list(found)
+    assert len(pointers) == 6
+    for name in ("zzz", "b", "long-name"):
+        assert pointers.index(f"/{name}") < pointers.index(f"/{name}/a")
+    assert found["/b/a"] == 1.0

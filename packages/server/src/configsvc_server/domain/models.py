@@ -236,7 +236,8 @@ class SnapshotEntry:
     """The JSON text of the object, before the overlay, as the database has it."""
     overlay: JsonObject | None
     """The JSON Merge Patch of the environment."""
-    schema: JsonObject | None
+    defaults: str | None
+    """The JSON text of the schema's defaults by JSON Pointer, parents before members."""
 
 
 @dataclass(frozen=True, slots=True)

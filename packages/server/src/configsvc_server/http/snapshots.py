@@ -7,7 +7,6 @@ import falcon
 from configsvc_server.domain.jsontext import dumps
 from configsvc_server.domain.merge import merge_patch
 from configsvc_server.domain.models import Snapshot, SnapshotEntry
-from configsvc_server.domain.schemas import schema_defaults
 from configsvc_server.http.conditional import (
     content_etag,
     content_wanted,
@@ -76,12 +75,11 @@ def _entry(entry: SnapshotEntry) -> bytes:
     config = entry.config.encode()
     if entry.overlay is not None:
         config = dumps(merge_patch(json.loads(entry.config), entry.overlay))
-    defaults = {} if entry.schema is None else schema_defaults(entry.schema)
     return b'%b:{"id":%b,"version":%d,"updated_at":%b,"config":%b%b}' % (
         dumps(entry.name),
         dumps(entry.configuration_id),
         entry.version,
         dumps(timestamp(entry.updated_at)),
         config,
-        b',"defaults":' + dumps(defaults) if defaults else b"",
+        b"" if entry.defaults is None else b',"defaults":' + entry.defaults.encode(),
     )

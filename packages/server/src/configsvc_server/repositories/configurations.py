@@ -18,6 +18,7 @@ from configsvc_server.domain.models import (
     Provenance,
 )
 from configsvc_server.domain.pages import Page, PageRequest
+from configsvc_server.domain.schemas import schema_defaults
 from configsvc_server.repositories.paging import Filter, by_name, fetch_page
 from configsvc_server.repositories.writing import INSERT, UPDATE
 
@@ -258,6 +259,7 @@ def _parameters(
     seen: int | None,
 ) -> dict[str, object]:
     schema = document.schema
+    defaults = {} if schema is None else schema_defaults(schema)
     return {
         "action": action,
         "name": document.name,
@@ -265,6 +267,7 @@ def _parameters(
         "config": Jsonb(document.config, dumps=dumps_exact),
         "overlays": Jsonb(document.overlays, dumps=dumps_exact),
         "schema": None if schema is None else Jsonb(schema, dumps=dumps_exact),
+        "defaults": Jsonb(defaults, dumps=dumps_exact) if defaults else None,
         "digest": digest,
         "actor": provenance.actor,
         "request_id": provenance.request_id,

@@ -13,7 +13,8 @@ _NOW = b"""
     SELECT applications.name, release_pointers.name, revisions.configuration_id,
            revisions.version, revisions.created_at,
            -- The text of the object goes to clients as it is: no need to read and write it again.
-           revisions.config::text, revisions.overlays -> environments.name, revisions.schema
+           revisions.config::text, revisions.overlays -> environments.name,
+           revisions.defaults::text
     FROM environments
     JOIN applications ON applications.id = environments.application_id
     LEFT JOIN release_pointers
@@ -48,7 +49,7 @@ _THEN = b"""
     )
     SELECT named.name, revisions.name, revisions.configuration_id, revisions.version,
            revisions.created_at, revisions.config::text, revisions.overlays -> environments.name,
-           revisions.schema
+           revisions.defaults::text
     FROM environments
     JOIN named ON named.action <> 'delete'
     LEFT JOIN (
