@@ -43,7 +43,7 @@ CREATE UNIQUE INDEX environments_name_key ON environments (application_id, name)
     WHERE deleted_at IS NULL;
 
 -- Every move of a pointer, for ever. A row without version says that the environment has
--- ceased to serve the configuration.
+-- ceased to serve the configuration. What an environment served ends with it, without a row.
 CREATE TABLE releases (
     id bigint GENERATED ALWAYS AS IDENTITY,
     application_id text COLLATE "C" NOT NULL,
@@ -234,6 +234,11 @@ BEGIN
     PERFORM pg_advisory_xact_lock(27988542649624420);
     IF EXISTS (
         SELECT FROM changes WHERE configuration_id = configuration AND id > seen
+    ) OR EXISTS (
+        -- One that was made again under its id has other environments.
+        SELECT FROM changes
+        WHERE application_id = application AND entity = 'application' AND action = 'delete'
+            AND id > seen
     ) OR EXISTS (
         SELECT FROM changes
         WHERE application_id = application AND entity = 'environment' AND id > seen

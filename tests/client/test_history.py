@@ -236,17 +236,17 @@ def test_what_breaks_the_schema_is_told_with_its_rule_and_its_environment(
         "in": "body",
         "message": "must be an integer",
         "schema_pointer": "/properties/n/type",
-        "environment": "prod",
+        "environments": ["prod"],
     }
     url = f"{BASE}/configurations/validate"
     mock.post(url, status=422, json={"detail": "no", "errors": [problem]})
     with pytest.raises(ValidationError) as caught:
         client.configurations.validate(APPLICATION_ID, name="n", config={"n": "x"})
     (found,) = caught.value.errors
-    assert (found.schema_pointer, found.environment) == ("/properties/n/type", "prod")
+    assert (found.schema_pointer, found.environments) == ("/properties/n/type", ("prod",))
     assert repr(found) == (
         "FieldProblem(pointer='/config/n', message='must be an integer', location='body',"
-        " schema_pointer='/properties/n/type', environment='prod')"
+        " schema_pointer='/properties/n/type', environments=('prod',))"
     )
 
 

@@ -226,6 +226,36 @@ def test_refresh_tells_whether_anything_changed(stub: StubServer, make_client: M
     assert stub.requests[-1][2]["Cache-Control"] == "no-cache"
 
 
+def test_a_refresh_returns_when_bound_objects_have_followed(
+    stub: StubServer, make_client: MakeClient
+) -> None:
+    entered, release = threading.Event(), threading.Event()
+
+    @dataclass
+    class Slow:
+        pool_size: int
+
+        def __post_init__(self) -> None:
+            if self.pool_size > 10:
+                entered.set()
+                release.wait(10)
+
+    stub.waits = False
+    app = make_client(stub.url).application("billing")
+    app.wait_until_ready()
+    bound = app.bind("database", Slow)
+    stub.publish(database={"pool_size": 20})
+    first = threading.Thread(target=app.refresh)
+    first.start()
+    assert entered.wait(10)  # the snapshot is in place, and bound objects are about to follow
+    threading.Timer(0.05, release.set).start()
+
+    app.refresh()
+
+    assert bound.value.pool_size == 20
+    first.join(10)
+
+
 def test_a_failed_refresh_is_raised_and_leaves_what_is_there(
     client: FakeConfigClient, app: ConfigView
 ) -> None:

@@ -159,7 +159,7 @@ def test_a_schema_is_kept_to_and_its_defaults_are_served(
         client.configurations.update(changed, overlays={"prod": {"pool_size": 500}})
     (problem,) = caught.value.errors
     assert problem.schema_pointer == "/properties/pool_size/maximum"
-    assert problem.environment == "prod"
+    assert problem.environments == ("prod",)
     with pytest.raises(ValidationError):
         client.configurations.validate(
             "billing", name="other", config={"pool_size": "x"}, schema=SCHEMA

@@ -214,6 +214,12 @@ class TestWait:
 
         assert ok(answer) == {"items": [], "limit": 50, "has_more": False, "next": cursor}
 
+    def test_goes_on_from_where_the_log_ended(self, api: TestClient, database_config: Json) -> None:
+        page = ok(api.simulate_get(PATH, params={"action": "delete"}))
+
+        assert page["items"] == []
+        assert page["next"] == ok(api.simulate_get(PATH))["next"] != "0"
+
     def test_is_not_granted_where_nobody_may_wait(
         self, settings: Settings, database_url: str
     ) -> None:

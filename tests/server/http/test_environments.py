@@ -53,6 +53,11 @@ class TestBirth:
         assert served(api, "dev") == {"database": database_config["config"]}
         assert served(api, "staging") == {}
 
+    def test_the_last_place_is_not_overtaken(self, api: TestClient, billing: Json) -> None:
+        ok(api.simulate_post(PATH, json={"name": "last", "position": 2**31 - 1}), 201)
+
+        assert ok(api.simulate_post(PATH, json={"name": "z"}), 201)["position"] == 2**31 - 1
+
     def test_a_name_is_taken_only_once(self, api: TestClient, billing: Json) -> None:
         api.simulate_post(PATH, json={"name": "dev"})
 
@@ -71,6 +76,7 @@ class TestBirth:
             ({"name": ""}, "/name"),
             ({"name": "a b"}, "/name"),
             ({"name": "../x"}, "/name"),
+            ({"name": "prod\n"}, "/name"),
             ({"name": "x" * 65}, "/name"),
             ({"name": "a", "position": -1}, "/position"),
             ({"name": "a", "position": 2**31}, "/position"),

@@ -1,5 +1,6 @@
 """Revisions, differences, rollback and restoration."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jsonpatch
@@ -9,8 +10,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from configsvc_server.app import serve_database
 from configsvc_server.domain.digest import document_digest
 from configsvc_server.domain.models import ConfigurationDocument
+from configsvc_server.settings import Settings
 from tests.server.http.support import OTHER_ULID, ULID, create, ok, problem, release, served
 from tests.support.json_values import json_objects, same
 
@@ -204,6 +207,38 @@ class TestDiff:
         assert found["to"] == {"version": 2, "environment": "prod"}
         assert found["patch"] == [{"op": "replace", "path": "/config/n", "value": 2}]
 
+    def test_tells_what_a_promotion_would_change(self, api: TestClient, stages: Json) -> None:
+        overlays = {"prod": {"url": "live"}, "staging": {"url": "sandbox"}}
+        created = create(api, "a", {"n": 1}, overlays=overlays)
+        release(api, created, "prod")
+        path = f"/api/v1/configurations/{created['id']}"
+        api.simulate_patch(path, json={"config": {"n": 2}})
+        release(api, created, "staging")
+        params = {
+            "from_environment": "prod",
+            "to_environment": "staging",
+            "environment": "prod",
+        }
+
+        found = ok(api.simulate_get(f"{path}/diff", params=params))
+
+        assert found["to"] == {"version": 2, "environment": "prod"}
+        assert found["patch"] == [{"op": "replace", "path": "/config/n", "value": 2}]
+
+    def test_with_an_environment_that_serves_nothing_everything_is_added(
+        self, api: TestClient, stages: Json
+    ) -> None:
+        created = create(api, "a", {"n": 1})
+        path = f"/api/v1/configurations/{created['id']}/diff"
+
+        found = ok(api.simulate_get(path, params={"from_environment": "prod"}))
+
+        assert found["from"] == {"version": None, "environment": "prod"}
+        assert [(c["path"], c["kind"]) for c in found["changes"]] == [
+            ("/config", "added"),
+            ("/name", "added"),
+        ]
+
     def test_versions_can_be_compared_for_an_environment(
         self, api: TestClient, stages: Json
     ) -> None:
@@ -231,12 +266,7 @@ class TestDiff:
             ({"to": "x"}, "/to"),
             ({"environment": "x"}, "/environment"),
             ({"from_environment": "x"}, "/from_environment"),
-            ({"to_environment": "staging"}, "/to_environment"),
             ({"from": "1", "from_environment": "dev"}, "/from"),
-            (
-                {"from_environment": "dev", "to_environment": "dev", "environment": "dev"},
-                "/environment",
-            ),
             ({"form": "1"}, "/form"),
         ],
     )
@@ -355,6 +385,21 @@ class TestRollback:
 
         problem(api.simulate_post(f"{path}/rollback", json={"version": 1}), 409, "/name")
 
+    def test_many_at_once_wait_for_each_other(
+        self, settings: Settings, database_url: str, path: str
+    ) -> None:
+        """Also with one connection: whoever has its turn must not need another."""
+        small = settings.model_copy(update={"pool_size": 1, "database_timeout": 20.0})
+        with serve_database(small, database_url) as runtime, ThreadPoolExecutor(6) as pool:
+            api = TestClient(runtime.app)
+            results = list(
+                pool.map(
+                    lambda _: api.simulate_post(f"{path}/rollback", json={"version": 1}), range(24)
+                )
+            )
+
+        assert sorted(ok(result)["version"] for result in results) == list(range(2, 26))
+
     def test_of_a_deleted_configuration_is_404(self, api: TestClient, path: str) -> None:
         api.simulate_delete(path)
 
@@ -391,6 +436,13 @@ class TestRestore:
 
     def test_of_an_id_that_was_never_used_is_404(self, api: TestClient) -> None:
         problem(api.simulate_post(f"/api/v1/configurations/{OTHER_ULID}/restore"), 404)
+
+    def test_refuses_a_condition_that_nothing_can_meet(self, api: TestClient, path: str) -> None:
+        api.simulate_delete(path)
+
+        result = api.simulate_post(f"{path}/restore", headers={"If-Match": "*"})
+
+        problem(result, 400, "/if-match")
 
     def test_refuses_a_version_that_never_was(self, api: TestClient, path: str) -> None:
         api.simulate_delete(path)

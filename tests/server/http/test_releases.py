@@ -102,6 +102,14 @@ class TestRelease:
         problem(api.simulate_post(path, json={"environment": "prod"}), 404)
         problem(api.simulate_post(f"{path}/rollback", json={"environment": "prod"}), 404)
 
+    def test_obeys_if_match(self, api: TestClient, database: Json) -> None:
+        body, stale = {"environment": "prod"}, {"If-Match": '"2"'}
+        for path in (releases_of(database), f"{releases_of(database)}/rollback"):
+            result = api.simulate_post(path, json=body, headers=stale)
+            assert problem(result, 412, "/if-match")["current_version"] == 3
+        fresh = {"If-Match": '"3"'}
+        ok(api.simulate_post(releases_of(database), json=body, headers=fresh), 201)
+
     def test_a_name_can_not_be_served_twice(self, api: TestClient, database: Json) -> None:
         release(api, database, "prod", version=3)
         api.simulate_patch(f"/api/v1/configurations/{database['id']}", json={"name": "db"})
@@ -150,6 +158,39 @@ class TestRollback:
         release(api, database, "prod", version=None)
 
         assert roll_back(api, database, "prod")["version"] == 2
+
+    def test_does_not_go_back_to_nothing(self, api: TestClient, database: Json) -> None:
+        path = f"/api/v1/configurations/{database['id']}"
+        api.simulate_delete(path)
+        ok(api.simulate_post(f"{path}/restore"))
+
+        assert roll_back(api, database, "default")["version"] == 3
+
+    def test_does_not_go_back_beyond_the_environment(self, api: TestClient, database: Json) -> None:
+        for version in (1, 2):
+            release(api, database, "staging", version=version)
+        environment = f"{APPLICATION}/environments/staging"
+        api.simulate_delete(environment)
+        body = {"name": "staging", "auto_release": False}
+        ok(api.simulate_post(f"{APPLICATION}/environments", json=body), 201)
+        rollback = f"{releases_of(database)}/rollback"
+
+        problem(api.simulate_post(rollback, json={"environment": "staging"}), 409, "/environment")
+        release(api, database, "staging", version=3)
+        problem(api.simulate_post(rollback, json={"environment": "staging"}), 409, "/environment")
+
+    def test_does_not_go_back_into_another_application(
+        self, api: TestClient, database_config: Json
+    ) -> None:
+        path = f"/api/v1/configurations/{database_config['id']}"
+        api.simulate_delete(path)
+        ok(api.simulate_post("/api/v1/applications", json={"name": "shop"}), 201)
+        body = {"id": database_config["id"], "name": "a", "config": {}}
+        ok(api.simulate_post("/api/v1/applications/shop/configurations", json=body), 201)
+
+        result = api.simulate_post(f"{path}/releases/rollback", json={"environment": "default"})
+
+        problem(result, 409, "/environment")
 
     def test_takes_back_what_was_released_by_itself(self, api: TestClient, database: Json) -> None:
         assert roll_back(api, database, "dev")["version"] == 2

@@ -78,8 +78,15 @@ class TestTheSchemaItself:
                 },
                 {},
             ),
+            (
+                {
+                    "$defs": {"large": {"default": "x" * 100_000}},
+                    "properties": {f"p{n}": {"$ref": "#/$defs/large"} for n in range(1000)},
+                },
+                {},
+            ),
         ],
-        ids=["nested repetition", "endless reference", "doubling"],
+        ids=["nested repetition", "endless reference", "doubling", "large defaults"],
     )
     def test_can_not_hold_the_server(
         self, api: TestClient, billing: Json, schema: Json, config: Json
@@ -101,7 +108,7 @@ class TestValues:
         found = problem(api.simulate_post(NESTED, json=body), 422, "/config/port")
 
         assert found["errors"][0]["schema_pointer"] == "/properties/port/type"
-        assert found["errors"][0]["environment"] == "default"
+        assert found["errors"][0]["environments"] == ["default"]
 
     def test_that_are_missing_are_named(self, api: TestClient, billing: Json) -> None:
         body = {"name": "a", "config": {}, "schema": PORT}
@@ -134,7 +141,15 @@ class TestValues:
             api.simulate_post(NESTED, json=body), 422, "/overlays/prod/port", "/overlays/dev/port"
         )
 
-        assert [e["environment"] for e in found["errors"]] == ["prod", "dev"]
+        assert [e["environments"] for e in found["errors"]] == [["prod"], ["dev"]]
+
+    def test_that_are_wrong_everywhere_are_named_once(self, api: TestClient, stages: Json) -> None:
+        body = {"name": "a", "config": {}, "overlays": {"prod": {"x": 1}}, "schema": PORT}
+
+        found = problem(api.simulate_post(NESTED, json=body), 422, "/config/port")
+
+        assert found["errors"][0]["environments"] == ["default", "dev", "staging", "prod"]
+        assert found["detail"] == "/config/port is required."
 
     def test_that_no_environment_serves_need_not_meet_it(
         self, api: TestClient, billing: Json
@@ -155,7 +170,7 @@ class TestValues:
             "/auto_release",
         )
 
-        assert found["errors"][0]["environment"] == "dev"
+        assert found["errors"][0]["environments"] == ["dev"]
         body = {"name": "dev", "auto_release": False}
         ok(api.simulate_post(f"{APPLICATION}/environments", json=body), 201)
 
@@ -173,7 +188,8 @@ class TestChangingIt:
         (error,) = found["errors"]
         assert "version 1" in error["message"]
         assert "'prod'" in error["message"]
-        assert (error["environment"], error["schema_pointer"]) == ("prod", "/properties/port/type")
+        assert error["environments"] == ["prod"]
+        assert error["schema_pointer"] == "/properties/port/type"
 
     def test_is_possible_once_the_value_is_released(self, api: TestClient, stages: Json) -> None:
         created = create(api, "a", {"port": "80"})
@@ -204,7 +220,7 @@ class TestReleases:
 
         found = problem(api.simulate_post(path, json={"environment": "prod"}), 422, "/version")
 
-        assert found["errors"][0]["environment"] == "prod"
+        assert found["errors"][0]["environments"] == ["prod"]
         assert "/port" in found["errors"][0]["message"]
 
     def test_promotion_has_to_meet_it_and_moves_nothing_otherwise(
@@ -286,6 +302,38 @@ class TestValidate:
         body = {"application_id": stages["id"], "name": "a", "config": {}, **change}
 
         problem(api.simulate_post(VALIDATE, json=body), 422, pointer)
+
+    def test_knows_that_an_environment_serves_the_name_still(
+        self, api: TestClient, billing: Json
+    ) -> None:
+        created = create(api, "first", {})
+        api.simulate_patch(path_of(created), json={"name": "second"})
+        release(api, created, "default", version=1)
+        body = {"application_id": billing["id"], "name": "first", "config": {}}
+
+        tried = problem(api.simulate_post(VALIDATE, json=body), 409, "/name")
+        written = problem(
+            api.simulate_post(NESTED, json={"name": "first", "config": {}}), 409, "/name"
+        )
+
+        assert tried["detail"] == written["detail"]
+        assert created["id"] in tried["detail"]
+        assert "'default'" in tried["detail"]
+
+    def test_what_is_left_out_of_a_change_stays_as_it_is(
+        self, api: TestClient, billing: Json
+    ) -> None:
+        created = create(api, "a", {"port": 1}, schema=PORT)
+
+        body = {"id": created["id"], "config": {"port": "80"}}
+        problem(api.simulate_post(VALIDATE, json=body), 422, "/config/port")
+        found = ok(api.simulate_post(VALIDATE, json={"id": created["id"]}))
+        assert found["environments"] == {"default": {"port": 1}}
+
+    def test_a_new_one_needs_its_members(self, api: TestClient) -> None:
+        result = api.simulate_post(VALIDATE, json={})
+
+        problem(result, 422, "/application_id", "/name", "/config")
 
     def test_a_configuration_of_another_application_can_not_move(
         self, api: TestClient, database_config: Json

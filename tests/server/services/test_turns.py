@@ -1,12 +1,13 @@
 """What comes between reading and writing is noticed, and the write is done again."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import pytest
 
-from configsvc_server.db.database import Database
-from configsvc_server.domain.errors import InvalidError
+from configsvc_server.db.database import Connection, Database
+from configsvc_server.domain.errors import InvalidError, UnavailableError
 from configsvc_server.domain.identifiers import new_ulid
 from configsvc_server.domain.jsontext import JsonObject, JsonValue
 from configsvc_server.domain.models import (
@@ -136,30 +137,82 @@ def test_whoever_is_unlucky_often_does_it_all_in_a_turn(services: Services) -> N
     assert services.served("default") == {"a": 1}
 
 
-@pytest.mark.parametrize("kind", ["edit", "environment", "release", "promote"])
-def test_every_write_that_checks_can_do_it_in_a_turn(services: Services, kind: str) -> None:
+class InterruptedDatabase(Database):
+    """A database in which others do something before each transaction."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.others: list[Callable[[], object]] = []
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        if self.others:
+            self.others.pop(0)()
+        with super().transaction() as connection:
+            yield connection
+
+
+@pytest.mark.parametrize("kind", ["environment", "release", "promote"])
+def test_every_write_that_decides_by_what_it_read_can_do_it_in_a_turn(
+    services: Services, database_url: str, kind: str
+) -> None:
     configuration = services.create(ConfigurationDocument("a", {"port": 1}, None, {}, PORT))
     services.environment("prod", protected=True)
+    with InterruptedDatabase(database_url) as database:
+        database.open()
+        reads = Reads(max_bytes=0, is_fresh=lambda: False)
+        checks = DocumentChecks(services.schemas)
+        environments = EnvironmentService(database, reads, checks=checks)
+        releases = ReleaseService(database, reads, checks=checks)
+        database.others = [
+            partial(services.environment, f"e{number}", protected=True)
+            for number in range(ATTEMPTS)
+        ]
+        match kind:
+            case "environment":
+                environments.create(
+                    services.application_id,
+                    "prod2",
+                    position=None,
+                    auto_release=True,
+                    protected=False,
+                    provenance=ME,
+                )
+            case "release":
+                releases.release(configuration, "prod", version=1, provenance=ME)
+            case "promote":
+                releases.promote(
+                    services.application_id, source="default", target="prod", provenance=ME
+                )
+        assert not database.others
+    assert services.served("prod2" if kind == "environment" else "prod") == {"a": 1}
+
+
+def test_an_edit_can_do_it_in_a_turn(services: Services) -> None:
+    configuration = services.create(ConfigurationDocument("a", {"port": 1}, None, {}, PORT))
     services.schemas.others = [
         partial(services.environment, f"e{number}", protected=True) for number in range(ATTEMPTS)
     ]
 
-    match kind:
-        case "edit":
-            services.writer.edit(configuration, lambda c: c.document, provenance=ME)
-            assert services.served("default") == {"a": 2}
-        case "environment":
-            services.environment("dev")
-            assert services.served("dev") == {"a": 1}
-        case "release":
-            services.releases.release(configuration, "prod", version=1, provenance=ME)
-            assert services.served("prod") == {"a": 1}
-        case "promote":
-            services.releases.promote(
-                services.application_id, source="default", target="prod", provenance=ME
-            )
-            assert services.served("prod") == {"a": 1}
+    services.writer.edit(configuration, lambda current: current.document, provenance=ME)
+
     assert not services.schemas.others
+    assert services.served("default") == {"a": 2}
+
+
+def test_what_takes_long_to_check_is_not_checked_in_a_turn(services: Services) -> None:
+    """Every other writer of the service would have to wait for it."""
+    slow: JsonObject = {"patternProperties": {"^p": {"type": "integer"}}}
+    document = ConfigurationDocument("a", {"port": 1}, None, {}, slow)
+    services.schemas.others = [
+        partial(services.environment, f"e{number}", protected=True) for number in range(ATTEMPTS)
+    ]
+
+    with pytest.raises(UnavailableError):
+        services.create(document)
+
+    assert services.served("default") == {}
+    services.create(document)  # it can be done as soon as the others leave it alone
 
 
 def test_a_release_is_decided_again_when_another_came_first(services: Services) -> None:

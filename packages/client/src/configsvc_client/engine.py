@@ -21,6 +21,9 @@ __all__ = ["Engine"]
 class Engine:
     """Starts, feeds and stops one view; nothing runs before the first :meth:`wake`."""
 
+    REFRESHES: Final = 5
+    """How often :meth:`refresh` asks at most, where others keep coming first."""
+
     DISK_GRACE: Final = 2.0
     """Seconds that a server may take to answer before the copy on disk is used."""
 
@@ -108,10 +111,15 @@ class Engine:
         self.wake()
         before = self.store.generation
         try:
-            self.sync.update(self._feed, fresh=True)
+            # An answer that another one overtook is dropped, and that one may be older.
+            for _ in range(self.REFRESHES):
+                if not self.sync.update(self._feed, fresh=True).overtaken:
+                    break
         except ConfigSvcError as error:
             self.store.fail(error)
             raise
+        # The other thread may have put the snapshot in place and be about to tell.
+        self.sync.follow()
         return self.store.generation != before
 
     def status(self) -> Status:

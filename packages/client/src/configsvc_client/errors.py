@@ -40,15 +40,15 @@ class FieldProblem:
     schema_pointer: str | None = None
     """JSON Pointer to the keyword of the configuration's own schema that it breaks."""
 
-    environment: str | None = None
-    """The environment whose values break the schema."""
+    environments: tuple[str, ...] = ()
+    """The environments whose values break the schema."""
 
     def __repr__(self) -> str:
         shown = [f"pointer={self.pointer!r}, message={self.message!r}, location={self.location!r}"]
         if self.schema_pointer is not None:
             shown.append(f"schema_pointer={self.schema_pointer!r}")
-        if self.environment is not None:
-            shown.append(f"environment={self.environment!r}")
+        if self.environments:
+            shown.append(f"environments={self.environments!r}")
         return f"FieldProblem({', '.join(shown)})"
 
 

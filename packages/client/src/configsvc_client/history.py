@@ -92,13 +92,15 @@ class ConfigurationHistory:
             to: a version; without it, the newest.
             from_environment: compare from what this environment serves, instead of ``from_``.
             to_environment: compare to what this environment serves, instead of ``to``.
-            environment: compare versions as this environment would get them.
+            environment: compare both as this environment would get them. With
+                ``from_environment`` the same and ``to_environment`` another, this shows what
+                a promotion from there would change.
             document: compare to this: an object with ``name``, ``config``, and maybe
                 ``comments``, ``overlays`` and ``schema``, which is not written.
 
         Raises:
             NotFoundError: there has never been such a configuration.
-            ValidationError: there is no such version, or an environment serves none.
+            ValidationError: there is no such version or environment.
             ValueError: ``document`` is given, and another thing to compare to.
 
         Example:
@@ -191,7 +193,9 @@ class ConfigurationHistory:
         schema: Mapping[str, Any] | None = None,
         configuration: Configuration | str | None = None,
     ) -> Validation:
-        """Check what :meth:`create` or :meth:`replace` would do, without doing it.
+        """Check whether a configuration could be written, without doing it.
+
+        With ``configuration``, overlays and schema that are left out stay as they are.
 
         Args:
             application: the application, its id or its name.

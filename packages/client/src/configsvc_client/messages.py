@@ -166,7 +166,7 @@ def _field_problems(problem: Mapping[str, Any]) -> tuple[FieldProblem, ...]:
             str(entry.get("message", "")),
             str(entry.get("in", "body")),
             _text(entry.get("schema_pointer")),
-            _text(entry.get("environment")),
+            _texts(entry.get("environments")),
         )
         for entry in (errors if isinstance(errors, list) else ())
         if isinstance(entry, dict)
@@ -175,3 +175,7 @@ def _field_problems(problem: Mapping[str, Any]) -> tuple[FieldProblem, ...]:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else ()

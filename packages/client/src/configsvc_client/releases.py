@@ -207,8 +207,9 @@ class Releases:
     ) -> Promotion:
         """Release in one environment what another serves, all of it or nothing.
 
-        What only ``to`` serves stays. ``app.diff(environment=…)`` of a view of ``from_`` shows
-        beforehand what will change.
+        What only ``to`` serves stays. ``client.configurations.diff`` shows beforehand what
+        will change in one configuration: give ``to`` as ``from_environment`` and as
+        ``environment``, and ``from_`` as ``to_environment``.
 
         Args:
             application: the application, its id or its name.

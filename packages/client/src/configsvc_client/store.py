@@ -70,11 +70,12 @@ class SnapshotStore:
             self._note_success()
             return old
 
-    def confirm(self, generation: int) -> None:
-        """Take note that the snapshot of ``generation`` is current."""
+    def confirm(self, generation: int) -> bool:
+        """Take note that the snapshot of ``generation`` is current; tell whether it still is."""
         with self._changed:
             if generation == self.generation:
                 self._note_success()
+            return generation == self.generation
 
     def fail(self, error: ConfigSvcError) -> None:
         """Take note of a failed request."""

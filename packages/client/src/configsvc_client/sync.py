@@ -28,9 +28,11 @@ class SnapshotFeed(Protocol):
 class Outcome:
     """What became of one request."""
 
-    __slots__ = ("changed", "granted")
+    __slots__ = ("changed", "granted", "overtaken")
 
-    def __init__(self, *, changed: bool, granted: bool) -> None:
+    def __init__(self, *, changed: bool, granted: bool, overtaken: bool = False) -> None:
+        self.overtaken = overtaken
+        """Whether another answer came first, which may be older."""
         self.changed = changed
         """Whether the view shows something else now."""
         self.granted = granted
@@ -70,13 +72,13 @@ class Synchronizer:
         fetched = feed.fetch(store.held, wait=wait, fresh=fresh)
         snapshot, held = fetched.snapshot, store.held
         if snapshot is None or (held is not None and _is_equal(held, snapshot)):
-            store.confirm(generation)
-            return Outcome(changed=False, granted=fetched.granted)
+            is_current = store.confirm(generation)
+            return Outcome(changed=False, granted=fetched.granted, overtaken=not is_current)
         old = store.swap(snapshot, generation)
         if old is False:
             # Something else came in the meantime; the next question will tell.
-            return Outcome(changed=True, granted=fetched.granted)
-        self._follow()
+            return Outcome(changed=True, granted=fetched.granted, overtaken=True)
+        self.follow()
         if isinstance(old, Snapshot) and not _has_equal_values(old, snapshot):
             self._dispatcher.publish(old, snapshot)
         self._save(snapshot, fetched.body)
@@ -89,7 +91,7 @@ class Synchronizer:
         saved = self._disk.load()
         if saved is not None:
             self._store.load(saved.snapshot, saved.age)
-            self._follow()
+            self.follow()
 
     def bind(self, make: Callable[[Snapshot], Bound[object]]) -> Bound[object]:
         """Return what ``make`` makes, kept fresh from here on."""
@@ -106,7 +108,8 @@ class Synchronizer:
         """Begin anew in a child."""
         self._begin()
 
-    def _follow(self) -> None:
+    def follow(self) -> None:
+        """Have everything that is bound follow the snapshot, or wait until it has."""
         with self._following:
             snapshot = self._store.held
             if snapshot is not None:

@@ -183,8 +183,8 @@ class ConfigView(LiveMapping):
     ) -> Differences:
         """Return what differs between something else and what this view has now.
 
-        New is always what this view has now. So with an environment it reads as what would
-        change there, if it served what is served here.
+        New is always what this view has now. With an environment, both sides have their own
+        overlays in them: it shows how the two differ, not what a promotion would change.
 
         Args:
             since: what to compare with; without it, what was there before the last change.

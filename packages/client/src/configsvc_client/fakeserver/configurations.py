@@ -49,9 +49,8 @@ def validate(state: State, call: Call) -> Reply:
     """Answer ``/configurations/validate``."""
     body = call.body
     application_id = state.application(body["application_id"])["id"]
-    if "id" in body:
-        state.configuration(body["id"])
-    document = {**_DEFAULTS, **body, "application_id": application_id}
+    base = state.configuration(body["id"]) if "id" in body else _DEFAULTS
+    document = {**base, **body, "application_id": application_id}
     _check(state, document)
     names = sorted(state.environments[application_id])
     return Reply(

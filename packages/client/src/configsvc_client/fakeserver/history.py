@@ -3,7 +3,7 @@
 from configsvc_client.fakeserver.calls import Call, Reply, page
 from configsvc_client.fakeserver.configurations import MEMBERS, write
 from configsvc_client.fakeserver.documents import Record, differences, resolved
-from configsvc_client.fakeserver.problems import conflict, invalid
+from configsvc_client.fakeserver.problems import conflict
 from configsvc_client.fakeserver.state import State
 
 __all__ = ["diff", "restore", "revision", "revisions", "roll_back"]
@@ -86,8 +86,9 @@ def _side(
         pointer = f"/{side}_environment"
         state.environment(newest["application_id"], environment, pointer)
         release = state.served(newest["application_id"], environment).get(key)
+        environment = asked.get("environment") or environment
         if release is None:
-            raise invalid(pointer, f"must serve this configuration, and {environment!r} does not")
+            return {"version": None, "environment": environment}, {}
         found = state.revision(key, release["version"])
     about = {"version": found["version"], "environment": environment}
     return about, _content(found, environment)

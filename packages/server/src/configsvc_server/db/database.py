@@ -223,6 +223,9 @@ class Database:
             raise UnavailableError(
                 "The database is too busy to finish this request.", retry_after=self.RETRY_AFTER
             ) from error
+        except psycopg.errors.ProgramLimitExceeded as error:
+            # An OperationalError as well, but what is too large is a value of this request.
+            raise psycopg.DataError(str(error)) from error
         except _AWAY as error:
             self._gone(error)
             raise self._unavailable() from error

@@ -10,6 +10,7 @@ __all__ = [
     "FieldError",
     "InvalidError",
     "MalformedJsonError",
+    "NameServedError",
     "NotFoundError",
     "PreconditionFailedError",
     "SchemaTooCostlyError",
@@ -35,8 +36,8 @@ class FieldError:
     schema_pointer: str | None = None
     """JSON Pointer to the rule that is broken, in the schema of the configuration."""
 
-    environment: str | None = None
-    """The environment in which the rule is broken."""
+    environments: tuple[str, ...] = ()
+    """The environments in which the rule is broken."""
 
 
 class ConfigSvcError(Exception):
@@ -58,7 +59,8 @@ class InvalidError(ConfigSvcError):
     """The input is well-formed, but breaks a rule."""
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
-        super().__init__("; ".join(f"{e.pointer or 'the document'} {e.message}" for e in errors))
+        texts = (f"{error.pointer or 'the document'} {error.message}" for error in errors)
+        super().__init__("; ".join(dict.fromkeys(texts)))
         self.errors = tuple(errors)
         """Every broken rule that was found; at least one."""
 
@@ -102,6 +104,27 @@ class StateError(ConfigSvcError):
         """Names the kind of problem for programs."""
         self.pointer = pointer
         """JSON Pointer to the member of the body that is in conflict, if one is."""
+
+
+class NameServedError(StateError):
+    """An environment serves another configuration under the name."""
+
+    def __init__(
+        self,
+        environment: str,
+        name: str,
+        configuration_id: str,
+        version: int,
+        *,
+        pointer: str | None = None,
+    ) -> None:
+        super().__init__(
+            "name-served",
+            f"The environment {environment!r} serves another configuration under the name "
+            f"{name!r}: {configuration_id}, version {version}. Release a version of that one "
+            "with another name, or withdraw it there, first.",
+            pointer=pointer,
+        )
 
 
 class StaleError(ConfigSvcError):

@@ -13,6 +13,7 @@ __all__ = [
     "MAX_ENVIRONMENTS",
     "MAX_MESSAGE",
     "MAX_NAME",
+    "MAX_POSITION",
     "Action",
     "Application",
     "ApplicationDetail",
@@ -45,6 +46,9 @@ DEFAULT_ENVIRONMENT = "default"
 
 MAX_ENVIRONMENTS = 50
 """Environments of one application."""
+
+MAX_POSITION = 2**31 - 1
+"""The last place in the order of promotion."""
 
 Action = Literal[
     "create", "update", "delete", "rollback", "restore", "release", "promote", "withdraw"

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from configsvc_server.domain.jsontext import MAX_DEPTH, JsonValue, pointer
+from configsvc_server.domain.errors import FieldError, InvalidError
+from configsvc_server.domain.jsontext import MAX_DEPTH, JsonValue, dumps, pointer
 from configsvc_server.domain.schemaplaces import is_array, is_object
 from configsvc_server.domain.schemarefs import REFERENCES, References, resolve
 from configsvc_server.domain.schemaviolations import Path
@@ -13,7 +14,7 @@ __all__ = ["schema_defaults"]
 _MAX_DEFAULTS = 1_000
 _MAX_MEMBERS = 5_000
 _MAX_STEPS = 50_000
-_MAX_CHARACTERS = 1_000_000
+_MAX_BYTES = 256 * 1024
 
 
 def schema_defaults(schema: JsonValue) -> dict[str, JsonValue]:
@@ -22,6 +23,9 @@ def schema_defaults(schema: JsonValue) -> dict[str, JsonValue]:
     Members of members are listed whether or not the outer one has a default of its own.
     Where a default is given in several places, the one nearest to the member counts.
     Alternatives and conditions are not looked into: their defaults depend on the value.
+
+    Raises:
+        InvalidError: together they are too large; by references, a small schema can have that.
     """
     return _Search(resolve(schema)).defaults()
 
@@ -32,14 +36,14 @@ class _Search:
         self._found: dict[str, JsonValue] = {}
         self._members = 0
         self._steps = 0
-        self._characters = 0
+        self._bytes = 0
 
     def defaults(self) -> dict[str, JsonValue]:
         level: dict[Path, list[Path]] = {(): [()]}
         for _ in range(MAX_DEPTH):
             level = self._next(level)
             for member, places in level.items():
-                if len(self._found) == _MAX_DEFAULTS or self._characters > _MAX_CHARACTERS:
+                if len(self._found) == _MAX_DEFAULTS:
                     return self._found
                 self._note(member, places)
         return self._found
@@ -66,7 +70,10 @@ class _Search:
             schema = self._references.schemas[place]
             if is_object(schema) and "default" in schema:
                 text = pointer(member)
-                self._characters += len(text)
+                self._bytes += len(text) + len(dumps(schema["default"]))
+                if self._bytes > _MAX_BYTES:
+                    message = f"must not have defaults of more than {_MAX_BYTES} bytes in all"
+                    raise InvalidError([FieldError("/schema", message)])
                 self._found[text] = schema["default"]
                 return
 

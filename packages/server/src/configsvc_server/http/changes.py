@@ -46,7 +46,8 @@ class ChangesResource:
         last = page.last if page.last is not None else request.after or 0
         resp.set_header("Vary", "Prefer")
         resp.set_header("Cache-Control", "no-cache")
-        resp.set_header("Link", next_link(req, str(last)))
+        if page.has_more:
+            resp.set_header("Link", next_link(req, str(last)))
         resp.data = dumps(
             {
                 "items": [change_item(change) for change in page.items],

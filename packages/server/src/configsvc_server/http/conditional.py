@@ -21,6 +21,7 @@ __all__ = [
     "content_wanted",
     "is_not_modified",
     "precondition",
+    "refuse_if_match",
     "versions_wanted",
     "wants_fresh",
 ]
@@ -97,6 +98,16 @@ def precondition(req: falcon.Request, etag_of: Callable[[T], str]) -> Callable[[
             raise PreconditionFailedError(current_etag=etag)
 
     return check
+
+
+def refuse_if_match(req: falcon.Request) -> None:
+    """Refuse a condition where there is nothing that could meet it.
+
+    Raises:
+        BadHeaderError: there is an If-Match.
+    """
+    if _wanted_by_write(req) is not None:
+        raise BadHeaderError("If-Match", "must be left out: what is deleted has no ETag")
 
 
 def content_wanted(req: falcon.Request) -> Callable[[str], bool] | None:

@@ -149,14 +149,7 @@ class ConfigurationResource:
         require_same(body, "id", normalize_ulid(id))
 
         def edit(current: Configuration) -> ConfigurationDocument:
-            base: JsonObject = {
-                "name": current.name,
-                "comments": current.comments,
-                "config": current.config,
-                "overlays": current.overlays,
-                "schema": current.schema,
-            }
-            document = patched(base, body)
+            document = patched(_base(current), body)
             self._bodies.check(document, "ConfigurationReplace")
             self._require_size(document)
             return document_of(document)
@@ -193,18 +186,35 @@ class ValidateResource:
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Try a configuration without writing it."""
         body = self._bodies.read(req, "ConfigurationValidate")
-        application_id = normalize_ulid(text_member(body, "application_id"))
+        configuration_id = ulid_member(body, "id")
         try:
-            environments = self._service.validate(
-                document_of(body),
-                application_id=application_id,
-                configuration_id=ulid_member(body, "id"),
-            )
+            if configuration_id is None:
+                self._bodies.check(body, "ConfigurationCreate")
+                application_id = normalize_ulid(text_member(body, "application_id"))
+                environments = self._service.validate_new(
+                    document_of(body), application_id=application_id
+                )
+            else:
+                environments = self._service.validate_change(
+                    configuration_id,
+                    lambda current: document_of({**_base(current), **body}),
+                    application_id=ulid_member(body, "application_id"),
+                )
         except NotFoundError as error:
             member = "application_id" if error.entity == "application" else "id"
             message = f"must be the id of {error.entity_with_article} that exists"
             raise InvalidError([FieldError(f"/{member}", message)]) from None
         resp.data = dumps({"valid": True, "environments": environments})
+
+
+def _base(current: Configuration) -> JsonObject:
+    return {
+        "name": current.name,
+        "comments": current.comments,
+        "config": current.config,
+        "overlays": current.overlays,
+        "schema": current.schema,
+    }
 
 
 def document_of(body: JsonObject) -> ConfigurationDocument:

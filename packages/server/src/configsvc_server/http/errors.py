@@ -68,6 +68,7 @@ def register(app: WsgiApp) -> None:
     handle(Exception, _unexpected)
     handle(falcon.HTTPError, _http_error)
     handle(psycopg.DataError, _data_error)
+    handle(psycopg.errors.CheckViolation, _data_error)
     handle(UnavailableError, _unavailable)
     handle(NotFoundError, _not_found)
     handle(ConflictError, _conflict)
@@ -136,7 +137,7 @@ def _serialize(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPErr
     _http_error(req, resp, error)
 
 
-def _data_error(req: falcon.Request, resp: falcon.Response, error: psycopg.DataError) -> None:
+def _data_error(req: falcon.Request, resp: falcon.Response, error: psycopg.Error) -> None:
     # Everything that PostgreSQL can't store should have been refused with a pointer before.
     _log.error("the database refused a value", exc_info=error, path=req.path)
     _answer(

@@ -55,6 +55,8 @@ def change_paths() -> Node:
             body="ReleaseRollback",
             response=answer("Release", "Released."),
             status=201,
+            parameters=["IfMatch"],
+            problems=(412,),
         ),
         "/api/v1/changes": _changes(),
     }
@@ -231,13 +233,13 @@ def _releases() -> Node:
             "release",
             "releases",
             "Release a version of a configuration, or withdraw it",
-            parameters=["ChangeMessage"],
+            parameters=["IfMatch", "ChangeMessage"],
             body="ReleaseCreate",
             responses={
                 200: answer("Release", "It serves that version already."),
                 201: answer("Release", "Released."),
             },
-            problems=(*WRITE, 404, 409),
+            problems=(*WRITE, 404, 409, 412),
         ),
     }
 

@@ -65,6 +65,6 @@ def _field(error: FieldError) -> dict[str, JsonValue]:
     }
     if error.schema_pointer is not None:
         field["schema_pointer"] = error.schema_pointer
-    if error.environment is not None:
-        field["environment"] = error.environment
+    if error.environments:
+        field["environments"] = error.environments
     return field

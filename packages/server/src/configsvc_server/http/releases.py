@@ -8,6 +8,7 @@ from configsvc_server.domain.errors import FieldError, InvalidError
 from configsvc_server.domain.jsontext import dumps
 from configsvc_server.domain.pages import NumberedPage
 from configsvc_server.http.bodies import BodyReader
+from configsvc_server.http.conditional import versions_wanted
 from configsvc_server.http.context import provenance_of
 from configsvc_server.http.members import integer_member, text_member
 from configsvc_server.http.queries import NUMBERED_PAGING, next_link, numbered_request
@@ -56,15 +57,22 @@ class ReleasesResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
         """Release a version of a configuration, or withdraw it."""
+        if_version = versions_wanted(req)
         body = self._bodies.read(req, "ReleaseCreate")
         environment = text_member(body, "environment")
         provenance = provenance_of(req, body)
         if "version" in body and body["version"] is None:
-            release = self._service.withdraw(id, environment, provenance=provenance)
+            release = self._service.withdraw(
+                id, environment, provenance=provenance, if_version=if_version
+            )
             is_new = True
         else:
             release, is_new = self._service.release(
-                id, environment, version=integer_member(body, "version"), provenance=provenance
+                id,
+                environment,
+                version=integer_member(body, "version"),
+                provenance=provenance,
+                if_version=if_version,
             )
         resp.status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
         resp.data = dumps(release_item(release))
@@ -79,9 +87,13 @@ class ReleaseRollbackResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
         """Make an environment serve again what it served before."""
+        if_version = versions_wanted(req)
         body = self._bodies.read(req, "ReleaseRollback")
         release = self._service.roll_back(
-            id, text_member(body, "environment"), provenance=provenance_of(req, body)
+            id,
+            text_member(body, "environment"),
+            provenance=provenance_of(req, body),
+            if_version=if_version,
         )
         resp.status = HTTPStatus.CREATED
         resp.data = dumps(release_item(release))

@@ -9,7 +9,7 @@ from configsvc_server.domain.diff import Difference
 from configsvc_server.domain.errors import NotFoundError
 from configsvc_server.domain.jsontext import JsonObject, JsonValue, dumps
 from configsvc_server.http.bodies import BodyReader
-from configsvc_server.http.conditional import is_not_modified, versions_wanted
+from configsvc_server.http.conditional import is_not_modified, refuse_if_match, versions_wanted
 from configsvc_server.http.configurations import document_of, show_configuration
 from configsvc_server.http.context import provenance_of
 from configsvc_server.http.members import (
@@ -97,8 +97,6 @@ class DiffResource:
         )
         _refuse_both(reader, "from")
         _refuse_both(reader, "to")
-        if reader.raw("environment") and request.from_environment and request.to_environment:
-            reader.refuse("environment", "must be left out: both sides say their environment")
         reader.finish()
         resp.data = dumps(_comparison(self._service.compare(id, request)))
 
@@ -143,6 +141,7 @@ class RestoreResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
         """Bring a deleted configuration back."""
+        refuse_if_match(req)
         body = self._bodies.read_optional(req, "Restore")
         configuration = self._service.restore(
             id, version=integer_member(body, "version"), provenance=provenance_of(req, body)

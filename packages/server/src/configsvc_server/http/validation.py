@@ -59,6 +59,10 @@ def _inline(node: Any, schemas: Mapping[str, Any]) -> Any:
     if not isinstance(node, dict):
         return node
     resolved = {key: _inline(value, schemas) for key, value in node.items() if key != "$ref"}
+    pattern = resolved.get("pattern")
+    if isinstance(pattern, str) and pattern.endswith("$"):
+        # In JSON Schema that is the end of the text; in Python also before a last line break.
+        resolved["pattern"] = pattern[:-1] + r"\Z"
     if "$ref" in node:
         target = schemas[node["$ref"].removeprefix("#/components/schemas/")]
         return {**_inline(target, schemas), **resolved}

@@ -9,7 +9,7 @@ from psycopg.sql import SQL
 from psycopg.types.json import Jsonb
 
 from configsvc_server.db.database import Connection
-from configsvc_server.domain.errors import ConflictError, NotFoundError, StaleError, StateError
+from configsvc_server.domain.errors import ConflictError, NotFoundError, StaleError
 from configsvc_server.domain.jsontext import dumps_exact
 from configsvc_server.domain.models import (
     Action,
@@ -22,7 +22,7 @@ from configsvc_server.domain.schemas import schema_defaults
 from configsvc_server.repositories.paging import Filter, by_name, fetch_page
 from configsvc_server.repositories.writing import INSERT, UPDATE
 
-__all__ = ["ConfigurationRepository", "Written"]
+__all__ = ["ConfigurationRepository", "NameTakenInEnvironmentError", "Written"]
 
 _COLUMNS = (
     "id, application_id, name, comments, config, overlays, schema, version, created_at, "
@@ -30,6 +30,15 @@ _COLUMNS = (
 )
 
 _GET = f"SELECT {_COLUMNS} FROM configurations WHERE id = %s"  # noqa: S608
+
+
+class NameTakenInEnvironmentError(Exception):
+    """An environment that releases by itself serves another configuration under the name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+        """The name."""
 
 
 class Written:
@@ -82,7 +91,8 @@ class ConfigurationRepository:
         Raises:
             ConflictError: the id, or the name within the application, is taken.
             NotFoundError: there is no such application.
-            StateError: an environment serves another configuration under this name.
+            NameTakenInEnvironmentError: an environment serves another configuration under
+                this name.
             StaleError: what the document was checked by has changed since ``seen``.
         """
         row = self._write(
@@ -141,7 +151,8 @@ class ConfigurationRepository:
 
         Raises:
             ConflictError: the name is taken within the application.
-            StateError: an environment serves another configuration under this name.
+            NameTakenInEnvironmentError: an environment serves another configuration under
+                this name.
             StaleError: what the document was checked by has changed since ``seen``.
         """
         row = self._write(
@@ -232,7 +243,8 @@ class ConfigurationRepository:
         except UniqueViolation as error:
             constraint = error.diag.constraint_name
             if constraint == "release_pointers_name_key":
-                raise _served_name(str(parameters["name"])) from None
+                # It aborts the statement, so who serves it has to be found out by another.
+                raise NameTakenInEnvironmentError(str(parameters["name"])) from None
             is_id = constraint in {"configurations_pkey", "revisions_pkey"}
             field = "id" if is_id else "name"
             value = str(parameters[field])
@@ -240,14 +252,6 @@ class ConfigurationRepository:
         except SerializationFailure:
             raise StaleError from None
         return row
-
-
-def _served_name(name: str) -> StateError:
-    message = (
-        f"An environment serves another configuration under the name {name!r} still. Release a "
-        "version of that one with another name, or withdraw it there, first."
-    )
-    return StateError("name-served", message, pointer="/name")
 
 
 def _parameters(

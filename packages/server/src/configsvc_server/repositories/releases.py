@@ -6,8 +6,8 @@ from datetime import datetime
 from psycopg.sql import SQL
 
 from configsvc_server.db.database import Connection
-from configsvc_server.domain.errors import StateError
-from configsvc_server.domain.models import Move, Pointer, Provenance, Release
+from configsvc_server.domain.errors import NameServedError
+from configsvc_server.domain.models import Environment, Move, Pointer, Provenance, Release
 from configsvc_server.domain.pages import NumberedPage, NumberedRequest
 from configsvc_server.repositories.numbered import fetch_numbered
 from configsvc_server.repositories.paging import Filter, conjunction
@@ -34,7 +34,7 @@ class ReleaseRepository:
         """Move pointers, all at once, and remember it.
 
         Raises:
-            StateError: two configurations would have one name in an environment.
+            NameServedError: two configurations would have one name in an environment.
         """
         self._connection.execute(
             """
@@ -96,52 +96,90 @@ class ReleaseRepository:
         """Return which environments serve a configuration now."""
         return self._pointers([(SQL("configuration_id = %s"), [configuration_id])])
 
+    def served_as(
+        self, application_id: str, environments: Sequence[str], name: str
+    ) -> list[Pointer]:
+        """Return what environments of an application serve under a name."""
+        return self._pointers(
+            [
+                (SQL("application_id = %s"), [application_id]),
+                (SQL("environment = ANY (%s)"), [list(environments)]),
+                (SQL("name = %s"), [name]),
+            ]
+        )
+
     def served_in(self, application_id: str) -> list[Pointer]:
         """Return everything that the environments of an application serve now."""
         return self._pointers([(SQL("application_id = %s"), [application_id])])
 
-    def latest(self, configuration_id: str, environment: str) -> Release | None:
-        """Return the last release of a configuration to an environment."""
+    def latest(self, environment: Environment, configuration_id: str) -> Release | None:
+        """Return the last release of a configuration to an environment as it is now."""
         row = self._connection.execute(
             f"""
             SELECT {_COLUMNS}
             FROM releases
-            WHERE configuration_id = %s AND environment = %s
+            WHERE application_id = %s
+                AND environment = %s
+                AND configuration_id = %s
+                AND created_at >= %s
             ORDER BY id DESC
             LIMIT 1
             """.encode(),  # noqa: S608
-            [configuration_id, environment],
+            [
+                environment.application_id,
+                environment.name,
+                configuration_id,
+                environment.created_at,
+            ],
         ).fetchone()
         return None if row is None else Release(*row)
 
-    def before(self, release_id: int) -> Release | None:
-        """Return the release whose state was in effect before a release.
+    def before(self, environment: Environment, release: Release) -> Release | None:
+        """Return the last release of a version before a release of an environment.
 
-        Of one that has brought back an earlier release, it is the one before that.
+        Before one that has brought back an earlier release, it is the one before that; and
+        for one that has been brought back, it is that one.
         """
         row = self._connection.execute(
             f"""
-            WITH present AS (
-                SELECT coalesce(restores, id) AS id, environment, configuration_id
-                FROM releases
-                WHERE id = %s
-            )
-            SELECT {", ".join(f"releases.{column}" for column in _COLUMNS.split(", "))}
-            FROM present
-            JOIN LATERAL (
+            WITH earlier AS (
                 SELECT coalesce(restores, id) AS id
                 FROM releases
-                WHERE releases.configuration_id = present.configuration_id
-                    AND releases.environment = present.environment
-                    AND releases.id < present.id
+                WHERE application_id = %s
+                    AND environment = %s
+                    AND configuration_id = %s
+                    AND created_at >= %s
+                    AND version IS NOT NULL
+                    AND id < (SELECT coalesce(restores, id) FROM releases WHERE id = %s)
                 ORDER BY releases.id DESC
                 LIMIT 1
-            ) AS before ON true
-            JOIN releases ON releases.id = before.id
+            )
+            SELECT {", ".join(f"releases.{column}" for column in _COLUMNS.split(", "))}
+            FROM earlier
+            JOIN releases ON releases.id = earlier.id
             """.encode(),  # noqa: S608
-            [release_id],
+            [
+                environment.application_id,
+                environment.name,
+                release.configuration_id,
+                environment.created_at,
+                release.id,
+            ],
         ).fetchone()
         return None if row is None else Release(*row)
+
+    def forget(self, application_id: str, environment: str | None = None) -> None:
+        """Remove the pointers of an environment, or of all of an application.
+
+        Nothing is added to the history of releases: that ends with the environment.
+        """
+        self._connection.execute(
+            """
+            DELETE FROM release_pointers
+            WHERE application_id = %s AND (%s::text IS NULL OR environment = %s)
+            """,
+            [application_id, environment, environment],
+        )
 
     def page(
         self, configuration_id: str, request: NumberedRequest, *, environment: str | None = None
@@ -200,13 +238,7 @@ class ReleaseRepository:
             ],
         ).fetchone()
         if taken is not None:
-            environment, name, configuration_id, version = taken
-            message = (
-                f"The environment {environment!r} serves another configuration under the name "
-                f"{name!r}: {configuration_id}, version {version}. Release a version of that one "
-                "with another name, or withdraw it there, first."
-            )
-            raise StateError("name-served", message)
+            raise NameServedError(*taken)
 
     def _pointers(self, filters: Sequence[Filter]) -> list[Pointer]:
         rows = self._connection.execute(

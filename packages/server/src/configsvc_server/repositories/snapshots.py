@@ -39,18 +39,27 @@ _THEN = b"""
         ORDER BY id DESC
         LIMIT 1
     ),
+    place AS (
+        SELECT name, created_at
+        FROM environments
+        WHERE application_id = %(application_id)s
+            AND name = %(environment)s
+            AND created_at <= %(moment)s
+            AND (deleted_at IS NULL OR deleted_at > %(moment)s)
+    ),
     served AS (
+        -- What an earlier environment of this name served has ended with it.
         SELECT DISTINCT ON (configuration_id) configuration_id, version
         FROM releases
         WHERE application_id = %(application_id)s
             AND environment = %(environment)s
-            AND created_at <= %(moment)s
+            AND created_at BETWEEN (SELECT created_at FROM place) AND %(moment)s
         ORDER BY configuration_id, id DESC
     )
     SELECT named.name, revisions.name, revisions.configuration_id, revisions.version,
-           revisions.created_at, revisions.config::text, revisions.overlays -> environments.name,
+           revisions.created_at, revisions.config::text, revisions.overlays -> place.name,
            revisions.defaults::text
-    FROM environments
+    FROM place
     JOIN named ON named.action <> 'delete'
     LEFT JOIN (
         served
@@ -58,10 +67,6 @@ _THEN = b"""
             ON revisions.configuration_id = served.configuration_id
             AND revisions.version = served.version
     ) ON true
-    WHERE environments.application_id = %(application_id)s
-        AND environments.name = %(environment)s
-        AND environments.created_at <= %(moment)s
-        AND (environments.deleted_at IS NULL OR environments.deleted_at > %(moment)s)
     ORDER BY revisions.name
 """
 

@@ -1,5 +1,6 @@
 """What can be done with applications."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from configsvc_server.db.database import Database
@@ -19,7 +20,7 @@ from configsvc_server.domain.models import (
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories import Repositories
 from configsvc_server.services.edits import Edit, Precondition, always
-from configsvc_server.services.lookups import require_unprotected, withdrawal
+from configsvc_server.services.lookups import require_unprotected
 from configsvc_server.services.reads import Reads
 
 __all__ = ["ApplicationService"]
@@ -159,9 +160,10 @@ class ApplicationService:
             moment = store.changes.take_turn()
             pointers = store.releases.served_in(application.id)
             require_unprotected(store, application.id, pointers)
-            store.releases.move([withdrawal(p) for p in pointers], provenance, moment=moment)
+            store.releases.forget(application.id)
             removed = store.configurations.delete_all_of(application.id)
             environments = _environments(store, application.id)
+            serving = _serving(pointers)
             for environment in environments:
                 store.environments.delete(application.id, environment, moment=moment)
             store.applications.delete(application.id)
@@ -176,7 +178,7 @@ class ApplicationService:
                             name,
                             version,
                             provenance,
-                            environments=_serving(configuration_id, pointers),
+                            environments=tuple(serving[configuration_id]),
                         )
                         for configuration_id, name, version in removed
                     ),
@@ -199,8 +201,11 @@ def _environments(store: Repositories, application_id: str) -> tuple[str, ...]:
     return tuple(environment.name for environment in store.environments.all_of(application_id))
 
 
-def _serving(configuration_id: str, pointers: Sequence[Pointer]) -> tuple[str, ...]:
-    return tuple(p.environment for p in pointers if p.configuration_id == configuration_id)
+def _serving(pointers: Sequence[Pointer]) -> dict[str, list[str]]:
+    serving = defaultdict(list)
+    for pointer in pointers:
+        serving[pointer.configuration_id].append(pointer.environment)
+    return serving
 
 
 def _change(

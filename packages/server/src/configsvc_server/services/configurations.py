@@ -19,6 +19,7 @@ from configsvc_server.services.checks import is_unbound
 from configsvc_server.services.edits import Edit, Precondition, always
 from configsvc_server.services.lookups import (
     find_configuration,
+    require_free_name,
     require_unprotected,
     require_version,
     withdrawal,
@@ -88,37 +89,55 @@ class ConfigurationService:
             provenance=provenance,
         )
 
-    def validate(
-        self, document: ConfigurationDocument, *, application_id: str, configuration_id: str | None
+    def validate_new(
+        self, document: ConfigurationDocument, *, application_id: str
     ) -> dict[str, JsonObject]:
-        """Try a document without writing it.
-
-        Args:
-            document: what would be written.
-            application_id: the application it would be written in.
-            configuration_id: the configuration it would replace; ``None`` for a new one.
+        """Try to create a configuration, without writing it.
 
         Returns:
             What each environment would serve if it were released there.
 
         Raises:
-            NotFoundError, InvalidError, ConflictError: as the write would.
+            NotFoundError, InvalidError, ConflictError: as creating it would.
         """
         with self._database.autocommit() as connection:
             store = Repositories.over(connection)
             if store.applications.identify(application_id) is None:
                 raise NotFoundError("application", application_id)
-            current = None
-            if configuration_id is not None:
-                current = find_configuration(store, configuration_id)
-                if current.application_id != application_id:
-                    message = f"must be {current.application_id!r}: it can't change"
-                    raise InvalidError([FieldError("/application_id", message)])
+        return self._try(document, application_id, None)
+
+    def validate_change(
+        self,
+        configuration_id: str,
+        edit: Edit[Configuration, ConfigurationDocument],
+        *,
+        application_id: str | None = None,
+    ) -> dict[str, JsonObject]:
+        """Try to change a configuration, without writing it (see :meth:`edit`).
+
+        Returns:
+            What each environment would serve if it were released there.
+
+        Raises:
+            NotFoundError, InvalidError, ConflictError: as changing it would.
+        """
+        with self._database.autocommit() as connection:
+            current = find_configuration(Repositories.over(connection), configuration_id)
+        _require_application(current, application_id)
+        return self._try(edit(current), current.application_id, current)
+
+    def _try(
+        self, document: ConfigurationDocument, application_id: str, current: Configuration | None
+    ) -> dict[str, JsonObject]:
+        with self._database.autocommit() as connection:
+            store = Repositories.over(connection)
             named = store.configurations.page(
                 PageRequest(limit=1), application_id=application_id, name=document.name
             ).items
             if named and (current is None or named[0].id != current.id):
                 raise ConflictError(entity="configuration", field="name", value=document.name)
+            own_id = None if current is None else current.id
+            require_free_name(store, application_id, document.name, own_id)
             environments = [e.name for e in store.environments.all_of(application_id)]
         self._writer.check(
             Attempt(self._database, None), document, application_id=application_id, current=current
@@ -251,9 +270,7 @@ class ConfigurationService:
 
         def checked(current: Configuration) -> ConfigurationDocument:
             require_version(current, if_version)
-            if application_id is not None and application_id != current.application_id:
-                message = f"must be {current.application_id!r}: it can't change"
-                raise InvalidError([FieldError("/application_id", message)])
+            _require_application(current, application_id)
             return edit(current)
 
         return self._writer.edit(configuration_id, checked, provenance=provenance)
@@ -305,3 +322,9 @@ def _application_id(store: Repositories, key: str) -> str:
     if application_id is None:
         raise NotFoundError("application", key)
     return application_id
+
+
+def _require_application(current: Configuration, application_id: str | None) -> None:
+    if application_id is not None and application_id != current.application_id:
+        message = f"must be {current.application_id!r}: it can't change"
+        raise InvalidError([FieldError("/application_id", message)])

@@ -8,6 +8,7 @@ from configsvc_server.domain.errors import NotFoundError, StateError
 from configsvc_server.domain.models import (
     DEFAULT_ENVIRONMENT,
     MAX_ENVIRONMENTS,
+    MAX_POSITION,
     Action,
     Change,
     Configuration,
@@ -19,7 +20,7 @@ from configsvc_server.domain.models import (
 from configsvc_server.repositories import Repositories
 from configsvc_server.services.checks import DocumentChecks
 from configsvc_server.services.edits import Edit, Precondition, always
-from configsvc_server.services.lookups import find_application_id, withdrawal
+from configsvc_server.services.lookups import find_application_id
 from configsvc_server.services.reads import Reads
 from configsvc_server.services.turns import Attempt, take_turns
 
@@ -70,6 +71,7 @@ class EnvironmentService:
             ConflictError: there is one of this name.
             StateError: the application has as many as it may have.
         """
+        passed: set[tuple[str, int]] = set()
 
         def attempt(turn: Attempt) -> Environment:
             with turn.reading() as store:
@@ -82,11 +84,16 @@ class EnvironmentService:
                 message = f"An application has at most {MAX_ENVIRONMENTS} environments."
                 raise StateError("too-many-environments", message)
             self._checks.check_release(
-                [revisions[key] for key in keys], name, pointer_to="/auto_release"
+                [revisions[key] for key in keys],
+                name,
+                pointer_to="/auto_release",
+                passed=passed,
+                is_in_turn=turn.is_in_turn,
             )
             last = max((environment.position for environment in others), default=-1)
+            following = min(last + 1, MAX_POSITION)
             document = EnvironmentDocument(
-                last + 1 if position is None else position, auto_release, protected
+                following if position is None else position, auto_release, protected
             )
             with turn.writing() as store:
                 if not store.applications.lock(application_id):
@@ -186,8 +193,7 @@ class EnvironmentService:
             current, moment = _lock(store, application, name)
             precondition(current)
             _require_deletable(current)
-            pointers = store.releases.served_by(current.application_id, name)
-            store.releases.move([withdrawal(p) for p in pointers], provenance, moment=moment)
+            store.releases.forget(current.application_id, name)
             store.environments.delete(current.application_id, name, moment=moment)
             change = _change("delete", current, provenance, environments=(name,))
             store.changes.append([change], moment=moment)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from configsvc_server.db.database import Database
 from configsvc_server.domain.models import Change, ChangeFilter
@@ -40,9 +41,19 @@ class FeedService:
         self._limit = limit
 
     def page(self, request: NumberedRequest, wanted: ChangeFilter) -> NumberedPage[Change]:
-        """Return the changes that pass a filter."""
+        """Return the changes that pass a filter.
+
+        The page ends where the log does, if nothing more of it passes: whoever goes on from
+        there does not meet again what has been looked at.
+        """
         with self._database.autocommit() as connection:
-            return Repositories.over(connection).changes.page(request, wanted)
+            changes = Repositories.over(connection).changes
+            # Before the page: what is visible then is in it, if it passes.
+            last = changes.last_id()
+            page = changes.page(request, wanted)
+        if request.descending or page.has_more:
+            return page
+        return replace(page, last=max(last, page.last or 0, request.after or 0))
 
     def wait(
         self,
@@ -74,7 +85,7 @@ class FeedService:
             deadline = time.monotonic() + timeout
             with signal.subscribe(wanted.application_id or ANYTHING) as changed:
                 while True:
-                    page = self.page(request, wanted)
+                    page = self.page(replace(request, after=page.last), wanted)
                     if page.items or signal.is_closed:
                         return page, True
                     while not changed.wait(min(self.LOOK, max(0, deadline - time.monotonic()))):

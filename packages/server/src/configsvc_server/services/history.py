@@ -6,8 +6,6 @@ from configsvc_server.db.database import Database
 from configsvc_server.domain.diff import Difference, differences, json_patch
 from configsvc_server.domain.errors import (
     ConflictError,
-    FieldError,
-    InvalidError,
     NotFoundError,
     StateError,
 )
@@ -22,6 +20,7 @@ from configsvc_server.domain.pages import NumberedPage, NumberedRequest
 from configsvc_server.domain.resolve import resolve
 from configsvc_server.repositories import Repositories
 from configsvc_server.services.lookups import (
+    find_configuration,
     find_environment,
     find_revision,
     require_known,
@@ -41,7 +40,7 @@ class DiffRequest:
     from_environment: str | None = None
     to_environment: str | None = None
     environment: str | None = None
-    """The environment that versions are resolved for."""
+    """The environment that both sides are resolved for."""
     document: ConfigurationDocument | None = None
     """What to compare with instead of a version."""
 
@@ -117,7 +116,7 @@ class HistoryService:
 
         Raises:
             NotFoundError: there never was such a configuration.
-            InvalidError: there is no such version, or an environment serves none.
+            InvalidError: there is no such version or environment.
         """
         with self._database.autocommit() as connection:
             sides = _Sides(Repositories.over(connection), configuration_id, request)
@@ -140,12 +139,16 @@ class HistoryService:
             PreconditionFailedError: the configuration is at another version.
             ConflictError: the name is taken by another configuration now.
         """
+        with self._database.autocommit() as connection:
+            store = Repositories.over(connection)
+            # It is the same at every attempt: revisions never change.
+            current = find_configuration(store, configuration_id)
+            require_version(current, if_version)
+            document = find_revision(store, current.id, version, pointer="/version").document
 
         def edit(current: Configuration) -> ConfigurationDocument:
             require_version(current, if_version)
-            with self._database.autocommit() as connection:
-                store = Repositories.over(connection)
-                return find_revision(store, current.id, version, pointer="/version").document
+            return document
 
         return self._writer.edit(
             configuration_id, edit, provenance=provenance, action="rollback", source_version=version
@@ -247,12 +250,12 @@ class _Sides:
         find_environment(
             self._store, self._application_id, environment, pointer=pointer, location="query"
         )
+        resolved_for = self._request.environment or environment
         for served in self._store.releases.served_of(self.configuration_id):
             if served.environment == environment:
                 revision = self._revision(served.version, pointer)
-                return self._side(revision.version, revision.document, environment)
-        message = f"must serve this configuration, and {environment!r} does not"
-        raise InvalidError([FieldError(pointer, message, "query")])
+                return self._side(revision.version, revision.document, resolved_for)
+        return Side(None, resolved_for, {})
 
     @staticmethod
     def _side(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from configsvc_server.domain.errors import (
     FieldError,
     InvalidError,
+    NameServedError,
     NotFoundError,
     PreconditionFailedError,
     StateError,
@@ -18,6 +19,7 @@ __all__ = [
     "find_configuration",
     "find_environment",
     "find_revision",
+    "require_free_name",
     "require_known",
     "require_unprotected",
     "require_version",
@@ -117,6 +119,26 @@ def require_version(current: Configuration, if_version: frozenset[int] | None) -
     """
     if if_version is not None and current.version not in if_version:
         raise PreconditionFailedError(current_version=current.version)
+
+
+def require_free_name(
+    store: Repositories, application_id: str, name: str, configuration_id: str | None
+) -> None:
+    """Check that no environment to which a version goes at once serves another of its name.
+
+    Raises:
+        NameServedError: one does.
+    """
+    auto = [e.name for e in store.environments.all_of(application_id) if e.auto_release]
+    for pointer in store.releases.served_as(application_id, auto, name):
+        if pointer.configuration_id != configuration_id:
+            raise NameServedError(
+                pointer.environment,
+                name,
+                pointer.configuration_id,
+                pointer.version,
+                pointer="/name",
+            )
 
 
 def require_unprotected(

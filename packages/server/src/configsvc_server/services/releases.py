@@ -15,6 +15,7 @@ from configsvc_server.services.lookups import (
     find_environment,
     find_revision,
     require_known,
+    require_version,
     withdrawal,
 )
 from configsvc_server.services.reads import Reads
@@ -57,6 +58,7 @@ class ReleaseService:
         *,
         version: int | None,
         provenance: Provenance,
+        if_version: frozenset[int] | None = None,
     ) -> tuple[Release, bool]:
         """Make an environment serve a version of a configuration.
 
@@ -65,19 +67,23 @@ class ReleaseService:
             environment: name of the environment.
             version: the version; ``None`` for the newest.
             provenance: who does it and why.
+            if_version: the versions that the configuration may be at; ``None`` for any.
 
         Returns:
             The release, and whether it is new: it is not where that version is served already.
 
         Raises:
             NotFoundError: there is no such configuration.
+            PreconditionFailedError: the configuration is at another version.
             InvalidError: there is no such environment or version, or it breaks its schema there.
             StateError: the environment serves another configuration under its name.
         """
+        passed: set[tuple[str, int]] = set()
 
         def attempt(turn: Attempt) -> tuple[Release, bool]:
             with turn.reading() as store:
                 configuration = find_configuration(store, configuration_id)
+                require_version(configuration, if_version)
                 find_environment(
                     store, configuration.application_id, environment, pointer="/environment"
                 )
@@ -85,7 +91,13 @@ class ReleaseService:
                 present = _present(store, configuration.id, environment)
             if present is not None and present.version == revision.version:
                 return present, False
-            self._checks.check_release([revision], environment, pointer_to="/version")
+            self._checks.check_release(
+                [revision],
+                environment,
+                pointer_to="/version",
+                passed=passed,
+                is_in_turn=turn.is_in_turn,
+            )
             move = Move(
                 configuration.application_id,
                 environment,
@@ -102,12 +114,18 @@ class ReleaseService:
         return release, is_new
 
     def withdraw(
-        self, configuration_id: str, environment: str, *, provenance: Provenance
+        self,
+        configuration_id: str,
+        environment: str,
+        *,
+        provenance: Provenance,
+        if_version: frozenset[int] | None = None,
     ) -> Release:
         """Make an environment cease to serve a configuration.
 
         Raises:
             NotFoundError: there is no such configuration.
+            PreconditionFailedError: the configuration is at another version.
             InvalidError: there is no such environment.
             StateError: it does not serve it.
         """
@@ -115,6 +133,7 @@ class ReleaseService:
         def attempt(turn: Attempt) -> Release:
             with turn.reading() as store:
                 configuration = find_configuration(store, configuration_id)
+                require_version(configuration, if_version)
                 find_environment(
                     store, configuration.application_id, environment, pointer="/environment"
                 )
@@ -131,7 +150,12 @@ class ReleaseService:
         return release
 
     def roll_back(
-        self, configuration_id: str, environment: str, *, provenance: Provenance
+        self,
+        configuration_id: str,
+        environment: str,
+        *,
+        provenance: Provenance,
+        if_version: frozenset[int] | None = None,
     ) -> Release:
         """Make an environment serve again what it did before its present release.
 
@@ -140,6 +164,7 @@ class ReleaseService:
 
         Raises:
             NotFoundError: there is no such configuration.
+            PreconditionFailedError: the configuration is at another version.
             InvalidError: there is no such environment.
             StateError: there is nothing to go back to.
         """
@@ -147,13 +172,17 @@ class ReleaseService:
         def attempt(turn: Attempt) -> Release:
             with turn.reading() as store:
                 configuration = find_configuration(store, configuration_id)
-                find_environment(
+                require_version(configuration, if_version)
+                place = find_environment(
                     store, configuration.application_id, environment, pointer="/environment"
                 )
-                latest = store.releases.latest(configuration.id, environment)
-                target = None if latest is None else store.releases.before(latest.id)
+                latest = store.releases.latest(place, configuration.id)
+                target = None if latest is None else store.releases.before(place, latest)
             if latest is None or target is None:
-                message = f"The environment {environment!r} served no version before."
+                message = (
+                    f"The environment {environment!r} served nothing before its first release. "
+                    "A release of version null withdraws that."
+                )
                 raise StateError("nothing-before", message, pointer="/environment")
             move = Move(
                 configuration.application_id,
@@ -188,6 +217,7 @@ class ReleaseService:
             InvalidError: there is no such environment, or a version breaks its schema there.
             StateError: two configurations would have one name.
         """
+        passed: set[tuple[str, int]] = set()
 
         def attempt(turn: Attempt) -> tuple[str, Promotion]:
             with turn.reading() as store:
@@ -202,7 +232,13 @@ class ReleaseService:
                 moving = [p for p in wanted if present.get(p.configuration_id) != p.version]
                 keys = [(p.configuration_id, p.version) for p in moving]
                 revisions = store.revisions.find_all(keys)
-            self._checks.check_release([revisions[key] for key in keys], target, pointer_to="/to")
+            self._checks.check_release(
+                [revisions[key] for key in keys],
+                target,
+                pointer_to="/to",
+                passed=passed,
+                is_in_turn=turn.is_in_turn,
+            )
             unchanged = len(wanted) - len(moving)
             if not moving:
                 return application_id, Promotion(source, target, [], unchanged)

@@ -28,6 +28,9 @@ class SchemaChecker:
     _PATIENCE = 5.0
     """How long to wait for a process that others are using, in seconds."""
 
+    _LONGEST = 5
+    """How many times the time for one value many may take together."""
+
     def __init__(self, *, timeout: float = 2.0, workers: int = 2) -> None:
         """Start nothing yet: processes are started when they are needed.
 
@@ -62,14 +65,14 @@ class SchemaChecker:
         """
         if is_cheap(schema, ()):
             return schema_violations(schema)
-        return self._ask({"schema": schema})[0]
+        return self._ask({"schema": schema}, self._timeout)[0]
 
     def check_values(self, schema: JsonValue, values: Sequence[JsonValue]) -> list[list[Violation]]:
         """Return what is wrong with each of ``values``.
 
         Args:
             schema: a schema in which nothing is wrong.
-            values: what to check by it; all together count as one check.
+            values: what to check by it.
 
         Raises:
             SchemaTooCostlyError: that takes too much to find out.
@@ -80,7 +83,9 @@ class SchemaChecker:
         if is_cheap(schema, values):
             validator = SchemaValidator(schema)
             return [validator.violations(value) for value in values]
-        return self._ask({"schema": schema, "values": list(values)})
+        # Each value has its own time, within reason: there is one for each environment.
+        timeout = self._timeout * min(len(values), self._LONGEST)
+        return self._ask({"schema": schema, "values": list(values)}, timeout)
 
     def close(self) -> None:
         """End every process, at once; who waits for one gets an error."""
@@ -94,30 +99,30 @@ class SchemaChecker:
         for process in idle:
             process.join()
 
-    def _ask(self, question: dict[str, Any]) -> list[list[Violation]]:
-        answer = self._answer(question)
+    def _ask(self, question: dict[str, Any], timeout: float) -> list[list[Violation]]:
+        answer = self._answer(question, timeout)
         if answer["violations"] is None:
-            raise SchemaTooCostlyError(self._timeout)
+            raise SchemaTooCostlyError(timeout)
         return [
             [Violation(tuple(path), rule, message) for path, rule, message in found]
             for found in answer["violations"]
         ]
 
-    def _answer(self, question: dict[str, Any]) -> Any:
+    def _answer(self, question: dict[str, Any], timeout: float) -> Any:
         if not self._free.acquire(timeout=self._PATIENCE):
             raise UnavailableError("Too many schemas are being checked.", retry_after=1)
         try:
             process = self._take()
             is_reusable = False
             try:
-                answer = process.ask(question, timeout=self._timeout)
+                answer = process.ask(question, timeout=timeout)
                 is_reusable = not answer["is_last"]
             except (TimeoutError, ProcessEndedError):
                 if self._closed:
                     raise _stopping() from None
                 # Late, or dead by its own limits or by the system's: it is the question.
                 process.kill()
-                raise SchemaTooCostlyError(self._timeout) from None
+                raise SchemaTooCostlyError(timeout) from None
             finally:
                 self._give_back(process, is_reusable=is_reusable)
         finally:

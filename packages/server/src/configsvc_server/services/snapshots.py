@@ -53,6 +53,7 @@ class SnapshotService:
         Raises:
             NotFoundError: there is no such application or environment.
         """
+        _require_possible(environment)
         application_id = self._application_id(application, from_memory=from_memory)
 
         def read() -> Rendered:
@@ -79,6 +80,7 @@ class SnapshotService:
             NotFoundError: there was no such application or environment then.
             InvalidError: the moment is yet to come.
         """
+        _require_possible(environment)
         application_id = self._application_id(application)
         with self._database.autocommit() as connection:
             store = Repositories.over(connection)
@@ -146,6 +148,11 @@ class SnapshotService:
             return application_id
 
         return self._reads.application_ids.get(key, read) if from_memory else read()
+
+
+def _require_possible(environment: str) -> None:
+    if "\0" in environment:  # can't be stored, so can't be there
+        raise NotFoundError("environment", environment)
 
 
 def _missing(

@@ -3,7 +3,7 @@
 Turns come one at a time for the whole service, so nothing slow may happen in one: what is to
 be written is read and checked before, and the turn is refused if that has changed meanwhile.
 Then everything is done again; whoever is unlucky a few times does it all in a turn, as nobody
-can come in between then.
+can come in between then; only checks that are not quick are refused there.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,6 +32,11 @@ class Attempt:
     """The last change before anything was read; ``None`` where nothing can come in between."""
     store: Repositories | None = None
     """Where everything is to happen, in a turn that is taken already."""
+
+    @property
+    def is_in_turn(self) -> bool:
+        """Whether all other writers are waiting, so that nothing slow may be done."""
+        return self.store is not None
 
     @contextmanager
     def reading(self) -> Iterator[Repositories]:

@@ -1,11 +1,13 @@
 """How every version of a configuration comes to be, whichever use case makes it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from configsvc_server.db.database import Database
 from configsvc_server.domain.digest import document_digest
-from configsvc_server.domain.errors import StaleError
+from configsvc_server.domain.errors import StaleError, StateError
+from configsvc_server.domain.identifiers import normalize_ulid
 from configsvc_server.domain.models import (
     Action,
     Configuration,
@@ -13,9 +15,9 @@ from configsvc_server.domain.models import (
     Provenance,
 )
 from configsvc_server.repositories import Repositories
-from configsvc_server.repositories.configurations import Written
+from configsvc_server.repositories.configurations import NameTakenInEnvironmentError, Written
 from configsvc_server.services.checks import DocumentChecks, is_unbound
-from configsvc_server.services.lookups import find_configuration
+from configsvc_server.services.lookups import find_configuration, require_free_name
 from configsvc_server.services.reads import Reads
 from configsvc_server.services.turns import Attempt, take_turns
 
@@ -85,15 +87,16 @@ class ConfigurationWriter:
                     seen=seen,
                 )
 
-        if is_unbound(document):
-            return self._written(attempt(Attempt(self._database, None)))
-        return self._written(
-            take_turns(
-                self._database,
-                attempt,
-                lock=lambda store: store.applications.lock(application_id),
+        with self._naming_who_is_in_the_way(configuration_id, application_id):
+            if is_unbound(document):
+                return self._written(attempt(Attempt(self._database, None)))
+            return self._written(
+                take_turns(
+                    self._database,
+                    attempt,
+                    lock=lambda store: store.applications.lock(application_id),
+                )
             )
-        )
 
     def replace(
         self,
@@ -109,7 +112,10 @@ class ConfigurationWriter:
         Returns:
             ``None`` where nothing was written (see the repository).
         """
-        with self._database.autocommit() as connection:
+        with (
+            self._naming_who_is_in_the_way(configuration_id),
+            self._database.autocommit() as connection,
+        ):
             written = Repositories.over(connection).configurations.update(
                 configuration_id=configuration_id,
                 document=document,
@@ -168,13 +174,14 @@ class ConfigurationWriter:
                 raise StaleError
             return written
 
-        return self._written(
-            take_turns(
-                self._database,
-                attempt,
-                lock=lambda store: find_configuration(store, configuration_id, lock=True),
+        with self._naming_who_is_in_the_way(configuration_id):
+            return self._written(
+                take_turns(
+                    self._database,
+                    attempt,
+                    lock=lambda store: find_configuration(store, configuration_id, lock=True),
+                )
             )
-        )
 
     def check(
         self,
@@ -216,8 +223,29 @@ class ConfigurationWriter:
             environments=[environment.name for environment in environments],
             served=served,
             may_have_unknown_overlays=may_have_unknown_overlays,
+            is_in_turn=turn.is_in_turn,
         )
         return turn.seen
+
+    @contextmanager
+    def _naming_who_is_in_the_way(
+        self, configuration_id: str, application_id: str | None = None
+    ) -> Iterator[None]:
+        """Say which environment serves which other configuration under the name."""
+        try:
+            yield
+        except NameTakenInEnvironmentError as error:
+            with self._database.autocommit() as connection:
+                store = Repositories.over(connection)
+                if application_id is None:
+                    current = find_configuration(store, configuration_id)
+                    application_id = current.application_id
+                require_free_name(
+                    store, application_id, error.name, normalize_ulid(configuration_id)
+                )
+            # Whoever was in the way has just gone.
+            message = "Another configuration was released under this name at the same time."
+            raise StateError("name-served", message, pointer="/name") from None
 
     def _written(self, written: Written) -> Configuration:
         configuration = written.configuration
