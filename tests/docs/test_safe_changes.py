@@ -1,7 +1,7 @@
 """docs/safe-changes.md can be typed as it stands, and prints what it says.
 
-``curl`` and ``bash`` have to be there. Without them the test of the first half fails and says
-so: a document that nobody ran is not known to be true, and a skipped test is easily overlooked.
+``curl`` and ``bash`` have to be there for the first half. Without them its test is skipped, and
+says so; in CI it fails.
 """
 
 import os
@@ -42,7 +42,9 @@ def environment(tmp_path: Path) -> Mapping[str, str]:
 def _programs() -> None:
     missing = [program for program in ("bash", "curl") if not shutil.which(program)]
     if missing:
-        pytest.fail(f"Install {' and '.join(missing)}: the first half of the document needs them.")
+        # Whoever has nothing but Python and make can do without; where it counts, nobody can.
+        say = pytest.fail if os.environ.get("CI") else pytest.skip
+        say(f"Install {' and '.join(missing)}: the first half of the document needs them.")
 
 
 def typed(language: str, server: RunningServer) -> list[Example]:

@@ -95,7 +95,7 @@ def test_no_request_gets_an_undocumented_answer_or_a_5xx(
     }
 
     @hypothesis_settings(
-        max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+        max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
     )
     @given(schema[path][method].as_strategy(generation_mode=mode), st.booleans())
     def fuzz(case: Any, hit: bool) -> None:
