@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import falcon.testing
+import hypothesis
 import pytest
 
 from configsvc_server.app import Runtime, serve_database
@@ -16,6 +17,11 @@ from configsvc_server.http.wsgi import WsgiApp
 from configsvc_server.settings import Settings
 from tests.support.postgres import cluster, ensure_template, fresh_database
 from tests.support.servers import RunningServer, running_server
+
+# Half of the usual number of examples: every run takes others. HYPOTHESIS_PROFILE=default has
+# all of them.
+hypothesis.settings.register_profile("quick", max_examples=50, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture(scope="session")

@@ -125,6 +125,8 @@ class ChangeRepository:
             filters=filters,
             request=request,
             make=_change,
+            # Those of one kind may be far apart, or far back.
+            numbers_first=wanted.action is not None or wanted.entity is not None,
         )
 
 

@@ -23,6 +23,7 @@ def fetch_numbered(
     filters: Sequence[Filter],
     request: NumberedRequest,
     make: Callable[[tuple[Any, ...]], T],
+    numbers_first: bool = False,
 ) -> NumberedPage[T]:
     """Read one page, which is found in an index however far into the list it is.
 
@@ -34,6 +35,9 @@ def fetch_numbered(
         filters: conditions that the rows meet.
         request: which part.
         make: makes an item of a row.
+        numbers_first: find the numbers alone before the rows. PostgreSQL takes what a filter
+            finds to be spread evenly, and would rather walk through everything else until a
+            page is full; the numbers alone are in the index of the filter.
     """
     conditions = [condition for condition, _ in filters]
     parameters = [value for _, values in filters for value in values]
@@ -43,11 +47,23 @@ def fetch_numbered(
         comparison = SQL("<" if request.descending else ">")
         composed.append(SQL("{} {} %s").format(column, comparison))
         parameters.append(request.after)
-    rows = connection.execute(
-        SQL(
+    if numbers_first:
+        # The inner limit keeps PostgreSQL from joining with the whole table.
+        template = SQL(
+            "WITH found AS MATERIALIZED (SELECT {number} FROM {table} WHERE {where} "
+            "ORDER BY {number} {direction} LIMIT %s OFFSET %s) "
+            "SELECT row.* FROM found CROSS JOIN LATERAL ("
+            "SELECT {columns}, {number} AS number FROM {table} "
+            "WHERE {table}.{number} = found.{number} LIMIT 1"
+            ") AS row ORDER BY found.{number} {direction}"
+        )
+    else:
+        template = SQL(
             "SELECT {columns}, {number} FROM {table} WHERE {where} ORDER BY {number} {direction} "
             "LIMIT %s OFFSET %s"
-        ).format(
+        )
+    rows = connection.execute(
+        template.format(
             columns=columns,
             number=column,
             table=Identifier(table),
