@@ -7,24 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
 
 from configsvc_server.domain.jsontext import pointer
 from configsvc_server.domain.schemas import (
     DIALECT,
     MAX_VIOLATIONS,
     Violation,
-    is_cheap,
-    schema_defaults,
     schema_violations,
     value_violations,
 )
-from tests.support.json_values import json_objects, scalars, texts
+from tests.support.json_schemas import ENDLESS, KEYWORDS, documents, schemas, wild
 
 Json = dict[str, Any]
 
 NOWHERE = "must refer to a place in this schema, such as #/$defs/name: nothing is fetched"
-ENDLESS = "must not lead back to itself before it has gone into a member or an item"
 
 
 def one(violations: list[Violation]) -> Violation:
@@ -37,94 +33,6 @@ def look_up(document: Any, at: str) -> Any:
         step = token.replace("~1", "/").replace("~0", "~")
         document = document[int(step) if isinstance(document, list) else step]
     return document
-
-
-# Schemas of the right shape, from a few keywords and names, so that they meet their values.
-names = st.sampled_from(["a", "b", "$ref", "x/y"])
-counts = st.integers(0, 3)
-types = st.sampled_from(["array", "boolean", "integer", "null", "number", "object", "string"])
-small = st.none() | st.booleans() | st.integers(-1, 4) | st.sampled_from(["", "a", "ab", 0.0, 1.5])
-documents = st.recursive(
-    small,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
-    max_leaves=8,
-)
-
-
-def _larger(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    lists = st.lists(inner, min_size=1, max_size=3)
-    maps = st.dictionaries(names, inner, max_size=3)
-    return st.fixed_dictionaries(
-        {},
-        optional={
-            "additionalProperties": inner,
-            "allOf": lists,
-            "anyOf": lists,
-            "const": documents,
-            "contains": inner,
-            "dependentRequired": st.dictionaries(names, st.lists(names, unique=True), max_size=2),
-            "dependentSchemas": maps,
-            "else": inner,
-            "enum": st.lists(documents, max_size=3),
-            "exclusiveMaximum": counts,
-            "if": inner,
-            "items": inner,
-            "maxItems": counts,
-            "maxProperties": counts,
-            "minContains": counts,
-            "minLength": counts,
-            "minimum": counts,
-            "multipleOf": st.sampled_from([1, 2, 0.5]),
-            "not": inner,
-            "oneOf": lists,
-            "pattern": st.just("^a"),
-            "patternProperties": st.dictionaries(st.sampled_from(["^a", "b"]), inner, max_size=2),
-            "prefixItems": lists,
-            "properties": maps,
-            "propertyNames": inner,
-            "required": st.lists(names, unique=True),
-            "then": inner,
-            "type": types | st.lists(types, min_size=1, unique=True),
-            "unevaluatedItems": inner,
-            "unevaluatedProperties": inner,
-            "uniqueItems": st.booleans(),
-        },
-    )
-
-
-references = st.sampled_from(["#", "#/$defs/a", "#/$defs/b"]).map(lambda to: {"$ref": to})
-
-
-def _with_definitions(parts: tuple[Any, Any, Any]) -> Any:
-    root, first, second = parts
-    return {**root, "$defs": {"a": first, "b": second}} if isinstance(root, dict) else root
-
-
-inner_schemas = st.recursive(st.booleans() | references, _larger, max_leaves=6)
-schemas = (
-    st.tuples(inner_schemas, inner_schemas, inner_schemas)
-    .map(_with_definitions)
-    .filter(lambda schema: not any(v.message == ENDLESS for v in schema_violations(schema)))
-)
-
-VOCABULARIES = ("core", "applicator", "unevaluated", "validation", "meta-data", "content")
-KEYWORDS = [
-    keyword
-    for name in VOCABULARIES
-    for keyword in REGISTRY.contents(f"https://json-schema.org/draft/2020-12/meta/{name}")[
-        "properties"
-    ]
-    if keyword != "$schema"
-] + ["definitions", "dependencies", "format"]
-
-wild = st.recursive(
-    small | types | st.just([]) | st.just(["a", "a"]) | st.just(["a", "b"]),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(KEYWORDS) | names, inner, max_size=3)
-    ),
-    max_leaves=8,
-)
 
 
 @given(st.dictionaries(st.sampled_from(KEYWORDS), wild, max_size=3))
@@ -519,155 +427,3 @@ def test_the_same_fault_is_told_once() -> None:
 )
 def test_huge_values_are_not_quoted(schema: Any, value: Any) -> None:
     assert len(one(value_violations(schema, value)).message) < 300
-
-
-class TestDefaults:
-    def test_are_listed_with_those_of_inner_members_after_the_outer(self) -> None:
-        schema: Json = {
-            "default": {"not": "a member"},
-            "properties": {
-                "db": {"properties": {"a/b": {"default": 5}}, "default": {}},
-                "port": {"default": 80},
-                "name": {"type": "string"},
-            },
-        }
-
-        defaults = schema_defaults(schema)
-
-        assert list(defaults.items()) == [("/db", {}), ("/port", 80), ("/db/a~1b", 5)]
-
-    def test_are_found_through_references_and_all_of(self) -> None:
-        schema: Json = {
-            "allOf": [{"properties": {"a": {"default": 1}}}, {"$ref": "#/$defs/more"}],
-            "$defs": {
-                "more": {"properties": {"b": {"$ref": "#/$defs/b"}, "a": {"default": 2}}},
-                "b": {"default": None},
-            },
-        }
-
-        assert schema_defaults(schema) == {"/a": 1, "/b": None}
-
-    def test_next_to_a_reference_go_before_those_behind_it(self) -> None:
-        schema: Json = {
-            "properties": {"a": {"$ref": "#/$defs/n", "default": 1}},
-            "$defs": {"n": {"default": 2}},
-        }
-
-        assert schema_defaults(schema) == {"/a": 1}
-
-    def test_of_alternatives_and_data_are_none(self) -> None:
-        schema: Json = {
-            "anyOf": [{"properties": {"a": {"default": 1}}}],
-            "const": {"properties": {"a": {"default": 1}}},
-        }
-
-        assert schema_defaults(schema) == {}
-
-    def test_of_a_schema_within_itself_end(self) -> None:
-        schema: Json = {"properties": {"n": {"default": 1}, "more": {"$ref": "#"}}}
-
-        defaults = schema_defaults(schema)
-
-        assert defaults["/n"] == defaults["/more/n"] == 1
-        assert len(defaults) <= 64
-
-    @pytest.mark.parametrize(
-        "schema",
-        [
-            pytest.param(
-                {
-                    "$defs": {
-                        **{
-                            f"d{i}": {"allOf": [{"$ref": f"#/$defs/d{i + 1}"}] * 2}
-                            for i in range(60)
-                        },
-                        "d60": {"properties": {"x": {"default": 1}}},
-                    },
-                    "$ref": "#/$defs/d0",
-                },
-                id="doubling references",
-            ),
-            pytest.param(
-                {"properties": {n: {"$ref": "#", "default": n} for n in "abcdefgh"}},
-                id="doubling members",
-            ),
-            pytest.param(
-                {"properties": {f"p{i}": {"default": i} for i in range(50_000)}}, id="many members"
-            ),
-        ],
-    )
-    def test_of_a_bomb_are_bounded(self, schema: Json) -> None:
-        assert schema_violations(schema) == []
-        assert 1 <= len(schema_defaults(schema)) <= 1000
-
-    @given(schemas)
-    def test_are_found_in_any_schema_that_is_right(self, schema: Any) -> None:
-        schema_defaults(schema)
-
-    @given(st.dictionaries(texts, scalars, min_size=1))
-    def test_are_kept_exactly(self, values: Json) -> None:
-        schema: Json = {"properties": {name: {"default": value} for name, value in values.items()}}
-
-        assert schema_defaults(schema) == {pointer([n]): value for n, value in values.items()}
-
-
-class TestCheapness:
-    def test_of_plain_rules(self) -> None:
-        schema: Json = {
-            "$schema": DIALECT,
-            "type": "object",
-            "required": ["a"],
-            "properties": {"a": {"type": "integer", "default": 1, "x-unit": "s"}},
-            "additionalProperties": False,
-            "oneOf": [{"minProperties": 1}, {"not": {"const": 1}}],
-        }
-
-        assert is_cheap(schema, [{"a": 1}, {"a": 2}])
-
-    @pytest.mark.parametrize(
-        "rule",
-        [
-            {"$ref": "#/$defs/a", "$defs": {"a": {}}},
-            {"$dynamicRef": "#a", "$dynamicAnchor": "a"},
-            {"$id": "https://example.com"},
-            {"pattern": "a"},
-            {"patternProperties": {"a": {}}},
-            {"uniqueItems": True},
-            {"unevaluatedProperties": False},
-            {"unevaluatedItems": False},
-            {"unknown": 1},
-        ],
-    )
-    @pytest.mark.parametrize("around", ["properties", "allOf", "not", "$defs"])
-    def test_is_not_certain_of_other_rules(self, rule: Json, around: str) -> None:
-        schemas: dict[str, Json] = {
-            "properties": {"properties": {"x": rule}},
-            "allOf": {"allOf": [rule]},
-            "not": {"not": rule},
-            "$defs": {"$defs": {"x": rule}},
-        }
-
-        assert not is_cheap(schemas[around], [])
-
-    @pytest.mark.parametrize(
-        ("schema", "value"),
-        [
-            ({"items": {"allOf": [{}] * 1000}}, [1] * 1000),
-            ({"enum": list(range(50_000))}, 1),
-            ({"type": "string"}, [1] * 200_000),
-            ({"allOf": [{"maxLength": 1}] * 500}, "x" * 1_000_000),
-        ],
-    )
-    def test_is_not_certain_of_much_work(self, schema: Any, value: Any) -> None:
-        assert not is_cheap(schema, [value])
-
-    def test_is_not_certain_of_deep_nesting(self) -> None:
-        schema: Json = {}
-        for _ in range(500):
-            schema = {"not": schema}
-
-        assert not is_cheap(schema, [])
-
-    @given(wild, json_objects())
-    def test_can_be_asked_about_what_is_no_schema(self, schema: Any, value: Json) -> None:
-        is_cheap(schema, [value])

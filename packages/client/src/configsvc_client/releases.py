@@ -24,7 +24,7 @@ class Release:
     """
 
     id: int
-    """Larger than that of every release before; also that of its change."""
+    """Larger than that of every release before."""
     configuration_id: str
     application_id: str
     name: str
