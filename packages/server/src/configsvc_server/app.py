@@ -23,7 +23,7 @@ from configsvc_server.services.reads import Reads
 from configsvc_server.services.releases import ReleaseService
 from configsvc_server.services.schemachecks import SchemaChecker
 from configsvc_server.services.snapshots import SnapshotService
-from configsvc_server.services.waiting import WaiterLimit
+from configsvc_server.services.waiting import Waiters
 from configsvc_server.services.writer import ConfigurationWriter
 from configsvc_server.settings import Settings
 
@@ -100,7 +100,7 @@ def serve_database(
         listener.start()
         stack.callback(listener.stop)
 
-        limit = WaiterLimit(settings.max_waiters)
+        waiters = Waiters(reads.signal, limit=settings.max_waiters, is_fresh=reads.is_fresh)
         stack.callback(reads.release_waiters)
         checks = DocumentChecks(stack.enter_context(SchemaChecker()))
         writer = ConfigurationWriter(database, reads, checks=checks)
@@ -112,8 +112,8 @@ def serve_database(
             history=HistoryService(database, writer=writer),
             environments=EnvironmentService(database, reads, checks=checks),
             releases=ReleaseService(database, reads, checks=checks),
-            snapshots=SnapshotService(database, reads, render=render_snapshot, limit=limit),
-            feed=FeedService(database, reads, limit=limit),
+            snapshots=SnapshotService(database, reads, render=render_snapshot, waiters=waiters),
+            feed=FeedService(database, waiters=waiters),
             health=HealthService(database, migrator),
         )
         app = create_api(

@@ -88,6 +88,17 @@ class ConfigurationDocument:
     schema: JsonObject | None = None
     """JSON Schema that every resolved value must meet."""
 
+    @property
+    def members(self) -> JsonObject:
+        """The members by their names, as JSON has them."""
+        return {
+            "name": self.name,
+            "comments": self.comments,
+            "config": self.config,
+            "overlays": self.overlays,
+            "schema": self.schema,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentDocument:

@@ -149,7 +149,7 @@ class ConfigurationResource:
         require_same(body, "id", normalize_ulid(id))
 
         def edit(current: Configuration) -> ConfigurationDocument:
-            document = patched(_base(current), body)
+            document = patched(current.document.members, body)
             self._bodies.check(document, "ConfigurationReplace")
             self._require_size(document)
             return document_of(document)
@@ -197,7 +197,7 @@ class ValidateResource:
             else:
                 environments = self._service.validate_change(
                     configuration_id,
-                    lambda current: document_of({**_base(current), **body}),
+                    lambda current: document_of({**current.document.members, **body}),
                     application_id=ulid_member(body, "application_id"),
                 )
         except NotFoundError as error:
@@ -205,16 +205,6 @@ class ValidateResource:
             message = f"must be the id of {error.entity_with_article} that exists"
             raise InvalidError([FieldError(f"/{member}", message)]) from None
         resp.data = dumps({"valid": True, "environments": environments})
-
-
-def _base(current: Configuration) -> JsonObject:
-    return {
-        "name": current.name,
-        "comments": current.comments,
-        "config": current.config,
-        "overlays": current.overlays,
-        "schema": current.schema,
-    }
 
 
 def document_of(body: JsonObject) -> ConfigurationDocument:

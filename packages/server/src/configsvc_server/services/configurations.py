@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from configsvc_server.db.database import Database
-from configsvc_server.domain.errors import ConflictError, FieldError, InvalidError, NotFoundError
+from configsvc_server.domain.errors import ConflictError, FieldError, InvalidError
 from configsvc_server.domain.identifiers import is_ulid, new_ulid, normalize_ulid
 from configsvc_server.domain.jsontext import JsonObject
 from configsvc_server.domain.models import (
@@ -18,6 +18,7 @@ from configsvc_server.repositories import Repositories
 from configsvc_server.services.checks import is_unbound
 from configsvc_server.services.edits import Edit, Precondition, always
 from configsvc_server.services.lookups import (
+    find_application_id,
     find_configuration,
     require_free_name,
     require_unprotected,
@@ -102,8 +103,7 @@ class ConfigurationService:
         """
         with self._database.autocommit() as connection:
             store = Repositories.over(connection)
-            if store.applications.identify(application_id) is None:
-                raise NotFoundError("application", application_id)
+            find_application_id(store, application_id)
         return self._try(document, application_id, None)
 
     def validate_change(
@@ -193,9 +193,7 @@ class ConfigurationService:
         """
         with self._database.autocommit() as connection:
             store = Repositories.over(connection)
-            application_id = store.applications.identify(application)
-            if application_id is None:
-                raise NotFoundError("application", application)
+            application_id = find_application_id(store, application)
             return store.configurations.page(
                 request, application_id=application_id, name=name, text=text
             )
@@ -318,10 +316,7 @@ def _application_id(store: Repositories, key: str) -> str:
     if is_ulid(key):
         # The insert finds out whether it exists, in its own round trip.
         return normalize_ulid(key)
-    application_id = store.applications.identify(key)
-    if application_id is None:
-        raise NotFoundError("application", key)
-    return application_id
+    return find_application_id(store, key)
 
 
 def _require_application(current: Configuration, application_id: str | None) -> None:

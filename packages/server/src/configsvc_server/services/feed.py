@@ -1,6 +1,5 @@
 """The audit trail, which is the change feed at once: read it, or wait for what comes next."""
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -8,8 +7,8 @@ from configsvc_server.db.database import Database
 from configsvc_server.domain.models import Change, ChangeFilter
 from configsvc_server.domain.pages import NumberedPage, NumberedRequest
 from configsvc_server.repositories import Repositories
-from configsvc_server.services.reads import ANYTHING, Reads
-from configsvc_server.services.waiting import WaiterLimit
+from configsvc_server.services.reads import ANYTHING
+from configsvc_server.services.waiting import Waiters
 
 __all__ = ["FeedService"]
 
@@ -21,24 +20,19 @@ class FeedService:
     with lower ids are.
     """
 
-    LOOK = 5.0
-    """Seconds after which a waiter looks whether anybody still waits for its answer."""
-
     PAUSE = 0.05
     """Seconds between two looks at the database of one waiter, however much happens that its
     filter does not let through."""
 
-    def __init__(self, database: Database, reads: Reads, *, limit: WaiterLimit) -> None:
+    def __init__(self, database: Database, *, waiters: Waiters) -> None:
         """Serve the feed.
 
         Args:
             database: where it is.
-            reads: tells when something changes.
-            limit: how many callers may wait at the same time.
+            waiters: lets callers wait.
         """
         self._database = database
-        self._reads = reads
-        self._limit = limit
+        self._waiters = waiters
 
     def page(self, request: NumberedRequest, wanted: ChangeFilter) -> NumberedPage[Change]:
         """Return the changes that pass a filter.
@@ -75,22 +69,18 @@ class FeedService:
             The page, and whether the wish to wait was granted. It is not where too many
             wait already, or while news of changes does not arrive.
         """
-        page = self.page(request, wanted)
-        signal = self._reads.signal
-        if page.items or signal.is_closed:
-            return page, True
-        with self._limit.place() as granted:
-            if not granted or not self._reads.is_fresh():
-                return page, False
-            deadline = time.monotonic() + timeout
-            with signal.subscribe(wanted.application_id or ANYTHING) as changed:
-                while True:
-                    page = self.page(replace(request, after=page.last), wanted)
-                    if page.items or signal.is_closed:
-                        return page, True
-                    while not changed.wait(min(self.LOOK, max(0, deadline - time.monotonic()))):
-                        if time.monotonic() >= deadline or is_abandoned():
-                            return page, True
-                    changed.clear()
-                    if wanted != ChangeFilter():
-                        time.sleep(min(self.PAUSE, max(0, deadline - time.monotonic())))
+        cursor = request.after
+
+        def look() -> tuple[NumberedPage[Change], bool]:
+            nonlocal cursor
+            page = self.page(replace(request, after=cursor), wanted)
+            cursor = page.last
+            return page, bool(page.items)
+
+        return self._waiters.wait(
+            look,
+            topic=lambda: wanted.application_id or ANYTHING,
+            timeout=timeout,
+            is_abandoned=is_abandoned,
+            pause=0.0 if wanted == ChangeFilter() else self.PAUSE,
+        )

@@ -264,14 +264,7 @@ class _Sides:
         if environment is not None:
             resolved = resolve(document, environment)
             return Side(version, environment, {"name": document.name, "config": resolved})
-        whole: JsonObject = {
-            "name": document.name,
-            "comments": document.comments,
-            "config": document.config,
-            "overlays": document.overlays,
-            "schema": document.schema,
-        }
-        return Side(version, None, whole)
+        return Side(version, None, document.members)
 
 
 def _not_deleted(configuration_id: str) -> StateError:

@@ -5,7 +5,15 @@ from dataclasses import dataclass, replace
 
 from configsvc_server.db.database import Database
 from configsvc_server.domain.errors import StateError
-from configsvc_server.domain.models import Action, Change, Configuration, Move, Provenance, Release
+from configsvc_server.domain.models import (
+    Action,
+    Change,
+    Configuration,
+    Environment,
+    Move,
+    Provenance,
+    Release,
+)
 from configsvc_server.domain.pages import NumberedPage, NumberedRequest
 from configsvc_server.repositories import Repositories
 from configsvc_server.services.checks import DocumentChecks
@@ -82,11 +90,7 @@ class ReleaseService:
 
         def attempt(turn: Attempt) -> tuple[Release, bool]:
             with turn.reading() as store:
-                configuration = find_configuration(store, configuration_id)
-                require_version(configuration, if_version)
-                find_environment(
-                    store, configuration.application_id, environment, pointer="/environment"
-                )
+                configuration, _ = _locate(store, configuration_id, environment, if_version)
                 revision = find_revision(store, configuration.id, version, pointer="/version")
                 present = _present(store, configuration.id, environment)
             if present is not None and present.version == revision.version:
@@ -132,11 +136,7 @@ class ReleaseService:
 
         def attempt(turn: Attempt) -> Release:
             with turn.reading() as store:
-                configuration = find_configuration(store, configuration_id)
-                require_version(configuration, if_version)
-                find_environment(
-                    store, configuration.application_id, environment, pointer="/environment"
-                )
+                configuration, _ = _locate(store, configuration_id, environment, if_version)
                 pointers = store.releases.served_of(configuration.id)
             for pointer in pointers:
                 if pointer.environment == environment:
@@ -171,11 +171,7 @@ class ReleaseService:
 
         def attempt(turn: Attempt) -> Release:
             with turn.reading() as store:
-                configuration = find_configuration(store, configuration_id)
-                require_version(configuration, if_version)
-                place = find_environment(
-                    store, configuration.application_id, environment, pointer="/environment"
-                )
+                configuration, place = _locate(store, configuration_id, environment, if_version)
                 latest = store.releases.latest(place, configuration.id)
                 target = None if latest is None else store.releases.before(place, latest)
             if latest is None or target is None:
@@ -314,6 +310,21 @@ class ReleaseService:
         self._reads.changed(
             release.application_id, release.configuration_id, (release.environment,)
         )
+
+
+def _locate(
+    store: Repositories,
+    configuration_id: str,
+    environment: str,
+    if_version: frozenset[int] | None,
+) -> tuple[Configuration, Environment]:
+    """Return what is to be released and where to, both as they are now."""
+    configuration = find_configuration(store, configuration_id)
+    require_version(configuration, if_version)
+    place = find_environment(
+        store, configuration.application_id, environment, pointer="/environment"
+    )
+    return configuration, place
 
 
 def _present(store: Repositories, configuration_id: str, environment: str) -> Release | None:

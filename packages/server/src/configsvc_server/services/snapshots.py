@@ -1,6 +1,5 @@
 """All configurations of one application for one environment: what a client reads."""
 
-import time
 from collections.abc import Callable
 from datetime import datetime
 
@@ -9,8 +8,9 @@ from configsvc_server.domain.errors import FieldError, InvalidError, NotFoundErr
 from configsvc_server.domain.identifiers import is_ulid, normalize_ulid
 from configsvc_server.domain.models import Snapshot
 from configsvc_server.repositories import Repositories
+from configsvc_server.services.lookups import find_application_id
 from configsvc_server.services.reads import Reads, Rendered
-from configsvc_server.services.waiting import WaiterLimit
+from configsvc_server.services.waiting import Waiters
 
 __all__ = ["SnapshotService"]
 
@@ -18,16 +18,13 @@ __all__ = ["SnapshotService"]
 class SnapshotService:
     """Reads snapshots, and lets callers wait for the next one."""
 
-    LOOK = 5.0
-    """Seconds after which a waiter looks whether anybody still waits for its answer."""
-
     def __init__(
         self,
         database: Database,
         reads: Reads,
         *,
         render: Callable[[Snapshot], Rendered],
-        limit: WaiterLimit,
+        waiters: Waiters,
     ) -> None:
         """Serve snapshots as ``render`` writes them.
 
@@ -35,12 +32,12 @@ class SnapshotService:
             database: where they are.
             reads: what is in memory.
             render: makes the answer of a snapshot.
-            limit: how many callers may wait at the same time.
+            waiters: lets callers wait.
         """
         self._database = database
         self._reads = reads
         self._render = render
-        self._limit = limit
+        self._waiters = waiters
 
     def get(self, application: str, environment: str, *, from_memory: bool = True) -> Rendered:
         """Return the snapshot as it is now.
@@ -118,23 +115,17 @@ class SnapshotService:
         Raises:
             NotFoundError: there is no such application or environment.
         """
-        current = self.get(application, environment)
-        if not known(current.etag) or self._reads.signal.is_closed:
-            return current, True
-        with self._limit.place() as granted:
-            if not granted or not self._reads.is_fresh():
-                return current, False
-            application_id = self._application_id(application)
-            deadline = time.monotonic() + timeout
-            with self._reads.signal.subscribe((application_id, environment)) as changed:
-                while True:
-                    current = self.get(application, environment)
-                    if not known(current.etag) or self._reads.signal.is_closed:
-                        return current, True
-                    while not changed.wait(min(self.LOOK, max(0, deadline - time.monotonic()))):
-                        if time.monotonic() >= deadline or is_abandoned():
-                            return current, True
-                    changed.clear()
+
+        def look() -> tuple[Rendered, bool]:
+            current = self.get(application, environment)
+            return current, not known(current.etag)
+
+        return self._waiters.wait(
+            look,
+            topic=lambda: (self._application_id(application), environment),
+            timeout=timeout,
+            is_abandoned=is_abandoned,
+        )
 
     def _application_id(self, key: str, *, from_memory: bool = True) -> str:
         if is_ulid(key):
@@ -142,10 +133,7 @@ class SnapshotService:
 
         def read() -> str:
             with self._database.autocommit() as connection:
-                application_id = Repositories.over(connection).applications.identify(key)
-            if application_id is None:
-                raise NotFoundError("application", key)
-            return application_id
+                return find_application_id(Repositories.over(connection), key)
 
         return self._reads.application_ids.get(key, read) if from_memory else read()
 
