@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from configsvc_client.api import Api
-from configsvc_client.messages import Answer
 from configsvc_client.reading import moment, number, text, when_and_who
 
 __all__ = ["AuditChange", "ChangeLog", "LogReader"]
@@ -112,7 +111,7 @@ class LogReader:
         self._seen = None
         if not self._waiting:
             self.cursor = after
-        return has_more, _is_granted(answer)
+        return has_more, answer.has_waited
 
     def take(self) -> AuditChange | None:
         """Hand out the next change of the page; ``None`` where there is none left."""
@@ -190,7 +189,3 @@ def _read(document: Mapping[str, Any]) -> AuditChange:
         message=document["message"],
         created_at=moment(document["created_at"]),
     )
-
-
-def _is_granted(answer: Answer) -> bool:
-    return "wait" in (answer.headers.get("Preference-Applied") or "").lower()

@@ -55,7 +55,7 @@ class Feed:
             if wait:
                 headers["Prefer"] = f"wait={wait:.0f}"
         answer = self._ask(headers, read_timeout=wait + self.MARGIN if wait else None)
-        granted = "wait" in (answer.headers.get("Preference-Applied") or "").lower()
+        granted = answer.has_waited
         if answer.status == HTTPStatus.NOT_MODIFIED:
             if current is None:
                 raise answer.broken("says that nothing changed, but nothing was known before")

@@ -63,6 +63,11 @@ class Answer(NamedTuple):
     retried: bool = False
     """Whether an earlier attempt may have reached the server too."""
 
+    @property
+    def has_waited(self) -> bool:
+        """Whether the server was willing to wait for news (RFC 7240)."""
+        return "wait" in (self.headers.get("Preference-Applied") or "").lower()
+
     def json(self) -> dict[str, Any]:
         """Return the object in the body.
 
