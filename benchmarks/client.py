@@ -26,14 +26,14 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
 from configsvc_client import ConfigClient, ConflictError
-from configsvc_client.feed import Fetched
+from configsvc_client._values.snapshot import Snapshot, read_snapshot
+from configsvc_client._view.poller import Updater
+from configsvc_client._view.snapshot_source import Fetched
+from configsvc_client._view.store import SnapshotStore
+from configsvc_client._view.synchronizer import Synchronizer
+from configsvc_client._view.view import ConfigView
 from configsvc_client.options import Options
-from configsvc_client.poller import Updater
-from configsvc_client.snapshot import Snapshot, read_snapshot
-from configsvc_client.store import SnapshotStore
-from configsvc_client.sync import Synchronizer
 from configsvc_client.testing import FakeConfigClient
-from configsvc_client.view import ConfigView
 
 APPLICATION: Final = "benchmark"
 CONFIGURATIONS: Final = 1000

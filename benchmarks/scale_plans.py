@@ -26,7 +26,7 @@ from scale_world import Session, World
 from configsvc_server.app import serve_database
 from configsvc_server.db.database import Connection, Database
 from configsvc_server.logs import configure_logging
-from configsvc_server.serving import HttpServer
+from configsvc_server.serving.server import HttpServer
 from configsvc_server.settings import Settings
 
 REPEATS: Final = 3

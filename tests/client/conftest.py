@@ -8,7 +8,7 @@ import pytest
 import responses
 
 from configsvc_client import ConfigClient
-from configsvc_client.pace import Pace
+from configsvc_client._http.poll_schedule import Pace
 from tests.client.stub import StubServer, stub_server
 
 MakeClient = Callable[..., ConfigClient]

@@ -16,7 +16,7 @@ from configsvc_client import (
     ServerError,
     ValidationError,
 )
-from configsvc_client.messages import Answer, Request, require_ok
+from configsvc_client._http.types import Answer, Request, require_ok
 
 
 def answer(status: int, body: Any = None, *, retried: bool = False, **headers: str) -> Answer:

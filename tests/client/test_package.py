@@ -7,8 +7,8 @@ import sys
 import pytest
 
 import configsvc_client
-from configsvc_client.history import ConfigurationHistory
-from configsvc_client.livemapping import LiveMapping
+from configsvc_client._resources.history import ConfigurationHistory
+from configsvc_client._view.livemapping import LiveMapping
 
 
 @pytest.mark.parametrize("name", sorted(configsvc_client.__all__))
@@ -67,9 +67,9 @@ def test_everything_can_be_completed() -> None:
         "pydantic_settings",
         "pytest",
         "asyncio",
-        "configsvc_client.changes",
-        "configsvc_client.configurations",
-        "configsvc_client.models",
+        "configsvc_client._resources.changes",
+        "configsvc_client._resources.configurations",
+        "configsvc_client._resources.models",
     ],
 )
 def test_importing_it_imports_nothing_that_is_not_needed(module: str) -> None:

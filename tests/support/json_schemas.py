@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
 
-from configsvc_server.domain.schemas import schema_violations
+from configsvc_server.domain.schema.checks import schema_violations
 
 ENDLESS = "must not lead back to itself before it has gone into a member or an item"
 """What is said of a schema that applies to one value for ever."""

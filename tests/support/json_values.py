@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from configsvc_server.domain.jsontext import MAX_INTEGER, MIN_INTEGER
+from configsvc_server.domain.strict_json import MAX_INTEGER, MIN_INTEGER
 
 # Anything PostgreSQL can store: no surrogates, no NUL.
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)

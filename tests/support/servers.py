@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from wsgiref.types import WSGIApplication
 
-from configsvc_server.serving import HttpServer
+from configsvc_server.serving.server import HttpServer
 
 _ADDRESS = re.compile(r"answers at (http://\S+)")
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import falcon.testing
 import pytest
 
-from configsvc_server.services.waiting import ChangeSignal
+from configsvc_server.cache.waiters import ChangeSignal
 
 Json: TypeAlias = dict[str, Any]
 

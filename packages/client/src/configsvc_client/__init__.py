@@ -10,11 +10,14 @@ Example:
 
 from typing import TYPE_CHECKING
 
-from configsvc_client.api import KEEP, Keep, Pages
-from configsvc_client.binding import Bound
+from configsvc_client._binding.bound import Bound
+from configsvc_client._http.api import KEEP, Keep, Pages
+from configsvc_client._values.diff import Difference, Differences
+from configsvc_client._values.snapshot import Provenance, Snapshot
+from configsvc_client._view.listeners import Change, Subscription
+from configsvc_client._view.status import Status
+from configsvc_client._view.view import ConfigView
 from configsvc_client.client import ConfigClient
-from configsvc_client.diff import Difference, Differences
-from configsvc_client.dispatch import Change, Subscription
 from configsvc_client.errors import (
     AuthError,
     BindError,
@@ -28,20 +31,22 @@ from configsvc_client.errors import (
     TransportError,
     ValidationError,
 )
-from configsvc_client.snapshot import Provenance, Snapshot
-from configsvc_client.status import Status
-from configsvc_client.view import ConfigView
 
 if TYPE_CHECKING:
-    from configsvc_client.applications import Applications
-    from configsvc_client.auditlog import AuditChange, ChangeLog
-    from configsvc_client.changefeed import ChangeFeed
-    from configsvc_client.changes import Changes
-    from configsvc_client.configurations import Configurations
-    from configsvc_client.environments import Environments
-    from configsvc_client.models import Application, Configuration, Environment
-    from configsvc_client.releases import Promotion, Release, Releases
-    from configsvc_client.revisions import ConfigurationDiff, DiffSide, Revision, Validation
+    from configsvc_client._resources.applications import Applications
+    from configsvc_client._resources.change_feed import ChangeFeed
+    from configsvc_client._resources.change_log import AuditChange, ChangeLog
+    from configsvc_client._resources.changes import Changes
+    from configsvc_client._resources.configurations import Configurations
+    from configsvc_client._resources.environments import Environments
+    from configsvc_client._resources.models import Application, Configuration, Environment
+    from configsvc_client._resources.releases import Promotion, Release, Releases
+    from configsvc_client._resources.revisions import (
+        ConfigurationDiff,
+        DiffSide,
+        Revision,
+        Validation,
+    )
 
     __version__: str
 
@@ -93,23 +98,23 @@ __all__ = [
 # Imported at their first use: a program that only reads its configuration needs none of them,
 # and starts sooner.
 _LATER = {
-    "Application": "models",
-    "Applications": "applications",
-    "AuditChange": "auditlog",
-    "ChangeFeed": "changefeed",
-    "ChangeLog": "auditlog",
-    "Changes": "changes",
-    "Configuration": "models",
-    "ConfigurationDiff": "revisions",
-    "Configurations": "configurations",
-    "DiffSide": "revisions",
-    "Environment": "models",
-    "Environments": "environments",
-    "Promotion": "releases",
-    "Release": "releases",
-    "Releases": "releases",
-    "Revision": "revisions",
-    "Validation": "revisions",
+    "Application": "_resources.models",
+    "Applications": "_resources.applications",
+    "AuditChange": "_resources.change_log",
+    "ChangeFeed": "_resources.change_feed",
+    "ChangeLog": "_resources.change_log",
+    "Changes": "_resources.changes",
+    "Configuration": "_resources.models",
+    "ConfigurationDiff": "_resources.revisions",
+    "Configurations": "_resources.configurations",
+    "DiffSide": "_resources.revisions",
+    "Environment": "_resources.models",
+    "Environments": "_resources.environments",
+    "Promotion": "_resources.releases",
+    "Release": "_resources.releases",
+    "Releases": "_resources.releases",
+    "Revision": "_resources.revisions",
+    "Validation": "_resources.revisions",
 }
 
 

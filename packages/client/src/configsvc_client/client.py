@@ -8,28 +8,28 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from configsvc_client.api import Api
+from configsvc_client._http.api import Api
+from configsvc_client._http.poll_schedule import Pace
+from configsvc_client._http.transport import HttpTransport
+from configsvc_client._http.types import Transport
+from configsvc_client._values.snapshot import Snapshot
+from configsvc_client._view.poller import Poller, Updater
+from configsvc_client._view.snapshot_source import Feed
+from configsvc_client._view.store import SnapshotStore
+from configsvc_client._view.synchronizer import Synchronizer
+from configsvc_client._view.view import ConfigView, Look
 from configsvc_client.errors import ClosedError
-from configsvc_client.feed import Feed
-from configsvc_client.messages import Transport
 from configsvc_client.options import Options, Token, environment_url
-from configsvc_client.pace import Pace
-from configsvc_client.poller import Poller, Updater
-from configsvc_client.snapshot import Snapshot
-from configsvc_client.store import SnapshotStore
-from configsvc_client.sync import Synchronizer
-from configsvc_client.transport import HttpTransport
-from configsvc_client.view import ConfigView, Look
 
 # The wrappers are imported at their first use: a program that only reads its configuration
 # needs none of them, and starts sooner.
 if TYPE_CHECKING:
-    from configsvc_client.applications import Applications
-    from configsvc_client.changefeed import ChangeFeed
-    from configsvc_client.changes import Changes
-    from configsvc_client.configurations import Configurations
-    from configsvc_client.environments import Environments
-    from configsvc_client.releases import Releases
+    from configsvc_client._resources.applications import Applications
+    from configsvc_client._resources.change_feed import ChangeFeed
+    from configsvc_client._resources.changes import Changes
+    from configsvc_client._resources.configurations import Configurations
+    from configsvc_client._resources.environments import Environments
+    from configsvc_client._resources.releases import Releases
 
 __all__ = ["ConfigClient"]
 
@@ -115,7 +115,7 @@ class ConfigClient:
             >>> [application.name for application in client.applications.list()]
             ['billing', 'shop']
         """
-        from configsvc_client.applications import Applications  # noqa: PLC0415 - see above
+        from configsvc_client._resources.applications import Applications  # noqa: PLC0415 - see above
 
         return Applications(self._api)
 
@@ -127,7 +127,7 @@ class ConfigClient:
             >>> client.configurations.find("billing", "database").config["pool_size"]
             10
         """
-        from configsvc_client.configurations import Configurations  # noqa: PLC0415 - see above
+        from configsvc_client._resources.configurations import Configurations  # noqa: PLC0415 - see above
 
         return Configurations(self._api)
 
@@ -139,7 +139,7 @@ class ConfigClient:
             >>> client.environments.create("billing", name="prod", protected=True)
             <Environment 'prod' at position 1, protected>
         """
-        from configsvc_client.environments import Environments  # noqa: PLC0415 - see above
+        from configsvc_client._resources.environments import Environments  # noqa: PLC0415 - see above
 
         return Environments(self._api)
 
@@ -151,7 +151,7 @@ class ConfigClient:
             >>> client.releases.promote("billing", "staging", "prod", message="release 12")
             <Promotion from 'staging' to 'prod': 2 released, 5 unchanged>
         """
-        from configsvc_client.releases import Releases  # noqa: PLC0415 - see above
+        from configsvc_client._resources.releases import Releases  # noqa: PLC0415 - see above
 
         return Releases(self._api)
 
@@ -163,7 +163,7 @@ class ConfigClient:
             >>> [change.action for change in client.changes.list(application="billing")]
             ['create', 'create', 'update']
         """
-        from configsvc_client.changes import Changes  # noqa: PLC0415 - see above
+        from configsvc_client._resources.changes import Changes  # noqa: PLC0415 - see above
 
         return Changes(self._api, self._open_feed)
 
@@ -253,7 +253,7 @@ class ConfigClient:
     def _open_feed(
         self, params: Mapping[str, str | None], cursor: str, wait: float | None
     ) -> "ChangeFeed":
-        from configsvc_client.changefeed import open_feed  # noqa: PLC0415 - see above
+        from configsvc_client._resources.change_feed import open_feed  # noqa: PLC0415 - see above
 
         feed = open_feed(self._options, params, cursor, wait)
         with self._lock:

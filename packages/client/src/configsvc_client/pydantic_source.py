@@ -6,7 +6,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from configsvc_client.view import ConfigView
+from configsvc_client._view.view import ConfigView
 
 __all__ = ["ConfigSvcSettingsSource"]
 

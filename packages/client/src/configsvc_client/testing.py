@@ -23,19 +23,19 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-from configsvc_client.auditlog import LogReader
-from configsvc_client.changefeed import ChangeFeed
+from configsvc_client._fake import FakeServer
+from configsvc_client._http.poll_schedule import Pace
+from configsvc_client._http.types import Request
+from configsvc_client._resources.change_feed import ChangeFeed
+from configsvc_client._resources.change_log import LogReader
+from configsvc_client._view.poller import Updater
+from configsvc_client._view.snapshot_source import Feed
+from configsvc_client._view.store import SnapshotStore
+from configsvc_client._view.synchronizer import SnapshotFeed, Synchronizer
+from configsvc_client._view.view import ConfigView
 from configsvc_client.client import ConfigClient
 from configsvc_client.errors import ConfigSvcError, NotFoundError
-from configsvc_client.fakeserver import FakeServer
-from configsvc_client.feed import Feed
-from configsvc_client.messages import Request
 from configsvc_client.options import Options
-from configsvc_client.pace import Pace
-from configsvc_client.poller import Updater
-from configsvc_client.store import SnapshotStore
-from configsvc_client.sync import SnapshotFeed, Synchronizer
-from configsvc_client.view import ConfigView
 
 __all__ = ["FakeConfigClient"]
 

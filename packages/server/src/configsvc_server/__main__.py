@@ -1,6 +1,6 @@
 """Run the command line as ``python -m configsvc_server``."""
 
-from configsvc_server.cli import main
+from configsvc_server.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -4,27 +4,27 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from configsvc_server.cache.responses import Reads
+from configsvc_server.cache.waiters import Waiters
 from configsvc_server.db.database import Database, describe_url
 from configsvc_server.db.embedded import EmbeddedPostgres
 from configsvc_server.db.listener import ChangeListener
 from configsvc_server.db.migrations import Migrator
 from configsvc_server.http.api import Services, create_api
-from configsvc_server.http.configurations import render_configuration
-from configsvc_server.http.snapshots import render_snapshot
+from configsvc_server.http.resources.configurations import render_configuration
+from configsvc_server.http.resources.snapshots import render_snapshot
 from configsvc_server.http.wsgi import WsgiApp
+from configsvc_server.schema_checks.checker import SchemaChecker
 from configsvc_server.services.applications import ApplicationService
-from configsvc_server.services.checks import DocumentChecks
+from configsvc_server.services.changes import FeedService
+from configsvc_server.services.configuration_writer import ConfigurationWriter
 from configsvc_server.services.configurations import ConfigurationService
+from configsvc_server.services.document_checks import DocumentChecks
 from configsvc_server.services.environments import EnvironmentService
-from configsvc_server.services.feed import FeedService
 from configsvc_server.services.health import HealthService
 from configsvc_server.services.history import HistoryService
-from configsvc_server.services.reads import Reads
 from configsvc_server.services.releases import ReleaseService
-from configsvc_server.services.schemachecks import SchemaChecker
 from configsvc_server.services.snapshots import SnapshotService
-from configsvc_server.services.waiting import Waiters
-from configsvc_server.services.writer import ConfigurationWriter
 from configsvc_server.settings import Settings
 
 __all__ = ["Runtime", "database_url", "open_runtime", "serve_database"]

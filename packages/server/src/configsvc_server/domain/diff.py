@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal, TypeAlias, TypeGuard
 
-from configsvc_server.domain.jsontext import JsonObject, JsonValue, pointer
+from configsvc_server.domain.strict_json import JsonObject, JsonValue, pointer
 
 __all__ = ["Difference", "differences", "json_patch", "same"]
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import rfc8785
 
-from configsvc_server.domain.jsontext import JsonValue
 from configsvc_server.domain.models import ConfigurationDocument
+from configsvc_server.domain.strict_json import JsonValue
 
 __all__ = ["canonical", "document_digest"]
 

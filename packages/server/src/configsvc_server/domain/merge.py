@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from configsvc_server.domain.jsontext import JsonObject, JsonValue
+from configsvc_server.domain.strict_json import JsonObject, JsonValue
 
 __all__ = ["merge_patch"]
 

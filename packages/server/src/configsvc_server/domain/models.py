@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from configsvc_server.domain.jsontext import JsonObject
+from configsvc_server.domain.strict_json import JsonObject
 
 __all__ = [
     "DEFAULT_ENVIRONMENT",

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import cast
 
-from configsvc_server.domain.jsontext import JsonObject
 from configsvc_server.domain.merge import merge_patch
 from configsvc_server.domain.models import ConfigurationDocument
+from configsvc_server.domain.strict_json import JsonObject
 
 __all__ = ["resolve", "resolve_all"]
 

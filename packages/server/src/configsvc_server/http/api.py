@@ -6,44 +6,44 @@ from dataclasses import dataclass
 import falcon
 
 from configsvc_server.http import errors
-from configsvc_server.http.applications import ApplicationResource, ApplicationsResource
 from configsvc_server.http.bodies import BodyReader
-from configsvc_server.http.changes import ChangesResource
-from configsvc_server.http.configurations import (
+from configsvc_server.http.middleware import AccessLog, CorsMiddleware
+from configsvc_server.http.openapi.document import build_openapi
+from configsvc_server.http.resources.applications import ApplicationResource, ApplicationsResource
+from configsvc_server.http.resources.changes import ChangesResource
+from configsvc_server.http.resources.configurations import (
     ApplicationConfigurationsResource,
     ConfigurationResource,
     ConfigurationsResource,
     ValidateResource,
 )
-from configsvc_server.http.docs import (
+from configsvc_server.http.resources.docs import (
     DocsAssetResource,
     DocsResource,
     IndexResource,
     OpenApiResource,
 )
-from configsvc_server.http.environments import EnvironmentResource, EnvironmentsResource
-from configsvc_server.http.health import HealthResource, LivenessResource
-from configsvc_server.http.middleware import AccessLog, CorsMiddleware
-from configsvc_server.http.openapi import build_openapi
-from configsvc_server.http.releases import (
+from configsvc_server.http.resources.environments import EnvironmentResource, EnvironmentsResource
+from configsvc_server.http.resources.health import HealthResource, LivenessResource
+from configsvc_server.http.resources.releases import (
     PromoteResource,
     ReleaseRollbackResource,
     ReleasesResource,
 )
-from configsvc_server.http.revisions import (
+from configsvc_server.http.resources.revisions import (
     DiffResource,
     RestoreResource,
     RevisionResource,
     RevisionsResource,
     RollbackResource,
 )
-from configsvc_server.http.snapshots import SnapshotResource
+from configsvc_server.http.resources.snapshots import SnapshotResource
 from configsvc_server.http.validation import Validator
 from configsvc_server.http.wsgi import WsgiApp
 from configsvc_server.services.applications import ApplicationService
+from configsvc_server.services.changes import FeedService
 from configsvc_server.services.configurations import ConfigurationService
 from configsvc_server.services.environments import EnvironmentService
-from configsvc_server.services.feed import FeedService
 from configsvc_server.services.health import HealthService
 from configsvc_server.services.history import HistoryService
 from configsvc_server.services.releases import ReleaseService

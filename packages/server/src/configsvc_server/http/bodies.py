@@ -7,7 +7,7 @@ from typing import Final
 import falcon
 
 from configsvc_server.domain.errors import FieldError, InvalidError
-from configsvc_server.domain.jsontext import JsonObject, loads
+from configsvc_server.domain.strict_json import JsonObject, loads
 from configsvc_server.http.errors import BodyTooLargeError, UnsupportedMediaTypeError
 from configsvc_server.http.validation import Validator, type_name
 
@@ -33,7 +33,7 @@ class BodyReader:
         Raises:
             UnsupportedMediaTypeError: it is not JSON.
             BodyTooLargeError: it has too many bytes.
-            MalformedJsonError, InvalidError: see :mod:`configsvc_server.domain.jsontext`.
+            MalformedJsonError, InvalidError: see :mod:`configsvc_server.domain.strict_json`.
         """
         _require_type(req, (_JSON,))
         return self._parse(req, schema)

@@ -8,8 +8,8 @@ import structlog
 
 from configsvc_server.domain.errors import FieldError, InvalidError
 from configsvc_server.domain.identifiers import new_request_id
-from configsvc_server.domain.jsontext import JsonObject
 from configsvc_server.domain.models import MAX_MESSAGE, Provenance
+from configsvc_server.domain.strict_json import JsonObject
 
 __all__ = ["REQUEST_ID_HEADER", "provenance_of", "request_id_of", "set_request_id"]
 

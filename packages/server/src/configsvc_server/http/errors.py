@@ -19,7 +19,7 @@ from configsvc_server.domain.errors import (
     StateError,
     UnavailableError,
 )
-from configsvc_server.domain.jsontext import JsonValue
+from configsvc_server.domain.strict_json import JsonValue
 from configsvc_server.http.context import request_id_of
 from configsvc_server.http.problems import PROBLEM_JSON, problem_body
 from configsvc_server.http.wsgi import WsgiApp

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 from configsvc_server.domain.errors import FieldError
-from configsvc_server.domain.jsontext import JsonValue
+from configsvc_server.domain.strict_json import JsonValue
 
 __all__ = ["PROBLEM_JSON", "problem_body", "problem_type"]
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from configsvc_server.domain.jsontext import JsonObject, dumps
 from configsvc_server.domain.models import (
     Application,
     ApplicationDetail,
@@ -15,6 +14,7 @@ from configsvc_server.domain.models import (
     Revision,
 )
 from configsvc_server.domain.pages import NumberedPage, NumberedRequest, Page, PageRequest
+from configsvc_server.domain.strict_json import JsonObject, dumps
 
 __all__ = [
     "application_body",

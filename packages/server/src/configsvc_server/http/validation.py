@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from configsvc_server.domain.errors import FieldError, InvalidError
-from configsvc_server.domain.jsontext import JsonValue, pointer
+from configsvc_server.domain.strict_json import JsonValue, pointer
 
 __all__ = ["Validator", "type_name"]
 

@@ -10,7 +10,6 @@ from psycopg.types.json import Jsonb
 
 from configsvc_server.db.database import Connection
 from configsvc_server.domain.errors import ConflictError, NotFoundError, StaleError
-from configsvc_server.domain.jsontext import dumps_exact
 from configsvc_server.domain.models import (
     Action,
     Configuration,
@@ -18,9 +17,10 @@ from configsvc_server.domain.models import (
     Provenance,
 )
 from configsvc_server.domain.pages import Page, PageRequest
-from configsvc_server.domain.schemas import schema_defaults
+from configsvc_server.domain.schema.checks import schema_defaults
+from configsvc_server.domain.strict_json import dumps_exact
+from configsvc_server.repositories.configuration_writes import INSERT, UPDATE
 from configsvc_server.repositories.paging import Filter, by_name, fetch_page
-from configsvc_server.repositories.writing import INSERT, UPDATE
 
 __all__ = ["ConfigurationRepository", "NameTakenInEnvironmentError", "Written"]
 

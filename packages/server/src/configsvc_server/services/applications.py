@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
+from configsvc_server.cache.responses import Reads
 from configsvc_server.db.database import Database
 from configsvc_server.domain.errors import NotFoundError
 from configsvc_server.domain.identifiers import new_ulid
@@ -20,8 +21,7 @@ from configsvc_server.domain.models import (
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories import Repositories
 from configsvc_server.services.edits import Edit, Precondition, always
-from configsvc_server.services.lookups import require_unprotected
-from configsvc_server.services.reads import Reads
+from configsvc_server.services.guards import require_unprotected
 
 __all__ = ["ApplicationService"]
 

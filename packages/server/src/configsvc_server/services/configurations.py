@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
+from configsvc_server.cache.responses import Reads, Rendered
 from configsvc_server.db.database import Database
 from configsvc_server.domain.errors import ConflictError, FieldError, InvalidError
 from configsvc_server.domain.identifiers import is_ulid, new_ulid, normalize_ulid
-from configsvc_server.domain.jsontext import JsonObject
 from configsvc_server.domain.models import (
     Change,
     Configuration,
@@ -14,10 +14,12 @@ from configsvc_server.domain.models import (
 )
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.domain.resolve import resolve_all
+from configsvc_server.domain.strict_json import JsonObject
 from configsvc_server.repositories import Repositories
-from configsvc_server.services.checks import is_unbound
+from configsvc_server.services.configuration_writer import ConfigurationWriter
+from configsvc_server.services.document_checks import is_unbound
 from configsvc_server.services.edits import Edit, Precondition, always
-from configsvc_server.services.lookups import (
+from configsvc_server.services.guards import (
     find_application_id,
     find_configuration,
     require_free_name,
@@ -25,9 +27,7 @@ from configsvc_server.services.lookups import (
     require_version,
     withdrawal,
 )
-from configsvc_server.services.reads import Reads, Rendered
-from configsvc_server.services.turns import Attempt
-from configsvc_server.services.writer import ConfigurationWriter
+from configsvc_server.services.write_attempts import Attempt
 
 __all__ = ["ConfigurationService"]
 

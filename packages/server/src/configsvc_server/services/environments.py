@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from configsvc_server.cache.responses import Reads
 from configsvc_server.db.database import Database
 from configsvc_server.domain.errors import NotFoundError, StateError
 from configsvc_server.domain.models import (
@@ -18,11 +19,10 @@ from configsvc_server.domain.models import (
     Provenance,
 )
 from configsvc_server.repositories import Repositories
-from configsvc_server.services.checks import DocumentChecks
+from configsvc_server.services.document_checks import DocumentChecks
 from configsvc_server.services.edits import Edit, Precondition, always
-from configsvc_server.services.lookups import find_application_id
-from configsvc_server.services.reads import Reads
-from configsvc_server.services.turns import Attempt, take_turns
+from configsvc_server.services.guards import find_application_id
+from configsvc_server.services.write_attempts import Attempt, take_turns
 
 __all__ = ["EnvironmentService"]
 

@@ -9,7 +9,6 @@ from configsvc_server.domain.errors import (
     NotFoundError,
     StateError,
 )
-from configsvc_server.domain.jsontext import JsonObject
 from configsvc_server.domain.models import (
     Configuration,
     ConfigurationDocument,
@@ -18,15 +17,16 @@ from configsvc_server.domain.models import (
 )
 from configsvc_server.domain.pages import NumberedPage, NumberedRequest
 from configsvc_server.domain.resolve import resolve
+from configsvc_server.domain.strict_json import JsonObject
 from configsvc_server.repositories import Repositories
-from configsvc_server.services.lookups import (
+from configsvc_server.services.configuration_writer import ConfigurationWriter
+from configsvc_server.services.guards import (
     find_configuration,
     find_environment,
     find_revision,
     require_known,
     require_version,
 )
-from configsvc_server.services.writer import ConfigurationWriter
 
 __all__ = ["Comparison", "DiffRequest", "HistoryService", "Side"]
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from configsvc_server.cache.responses import Reads
 from configsvc_server.db.database import Database
 from configsvc_server.domain.errors import StateError
 from configsvc_server.domain.models import (
@@ -16,8 +17,8 @@ from configsvc_server.domain.models import (
 )
 from configsvc_server.domain.pages import NumberedPage, NumberedRequest
 from configsvc_server.repositories import Repositories
-from configsvc_server.services.checks import DocumentChecks
-from configsvc_server.services.lookups import (
+from configsvc_server.services.document_checks import DocumentChecks
+from configsvc_server.services.guards import (
     find_application_id,
     find_configuration,
     find_environment,
@@ -26,8 +27,7 @@ from configsvc_server.services.lookups import (
     require_version,
     withdrawal,
 )
-from configsvc_server.services.reads import Reads
-from configsvc_server.services.turns import Attempt, take_turns
+from configsvc_server.services.write_attempts import Attempt, take_turns
 
 __all__ = ["Promotion", "ReleaseService"]
 

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from configsvc_server.cache.responses import Reads, Rendered
+from configsvc_server.cache.waiters import Waiters
 from configsvc_server.db.database import Database
 from configsvc_server.domain.errors import FieldError, InvalidError, NotFoundError
 from configsvc_server.domain.identifiers import is_ulid, normalize_ulid
 from configsvc_server.domain.models import Snapshot
 from configsvc_server.repositories import Repositories
-from configsvc_server.services.lookups import find_application_id
-from configsvc_server.services.reads import Reads, Rendered
-from configsvc_server.services.waiting import Waiters
+from configsvc_server.services.guards import find_application_id
 
 __all__ = ["SnapshotService"]
 

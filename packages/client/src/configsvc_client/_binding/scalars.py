@@ -1,0 +1,137 @@
+"""JSON values without members, and the types that JSON has as strings."""
+
+import sys
+from collections.abc import Callable
+from datetime import date, datetime, time
+from enum import Enum
+from typing import Any, TypeAlias
+
+from configsvc_client._values.paths import pointer
+from configsvc_client.errors import FieldProblem
+
+__all__ = ["Converter", "Misfits", "Steps", "literal", "misfit", "null", "scalar"]
+
+Steps: TypeAlias = tuple[str | int, ...]
+Converter: TypeAlias = Callable[[Any, Steps], Any]
+"""Converts a JSON value that is found by some steps; raises :class:`Misfits`."""
+
+
+class Misfits(Exception):  # noqa: N818 - never leaves the package
+    """A value does not fit a type; says where and why, everywhere at once."""
+
+    def __init__(self, found: list[FieldProblem]) -> None:
+        super().__init__(found)
+        self.found = found
+
+
+def scalar(kind: type) -> Converter | None:
+    """Return the converter to a type of values without members, ``None`` for other types."""
+    simple = _SIMPLE.get(kind)
+    if simple is not None:
+        return simple
+    if issubclass(kind, Enum):
+        return _enum(kind)
+    return _text(kind)
+
+
+def misfit(steps: Steps, message: str, value: Any = None) -> Misfits:
+    """Return the error of one value; ``value`` is quoted in it."""
+    if isinstance(value, dict):
+        message += ", not an object"
+    elif isinstance(value, list):
+        message += ", not an array"
+    elif value is not None:
+        message += f", not {value!r}"
+    return Misfits([FieldProblem(pointer(steps), message)])
+
+
+def null(value: Any, steps: Steps) -> None:
+    """Convert null."""
+    if value is not None:
+        raise misfit(steps, "must be null", value)
+
+
+def _enum(kind: type[Enum]) -> Converter:
+    def convert(value: Any, steps: Steps) -> Any:
+        for member in kind:
+            if member.value == value and isinstance(value, bool) == isinstance(member.value, bool):
+                return member
+        raise misfit(steps, f"must be one of {', '.join(repr(m.value) for m in kind)}", value)
+
+    return convert
+
+
+def literal(choices: tuple[Any, ...]) -> Converter:
+    """Return the converter to one of some values."""
+
+    def convert(value: Any, steps: Steps) -> Any:
+        for choice in choices:
+            if choice == value and isinstance(value, bool) == isinstance(choice, bool):
+                return choice
+        raise misfit(steps, f"must be one of {', '.join(map(repr, choices))}", value)
+
+    return convert
+
+
+def _scalar(kind: type, expected: str) -> Converter:
+    def convert(value: Any, steps: Steps) -> Any:
+        # True is an int in Python, but not in JSON.
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise misfit(steps, f"must be {expected}", value)
+        return value
+
+    return convert
+
+
+def _float(value: Any, steps: Steps) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise misfit(steps, "must be a number", value)
+    return float(value)
+
+
+_SIMPLE: dict[type, Converter] = {
+    str: _scalar(str, "a string"),
+    int: _scalar(int, "an integer"),
+    bool: _scalar(bool, "true or false"),
+    float: _float,
+}
+
+
+_EXPECTED = {
+    datetime: "a date and time as RFC 3339 has it",
+    date: "a date such as 2026-11-24",
+    time: "a time such as 08:30",
+}
+
+
+def _text(kind: type) -> Converter | None:
+    found = _parse(kind)
+    if found is None:
+        return None
+    parse, expected = found
+
+    def convert(value: Any, steps: Steps) -> Any:
+        if isinstance(value, str):
+            try:
+                return parse(value)
+            except (ValueError, ArithmeticError):
+                pass
+        raise misfit(steps, f"must be {expected}", value)
+
+    return convert
+
+
+def _parse(kind: type) -> tuple[Callable[[str], Any], str] | None:
+    if kind in _EXPECTED:
+        parse: Callable[[str], Any] = kind.fromisoformat  # type: ignore[attr-defined]
+        return parse, _EXPECTED[kind]
+    # Whoever annotates with one of these has imported it; nobody else should have to.
+    for module, name, expected in (
+        ("decimal", "Decimal", "a string with a decimal number"),
+        ("uuid", "UUID", "a UUID"),
+        ("pathlib", "Path", "a string"),
+    ):
+        loaded = sys.modules.get(module)
+        if loaded is not None and kind is getattr(loaded, name, None):
+            return kind, expected
+    return None

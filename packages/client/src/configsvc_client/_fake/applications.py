@@ -1,0 +1,91 @@
+"""Applications of the fake."""
+
+from http import HTTPStatus
+
+from configsvc_client._fake.calls import Call, Reply, page
+from configsvc_client._fake.configurations import remove
+from configsvc_client._fake.documents import Record, digest, merged
+from configsvc_client._fake.environments import DEFAULT
+from configsvc_client._fake.problems import conflict
+from configsvc_client._fake.state import State, check_name, matches
+
+__all__ = ["collection", "single"]
+
+
+def collection(state: State, call: Call) -> Reply:
+    """Answer ``/applications``."""
+    if call.method == "POST":
+        return _create(state, call)
+    return page(call, list(filter(matches(call), state.applications.values())))
+
+
+def single(state: State, call: Call, key: str) -> Reply:
+    """Answer ``/applications/{application}``."""
+    record = state.application(key)
+    call.check_match(_etag(state, record))
+    if call.method == "DELETE":
+        _delete(state, call, record)
+        return Reply(None, status=HTTPStatus.NO_CONTENT)
+    if call.method in {"PUT", "PATCH"}:
+        old = {"name": record["name"], "comments": record["comments"]}
+        new = {
+            "comments": None,
+            **(merged(old, call.body) if call.method == "PATCH" else call.body),
+        }
+        check_name({**new, "id": record["id"]}, list(state.applications.values()))
+        record.update(name=new["name"], comments=new["comments"], updated_at=call.moment)
+        previous = old["name"] if old["name"] != new["name"] else None
+        served = list(state.environments[record["id"]]) if previous else []
+        state.log(
+            call, "update", "application", record, previous_name=previous, environments=served
+        )
+    return Reply(_shown(state, record), _etag(state, record))
+
+
+def _create(state: State, call: Call) -> Reply:
+    body = call.body
+    check_name(body, list(state.applications.values()))
+    chosen = body.get("id") or state.new_id()
+    if chosen in state.applications:
+        raise conflict("id-taken", f"There is already {chosen!r}.")
+    record: Record = {
+        "id": chosen,
+        "name": body["name"],
+        "comments": body.get("comments"),
+        "created_at": call.moment,
+        "updated_at": call.moment,
+    }
+    state.applications[chosen] = record
+    state.environments[chosen] = {
+        DEFAULT: {
+            "application_id": chosen,
+            "name": DEFAULT,
+            "position": 0,
+            "auto_release": True,
+            "protected": False,
+            "created_at": call.moment,
+            "updated_at": call.moment,
+        }
+    }
+    state.log(call, "create", "application", record, environments=[DEFAULT])
+    return Reply(_shown(state, record), _etag(state, record), HTTPStatus.CREATED)
+
+
+def _delete(state: State, call: Call, record: Record) -> None:
+    configurations = state.configurations_of(record["id"])
+    for configuration in configurations:
+        state.require_unprotected(configuration)
+    for configuration in configurations:
+        remove(state, call, configuration)
+    environments = list(state.environments.pop(record["id"]))
+    del state.applications[record["id"]]
+    state.log(call, "delete", "application", record, environments=environments)
+
+
+def _shown(state: State, record: Record) -> Record:
+    ids = [configuration["id"] for configuration in state.configurations_of(record["id"])]
+    return {**record, "configuration_ids": ids}
+
+
+def _etag(state: State, record: Record) -> str:
+    return digest(_shown(state, record))[:32]

@@ -1,0 +1,149 @@
+"""Configurations of the fake: reading, checking and writing them."""
+
+from http import HTTPStatus
+
+from configsvc_client._fake.calls import Call, Reply, page
+from configsvc_client._fake.documents import Record, digest, merged, resolved
+from configsvc_client._fake.problems import conflict, invalid
+from configsvc_client._fake.state import ACTOR, State, check_name, matches
+
+__all__ = ["MEMBERS", "collection", "nested", "remove", "single", "validate", "write"]
+
+MEMBERS = ("name", "comments", "config", "overlays", "schema")
+"""What is written; the rest follows from it."""
+
+_DEFAULTS: Record = {"comments": None, "overlays": {}, "schema": None}
+
+
+def collection(state: State, call: Call) -> Reply:
+    """Answer ``/configurations``."""
+    if call.method == "POST":
+        return _create(state, call, call.body["application_id"])
+    return page(call, list(filter(matches(call), state.configurations.values())))
+
+
+def nested(state: State, call: Call, key: str) -> Reply:
+    """Answer ``/applications/{application}/configurations``."""
+    application_id = state.application(key)["id"]
+    if call.method == "POST":
+        return _create(state, call, application_id)
+    return page(call, list(filter(matches(call), state.configurations_of(application_id))))
+
+
+def single(state: State, call: Call, key: str) -> Reply:
+    """Answer ``/configurations/{id}``."""
+    record = state.configuration(key)
+    call.check_match(str(record["version"]), record["version"])
+    if call.method == "DELETE":
+        state.require_unprotected(record)
+        remove(state, call, record)
+        return Reply(None, status=HTTPStatus.NO_CONTENT)
+    if call.method in {"PUT", "PATCH"}:
+        old = {name: record[name] for name in MEMBERS}
+        body = merged(old, call.body) if call.method == "PATCH" else call.body
+        return write(state, call, record, {**_DEFAULTS, **body}, "update")
+    return Reply(record, str(record["version"]))
+
+
+def validate(state: State, call: Call) -> Reply:
+    """Answer ``/configurations/validate``."""
+    body = call.body
+    application_id = state.application(body["application_id"])["id"]
+    base = state.configuration(body["id"]) if "id" in body else _DEFAULTS
+    document = {**base, **body, "application_id": application_id}
+    _check(state, document)
+    names = sorted(state.environments[application_id])
+    return Reply(
+        {"valid": True, "environments": {name: resolved(document, name) for name in names}}
+    )
+
+
+def write(
+    state: State,
+    call: Call,
+    record: Record,
+    document: Record,
+    action: str,
+    source_version: int | None = None,
+) -> Reply:
+    """Make a new version, release it where that goes by itself, and answer with it."""
+    new = {**record, **{name: document.get(name) for name in MEMBERS}}
+    _check(state, new)
+    history = state.revisions.setdefault(new["id"], [])
+    previous = history[-1]["name"] if history else new["name"]
+    new |= {"version": len(history) + 1, "updated_at": call.moment, "updated_by": ACTOR}
+    content = {name: new[name] for name in MEMBERS}
+    revision = {
+        "configuration_id": new["id"],
+        "version": new["version"],
+        "application_id": new["application_id"],
+        **content,
+        "digest": digest(content),
+        "author": ACTOR,
+        "message": call.message,
+        "created_at": call.moment,
+    }
+    history.append(revision)
+    state.configurations[new["id"]] = new
+    environments = [
+        name
+        for name, environment in state.environments[new["application_id"]].items()
+        if environment["auto_release"]
+    ]
+    for name in environments:
+        state.move(call, name, revision, new["version"])
+    state.log(
+        call,
+        action,
+        "configuration",
+        new,
+        configuration_id=new["id"],
+        version=new["version"],
+        source_version=source_version,
+        previous_name=previous if previous != new["name"] else None,
+        environments=environments,
+    )
+    status = HTTPStatus.CREATED if action == "create" else HTTPStatus.OK
+    return Reply(new, str(new["version"]), status)
+
+
+def remove(state: State, call: Call, record: Record) -> None:
+    """Delete a configuration; its revisions stay."""
+    environments = state.serving(record)
+    for name in environments:
+        state.move(call, name, state.revision(record["id"], None), None)
+    del state.configurations[record["id"]]
+    state.log(
+        call,
+        "delete",
+        "configuration",
+        record,
+        configuration_id=record["id"],
+        version=record["version"],
+        environments=environments,
+    )
+
+
+def _create(state: State, call: Call, application: str) -> Reply:
+    body = call.body
+    application_id = state.application(application)["id"]
+    chosen = body.get("id") or state.new_id()
+    if chosen in state.configurations:
+        raise conflict("id-taken", f"There is already {chosen!r}.")
+    record = {"id": chosen, "application_id": application_id, "created_at": call.moment}
+    return write(state, call, record, {**_DEFAULTS, **body}, "create")
+
+
+def _check(state: State, document: Record) -> None:
+    check_name(document, state.configurations_of(document["application_id"]))
+    if not isinstance(document.get("config"), dict):
+        raise invalid("/config", "must be an object")
+    if not isinstance(document["schema"], dict | None):
+        raise invalid("/schema", "must be an object or null")
+    if not isinstance(document["overlays"], dict):
+        raise invalid("/overlays", "must be an object")
+    for name, overlay in document["overlays"].items():
+        if not isinstance(overlay, dict):
+            raise invalid(f"/overlays/{name}", "must be an object")
+        if name not in state.environments[document["application_id"]]:
+            raise invalid(f"/overlays/{name}", "must be for an environment of the application")

@@ -1,0 +1,119 @@
+"""Environments of the fake, and the snapshots that they serve."""
+
+import re
+from http import HTTPStatus
+
+from configsvc_client._fake.calls import Call, Reply, page
+from configsvc_client._fake.documents import Record, digest, merged, resolved
+from configsvc_client._fake.problems import conflict, invalid
+from configsvc_client._fake.state import State
+
+__all__ = ["DEFAULT", "collection", "single", "snapshot"]
+
+DEFAULT = "default"
+"""The environment that every application is born with."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_MEMBERS = ("position", "auto_release", "protected")
+
+
+def collection(state: State, call: Call, key: str) -> Reply:
+    """Answer ``/applications/{application}/environments``."""
+    application_id = state.application(key)["id"]
+    if call.method == "POST":
+        return _create(state, call, application_id)
+    known = state.environments[application_id].values()
+    return page(call, sorted(known, key=lambda record: (record["position"], record["name"])))
+
+
+def single(state: State, call: Call, key: str, name: str) -> Reply:
+    """Answer ``/applications/{application}/environments/{name}``."""
+    application_id = state.application(key)["id"]
+    record = state.environment(application_id, name)
+    call.check_match(_etag(record))
+    if call.method == "DELETE":
+        _delete(state, call, record)
+        return Reply(None, status=HTTPStatus.NO_CONTENT)
+    if call.method in {"PUT", "PATCH"}:
+        old = {member: record[member] for member in _MEMBERS} if call.method == "PATCH" else {}
+        record.update(_checked(state, application_id, merged(old, call.body)))
+        record["updated_at"] = call.moment
+        state.log(call, "update", "environment", record)
+    return Reply(record, _etag(record))
+
+
+def snapshot(state: State, call: Call, key: str, name: str) -> Reply:
+    """Answer ``/applications/{application}/environments/{name}/snapshot``."""
+    application = state.application(key)
+    state.environment(application["id"], name)
+    at = call.param("at")
+    served = state.served(application["id"], name, at)
+    entries = sorted(
+        (state.revision(key, release["version"]) for key, release in served.items()),
+        key=lambda revision: str(revision["name"]),
+    )
+    document = {
+        "application_id": application["id"],
+        "application": application["name"],
+        "environment": name,
+        "configurations": {
+            revision["name"]: {
+                "id": revision["configuration_id"],
+                "version": revision["version"],
+                "updated_at": revision["created_at"],
+                "config": resolved(revision, name),
+            }
+            for revision in entries
+        },
+    }
+    return Reply(document, digest(document)[:32])
+
+
+def _create(state: State, call: Call, application_id: str) -> Reply:
+    name, known = call.body["name"], state.environments[application_id]
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise invalid("/name", "must begin with a letter or digit, and go on with those or ._-")
+    if name in known:
+        raise conflict("name-taken", f"There is already one with name {name!r}.")
+    record = {
+        "application_id": application_id,
+        "name": name,
+        **_checked(state, application_id, call.body),
+        "created_at": call.moment,
+        "updated_at": call.moment,
+    }
+    known[name] = record
+    if record["auto_release"]:
+        for configuration in state.configurations_of(application_id):
+            newest = state.revision(configuration["id"], None)
+            state.move(call, name, newest, newest["version"])
+    state.log(call, "create", "environment", record, environments=[name])
+    return Reply(record, _etag(record), HTTPStatus.CREATED)
+
+
+def _checked(state: State, application_id: str, body: Record) -> Record:
+    protected = body.get("protected", False)
+    auto_release = body.get("auto_release", not protected)
+    if protected and auto_release:
+        raise invalid("/auto_release", "must be false in a protected environment")
+    last = max(record["position"] for record in state.environments[application_id].values())
+    return {
+        "position": body.get("position", last + 1),
+        "auto_release": auto_release,
+        "protected": protected,
+    }
+
+
+def _delete(state: State, call: Call, record: Record) -> None:
+    if record["name"] == DEFAULT:
+        raise conflict("default-environment", f"The environment {DEFAULT!r} stays.")
+    if record["protected"]:
+        raise conflict("protected", f"The environment {record['name']!r} is protected.")
+    for key in state.served(record["application_id"], record["name"]):
+        state.move(call, record["name"], state.revision(key, None), None)
+    del state.environments[record["application_id"]][record["name"]]
+    state.log(call, "delete", "environment", record, environments=[record["name"]])
+
+
+def _etag(record: Record) -> str:
+    return digest(record)[:32]

@@ -1,0 +1,114 @@
+"""The fake itself: takes requests and finds who answers them."""
+
+import json
+import re
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+
+from requests.structures import CaseInsensitiveDict
+
+from configsvc_client._fake import (
+    applications,
+    changes,
+    configurations,
+    environments,
+    history,
+    releases,
+)
+from configsvc_client._fake.calls import Call, Reply
+from configsvc_client._fake.problems import ProblemError
+from configsvc_client._fake.state import State
+from configsvc_client._http.types import Answer, Request
+
+if TYPE_CHECKING:
+    from configsvc_client.errors import ConfigSvcError
+
+__all__ = ["FakeServer"]
+
+_ROUTES: Final[dict[str, Callable[..., Reply]]] = {
+    "applications": applications.collection,
+    "applications/*": applications.single,
+    "applications/*/configurations": configurations.nested,
+    "applications/*/environments": environments.collection,
+    "applications/*/environments/*": environments.single,
+    "applications/*/environments/*/snapshot": environments.snapshot,
+    "applications/*/promote": releases.promote,
+    "configurations": configurations.collection,
+    "configurations/validate": configurations.validate,
+    "configurations/*": configurations.single,
+    "configurations/*/diff": history.diff,
+    "configurations/*/releases": releases.collection,
+    "configurations/*/releases/rollback": releases.roll_back,
+    "configurations/*/restore": history.restore,
+    "configurations/*/revisions": history.revisions,
+    "configurations/*/revisions/*": history.revision,
+    "configurations/*/rollback": history.roll_back,
+    "changes": changes.collection,
+}
+
+_PATTERNS: Final = {
+    re.compile("/api/v1/" + template.replace("*", "([^/]+)")): answer
+    for template, answer in _ROUTES.items()
+}
+
+_EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class FakeServer:
+    """Answers requests from dictionaries; a transport as :class:`HttpTransport` is one."""
+
+    def __init__(self, on_write: Callable[[], None]) -> None:
+        """Begin empty.
+
+        Args:
+            on_write: called after every change.
+        """
+        self.failure: ConfigSvcError | None = None
+        """What every request meets instead of an answer."""
+        self.requests: list[Request] = []
+        """Everything that was asked, oldest first."""
+        self._on_write = on_write
+        self._state = State()
+        self._lock = threading.RLock()
+
+    def send(self, request: Request) -> Answer:
+        """Return the answer of a server to ``request``."""
+        self.requests.append(request)
+        if self.failure is not None:
+            raise self.failure
+        request_id = f"request-{len(self.requests)}"
+        try:
+            with self._lock:
+                document, etag, status = self._answer(Call(request, request_id, self._now()))
+                body = b"" if document is None else json.dumps(document).encode()
+        except ProblemError as problem:
+            status, etag, body = problem.status, None, json.dumps(problem.document).encode()
+        headers = CaseInsensitiveDict({"ETag": f'"{etag}"'} if etag else {})
+        if request.method == "GET" and etag and request.headers.get("If-None-Match") == f'"{etag}"':
+            return Answer(request, HTTPStatus.NOT_MODIFIED, headers, b"", request_id)
+        if request.method != "GET" and status < HTTPStatus.BAD_REQUEST:
+            self._on_write()
+        return Answer(request, status, headers, body, request_id)
+
+    def close(self) -> None:
+        """Do nothing; there is nothing to close."""
+
+    def forget_parent(self) -> None:
+        """Do nothing; a child has its own copy."""
+        self._lock = threading.RLock()
+
+    def _answer(self, call: Call) -> Reply:
+        for pattern, answer in _PATTERNS.items():
+            found = pattern.fullmatch(call.request.path)
+            if found is not None:
+                return answer(self._state, call, *map(unquote, found.groups()))
+        raise ProblemError(HTTPStatus.NOT_FOUND, "not-found", f"No {call.request.path} here.")
+
+    def _now(self) -> str:
+        # Not the real time: tests that print it shall print the same tomorrow.
+        moment = _EPOCH + timedelta(seconds=len(self.requests))
+        return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""HTTP transport: requests, responses, errors, and calls of the REST API."""

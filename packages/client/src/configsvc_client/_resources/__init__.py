@@ -1,0 +1,1 @@
+"""Resource wrappers: typed calls of every endpoint, and their models."""

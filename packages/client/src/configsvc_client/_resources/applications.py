@@ -1,0 +1,188 @@
+"""``client.applications``."""
+
+from typing import Any
+
+from configsvc_client._http.api import KEEP, Api, Keep, Pages
+from configsvc_client._http.types import Answer
+from configsvc_client._resources.models import Application, read_application
+from configsvc_client.errors import ConflictError
+
+__all__ = ["Applications"]
+
+
+class Applications:
+    """Creates, reads, changes and deletes applications.
+
+    Example:
+        >>> client.applications.create(name="billing", comments="Invoices and payments")
+        <Application 'billing' 01K9YV5C7W3V0Y1Q3W6M8N2B4D, 0 configurations>
+    """
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def __repr__(self) -> str:
+        return "<applications: create, get, list, update, replace, delete>"
+
+    def create(
+        self,
+        *,
+        name: str,
+        comments: str | None = None,
+        id: str | None = None,  # noqa: A002 - the name of the member
+        message: str | None = None,
+    ) -> Application:
+        """Add an application.
+
+        Args:
+            name: 1 to 256 characters, unique, and not shaped like a ULID.
+            comments: for people.
+            id: a ULID of your own.
+            message: why, for the history.
+
+        Raises:
+            ConflictError: the name or id is taken.
+            ValidationError: the server refuses a value.
+
+        Example:
+            >>> client.applications.create(name="billing").name
+            'billing'
+        """
+        body: dict[str, Any] = {"name": name, "comments": comments}
+        if id is not None:
+            body["id"] = id
+        return self._one(self._api.call("POST", "/applications", body=body, message=message))
+
+    def get(self, application: Application | str) -> Application:
+        """Return an application by its id or name, or a given one as it is now.
+
+        Raises:
+            NotFoundError: there is none.
+
+        Example:
+            >>> client.applications.get("billing").comments
+            'Invoices and payments'
+        """
+        return self._one(self._api.call("GET", self._api.application_path(application)))
+
+    def list(
+        self,
+        *,
+        name: str | None = None,
+        q: str | None = None,
+        sort: str | None = None,
+        page_size: int = 200,
+    ) -> Pages[Application]:
+        """Iterate over applications, oldest first; pages are fetched as they are needed.
+
+        Args:
+            name: only the one with exactly this name.
+            q: only those with this text in their name or comments.
+            sort: a member to sort by, with ``-`` before it for the opposite order.
+            page_size: how many to ask for at a time, 1 to 1000.
+
+        Example:
+            >>> [application.name for application in client.applications.list()]
+            ['billing', 'shop']
+        """
+        return self._api.pages(
+            "/applications",
+            read_application,
+            what="applications",
+            params={"name": name, "q": q, "sort": sort},
+            page_size=page_size,
+        )
+
+    def update(
+        self,
+        application: Application | str,
+        *,
+        name: str | Keep = KEEP,
+        comments: str | Keep | None = KEEP,
+        message: str | None = None,
+    ) -> Application:
+        """Change parts of an application.
+
+        Given an :class:`Application`, this fails if it has changed since it was read. Given an
+        id or a name, the last of several writers wins.
+
+        Raises:
+            ConflictError: it has changed, or the new name is taken.
+            NotFoundError: there is none.
+
+        Example:
+            >>> billing = client.applications.get("billing")
+            >>> client.applications.update(billing, comments=None, message="obvious").comments
+        """
+        body = {"name": name, "comments": comments}
+        return self._write(
+            "PATCH",
+            application,
+            {member: value for member, value in body.items() if value is not KEEP},
+            message,
+        )
+
+    def replace(
+        self,
+        application: Application | str,
+        *,
+        name: str,
+        comments: str | None = None,
+        message: str | None = None,
+    ) -> Application:
+        """Set every member of an application; what is left out takes its default.
+
+        Raises:
+            ConflictError: it has changed since it was read, or the new name is taken.
+            NotFoundError: there is none.
+
+        Example:
+            >>> client.applications.replace("billing", name="invoices").name
+            'invoices'
+        """
+        return self._write("PUT", application, {"name": name, "comments": comments}, message)
+
+    def delete(self, application: Application | str, *, message: str | None = None) -> None:
+        """Delete an application with all its configurations.
+
+        Raises:
+            ConflictError: it has changed since it was read, or a protected environment serves
+                one of its configurations.
+            NotFoundError: there is none.
+
+        Example:
+            >>> client.applications.delete("billing", message="moved to shop")
+        """
+        path = self._api.application_path(application)
+        etag = self._etag(application)
+        self._api.call("DELETE", path, if_match=etag, message=message)
+
+    def _write(
+        self,
+        method: str,
+        application: Application | str,
+        body: dict[str, Any],
+        message: str | None,
+    ) -> Application:
+        path = self._api.application_path(application)
+        etag = self._etag(application)
+        return self._one(self._api.call(method, path, body=body, if_match=etag, message=message))
+
+    def _etag(self, application: Application | str) -> str | None:
+        if isinstance(application, str) or application.etag is not None:
+            return None if isinstance(application, str) else application.etag
+        # Lists have no ETags, so the content says whether it is still the one that was read.
+        current = self.get(application)
+        if (current.name, current.comments, current.updated_at) != (
+            application.name,
+            application.comments,
+            application.updated_at,
+        ):
+            error = ConflictError(f"{application!r} has changed since it was read.")
+            error.current_etag = f'"{current.etag}"'
+            raise error
+        return current.etag
+
+    def _one(self, answer: Answer) -> Application:
+        etag = (answer.headers.get("ETag") or "").strip('"') or None
+        return self._api.read(answer, lambda document: read_application(document, etag))

@@ -1,0 +1,156 @@
+"""``client.changes``: the audit log, as it is and as it grows."""
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from configsvc_client._http.api import Api
+from configsvc_client._resources.change_feed import ChangeFeed
+from configsvc_client._resources.change_log import ChangeLog, LogReader
+from configsvc_client._resources.ids import configuration_id, environment_name
+from configsvc_client._resources.models import Application, Configuration, Environment
+
+__all__ = ["Changes"]
+
+Follow: TypeAlias = Callable[[Mapping[str, str | None], str, float | None], ChangeFeed]
+"""Opens a feed with some parameters, from a cursor, with waits of so many seconds."""
+
+_PAGE_SIZE = "200"
+
+
+class Changes:
+    """Who did what, when and why: what there is, and what comes.
+
+    Example:
+        >>> [change.message for change in client.changes.list(actor="ada", newest_first=True)]
+        ['too many connections', 'more load']
+    """
+
+    def __init__(self, api: Api, follow: Follow) -> None:
+        self._api = api
+        self._follow = follow
+
+    def __repr__(self) -> str:
+        return "<changes: list, follow>"
+
+    def list(
+        self,
+        *,
+        application: Application | str | None = None,
+        configuration: Configuration | str | None = None,
+        actor: str | None = None,
+        action: str | None = None,
+        entity: str | None = None,
+        environment: Environment | str | None = None,
+        after: str | None = None,
+        newest_first: bool = False,
+    ) -> ChangeLog:
+        """Iterate over the changes that there are; pages are fetched as they are needed.
+
+        Args:
+            application: only those of this one; the id of a deleted one, since its name is
+                forgotten.
+            configuration: only those of this one, or its id.
+            actor: only those by this one.
+            action: only these, such as ``update`` or ``release``.
+            entity: only those of an ``application``, ``environment``, ``configuration`` or
+                ``release``.
+            environment: only those that changed what this one serves; a name needs
+                ``application`` too.
+            after: the cursor of an earlier log or feed with the same filters.
+            newest_first: whether to begin with the newest.
+
+        Raises:
+            NotFoundError: there is no application of this name.
+            ValueError: an environment's name says nothing without its application.
+
+        Example:
+            >>> [change.action for change in client.changes.list(configuration=database)]
+            ['create', 'update', 'rollback']
+        """
+        params = {
+            **self._filters(application, configuration, actor, action, entity, environment),
+            "sort": "-id" if newest_first else "id",
+            "limit": _PAGE_SIZE,
+        }
+        return ChangeLog(LogReader(self._api, params, after or ""))
+
+    def follow(
+        self,
+        *,
+        after: str | None = None,
+        from_start: bool = False,
+        application: Application | str | None = None,
+        configuration: Configuration | str | None = None,
+        actor: str | None = None,
+        action: str | None = None,
+        entity: str | None = None,
+        environment: Environment | str | None = None,
+        wait: float | None = None,
+    ) -> ChangeFeed:
+        """Give each change as it happens, without an end; filters are those of :meth:`list`.
+
+        Without ``after`` it begins with what happens after this call, which therefore asks
+        for the newest change and may fail. From then on failures of the network and of the
+        server are waited out; what the server refuses (4xx) is raised.
+
+        Args:
+            after: the ``cursor`` of an earlier feed or log with the same filters.
+            from_start: begin with the very first change instead.
+            application: only those of this one.
+            configuration: only those of this one.
+            actor: only those by this one.
+            action: only these.
+            entity: only those of such things.
+            environment: only those that changed what this one serves.
+            wait: seconds that the server may wait for a change, up to 60; ``long_poll`` of the
+                client by default; 0 asks every ``poll_interval`` seconds.
+
+        Raises:
+            ConfigSvcError: the newest change can't be had.
+            NotFoundError: there is no application of this name.
+            ValueError: these don't go together, or the wait is too long.
+
+        Example:
+            >>> for change in client.changes.follow(application="billing"):
+            ...     print(change)
+            <AuditChange 8: release 'database' version 3 in 'prod', 2026-11-24 08:05 UTC by ada>
+        """
+        if from_start and after is not None:
+            raise ValueError("It begins either at a cursor or at the very first change.")
+        if wait is not None and not 0 <= wait <= 60:  # noqa: PLR2004 - as the server has it
+            raise ValueError("wait must be 0 to 60 seconds; 0 turns long polls off")
+        filters = self._filters(application, configuration, actor, action, entity, environment)
+        if after is None:
+            after = "" if from_start else self._newest()
+        return self._follow({**filters, "sort": "id", "limit": _PAGE_SIZE}, after, wait)
+
+    def _newest(self) -> str:
+        """Return the place after the newest change, whatever it was of."""
+        reader = LogReader(self._api, {"sort": "-id", "limit": "1"}, "")
+        reader.fetch()
+        reader.take()
+        return reader.cursor
+
+    def _filters(
+        self,
+        application: Application | str | None,
+        configuration: Configuration | str | None,
+        actor: str | None,
+        action: str | None,
+        entity: str | None,
+        environment: Environment | str | None,
+    ) -> dict[str, str | None]:
+        if isinstance(environment, Environment) and application is None:
+            application = environment.application_id
+        if environment is not None and application is None:
+            raise ValueError("Which application's? Give it beside the name of an environment.")
+        return {
+            "application_id": None
+            if application is None
+            else self._api.application_id(application),
+            "configuration_id": None if configuration is None else configuration_id(configuration),
+            "actor": actor,
+            "action": action,
+            "entity": entity,
+            "environment": None if environment is None else environment_name(environment),
+        }

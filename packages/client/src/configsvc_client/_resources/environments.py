@@ -1,0 +1,177 @@
+"""``client.environments``."""
+
+from typing import Any
+
+from configsvc_client._http.api import KEEP, Api, Keep, Pages
+from configsvc_client._http.types import Answer
+from configsvc_client._resources.ids import environment_path
+from configsvc_client._resources.models import Application, Environment, read_environment
+from configsvc_client.errors import ConflictError
+
+__all__ = ["Environments"]
+
+
+class Environments:
+    """Creates, reads, changes and deletes the environments of an application.
+
+    Each application is born with ``default``.
+
+    Example:
+        >>> client.environments.create("billing", name="prod", protected=True)
+        <Environment 'prod' at position 1, protected>
+    """
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def __repr__(self) -> str:
+        return "<environments: create, get, list, update, delete>"
+
+    def create(
+        self,
+        application: Application | str,
+        *,
+        name: str,
+        position: int | None = None,
+        auto_release: bool | None = None,
+        protected: bool = False,
+        message: str | None = None,
+    ) -> Environment:
+        """Add an environment to an application.
+
+        With ``auto_release`` it begins with the newest version of every configuration,
+        otherwise empty.
+
+        Args:
+            application: the application, its id or its name.
+            name: a letter or digit, then up to 63 of those and ``.``, ``_``, ``-``; for good.
+            position: where it stands in the order of promotion; the server decides without.
+            auto_release: whether it serves each new version at once; without it, if it is
+                not protected.
+            protected: whether what it serves changes by explicit releases only.
+            message: why, for the history.
+
+        Raises:
+            ConflictError: the name is taken.
+            NotFoundError: there is no such application.
+            ValidationError: the server refuses a value.
+
+        Example:
+            >>> client.environments.create("billing", name="staging").auto_release
+            True
+        """
+        body: dict[str, Any] = {"name": name, "protected": protected}
+        if position is not None:
+            body["position"] = position
+        if auto_release is not None:
+            body["auto_release"] = auto_release
+        path = f"{self._api.application_path(application)}/environments"
+        return self._one(self._api.call("POST", path, body=body, message=message))
+
+    def get(self, application: Application | str, environment: Environment | str) -> Environment:
+        """Return an environment by its name, or a given one as it is now.
+
+        Raises:
+            NotFoundError: there is none, or no such application.
+
+        Example:
+            >>> client.environments.get("billing", "prod").protected
+            True
+        """
+        return self._one(self._api.call("GET", self._path(application, environment)))
+
+    def list(self, application: Application | str, *, page_size: int = 200) -> Pages[Environment]:
+        """Iterate over the environments of an application, in the order of promotion.
+
+        Args:
+            application: the application, its id or its name.
+            page_size: how many to ask for at a time, 1 to 1000.
+
+        Example:
+            >>> [environment.name for environment in client.environments.list("billing")]
+            ['default', 'staging', 'prod']
+        """
+        return self._api.pages(
+            f"{self._api.application_path(application)}/environments",
+            read_environment,
+            what="environments",
+            params={},
+            page_size=page_size,
+        )
+
+    def update(
+        self,
+        application: Application | str,
+        environment: Environment | str,
+        *,
+        position: int | Keep = KEEP,
+        auto_release: bool | Keep = KEEP,
+        protected: bool | Keep = KEEP,
+        message: str | None = None,
+    ) -> Environment:
+        """Change parts of an environment.
+
+        Given an :class:`Environment`, this fails if it has changed since it was read. Given
+        a name, the last of several writers wins.
+
+        Raises:
+            ConflictError: it has changed.
+            NotFoundError: there is none, or no such application.
+            ValidationError: the server refuses a value, such as a protected environment
+                that releases by itself.
+
+        Example:
+            >>> client.environments.update("billing", "prod", auto_release=False, protected=True)
+            <Environment 'prod' at position 1, protected>
+        """
+        members = {"position": position, "auto_release": auto_release, "protected": protected}
+        body = {member: value for member, value in members.items() if value is not KEEP}
+        path, etag = self._path(application, environment), self._etag(application, environment)
+        return self._one(self._api.call("PATCH", path, body=body, if_match=etag, message=message))
+
+    def delete(
+        self,
+        application: Application | str,
+        environment: Environment | str,
+        *,
+        message: str | None = None,
+    ) -> None:
+        """Delete an environment; what it has served stays in the history.
+
+        Raises:
+            ConflictError: it has changed since it was read, is protected, or is ``default``.
+            NotFoundError: there is none, or no such application.
+
+        Example:
+            >>> client.environments.delete("billing", "staging", message="no longer used")
+        """
+        path, etag = self._path(application, environment), self._etag(application, environment)
+        self._api.call("DELETE", path, if_match=etag, message=message)
+
+    def _path(self, application: Application | str, environment: Environment | str) -> str:
+        return environment_path(self._api.application_path(application), environment)
+
+    def _etag(self, application: Application | str, environment: Environment | str) -> str | None:
+        if isinstance(environment, str) or environment.etag is not None:
+            return None if isinstance(environment, str) else environment.etag
+        # Lists have no ETags, so the content says whether it is still the one that was read.
+        current = self.get(application, environment)
+        if _content(current) != _content(environment):
+            error = ConflictError(f"{environment!r} has changed since it was read.")
+            error.current_etag = f'"{current.etag}"'
+            raise error
+        return current.etag
+
+    def _one(self, answer: Answer) -> Environment:
+        etag = (answer.headers.get("ETag") or "").strip('"') or None
+        return self._api.read(answer, lambda document: read_environment(document, etag))
+
+
+def _content(environment: Environment) -> tuple[object, ...]:
+    return (
+        environment.position,
+        environment.auto_release,
+        environment.protected,
+        environment.created_at,
+        environment.updated_at,
+    )

@@ -1,0 +1,82 @@
+"""What differs between two snapshots, value by value."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, overload
+
+from configsvc_client._values.paths import pointer
+
+__all__ = ["Difference", "Differences", "compare"]
+
+_ABSENT: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One value that is different.
+
+    Example:
+        >>> app.diff()[0].path
+        '/database/pool_size'
+    """
+
+    path: str
+    """A JSON Pointer, which :meth:`ConfigView.get` takes."""
+    old: Any
+    """``None`` where it was not there."""
+    new: Any
+    """``None`` where it is not there any more."""
+    kind: str
+    """``added``, ``removed`` or ``changed``."""
+
+    def __str__(self) -> str:
+        if self.kind == "added":
+            return f"+ {self.path}: {self.new!r}"
+        if self.kind == "removed":
+            return f"- {self.path}: {self.old!r}"
+        return f"~ {self.path}: {self.old!r} → {self.new!r}"
+
+
+class Differences(Sequence[Difference]):
+    """What differs, one line each where it is shown.
+
+    Example:
+        >>> app.diff()
+        ~ /database/pool_size: 10 → 20
+        + /limits: {'per_minute': 60}
+    """
+
+    def __init__(self, found: Sequence[Difference]) -> None:
+        self._found = tuple(found)
+
+    @overload
+    def __getitem__(self, index: int) -> Difference: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Difference]: ...
+    def __getitem__(self, index: int | slice) -> Difference | Sequence[Difference]:
+        return self._found[index]
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __repr__(self) -> str:
+        return "\n".join(map(str, self._found)) or "no differences"
+
+
+def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Differences:
+    """Return what differs; objects are compared by member, arrays as a whole."""
+    return Differences(list(_walk((), old, new)))
+
+
+def _walk(steps: tuple[str, ...], old: Any, new: Any) -> Iterator[Difference]:
+    if old is new:
+        return
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in sorted(old.keys() | new.keys()):
+            yield from _walk((*steps, key), old.get(key, _ABSENT), new.get(key, _ABSENT))
+    elif old is _ABSENT:
+        yield Difference(pointer(steps), None, new, "added")
+    elif new is _ABSENT:
+        yield Difference(pointer(steps), old, None, "removed")
+    elif old != new or type(old) is not type(new):
+        yield Difference(pointer(steps), old, new, "changed")

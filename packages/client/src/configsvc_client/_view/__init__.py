@@ -1,0 +1,1 @@
+"""Live view: snapshot store, poller, listeners, disk cache."""

@@ -1,0 +1,1 @@
+"""Cached responses: single-flight loads, eviction by change signals, and waiters."""

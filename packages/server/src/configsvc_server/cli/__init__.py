@@ -1,0 +1,1 @@
+"""Command line: ``configsvc``, one module per command group."""

@@ -1,0 +1,145 @@
+"""The OpenAPI 3.1 document: every path, and the schemas that validate the requests."""
+
+from typing import get_args
+
+from configsvc_server import __version__
+from configsvc_server.domain.models import Action, Entity
+from configsvc_server.domain.pages import DEFAULT_LIMIT, MAX_LIMIT, SORT_FIELDS
+from configsvc_server.http.openapi.history_paths import change_paths
+from configsvc_server.http.openapi.nodes import PROBLEMS, Node, problem, query
+from configsvc_server.http.openapi.resource_paths import base_paths
+from configsvc_server.http.schemas import load_schemas
+
+__all__ = ["build_openapi"]
+
+_DESCRIPTION = """\
+Versioned JSON configurations, grouped by application.
+
+- **Errors** are problem details (RFC 9457) that name each wrong field by JSON Pointer.
+- **Concurrency**: send the ETag of what you read as `If-Match`, and a write is refused with \
+412 if somebody else was faster.
+- **Revisions**: every write makes a numbered, immutable one; environments point at them.
+- **Snapshots** are one conditional GET; `Prefer: wait=30` makes it wait for a change.
+- **Lists** can be paged by `offset`, or by the cursor in `next`, sent as `after`.
+- **PATCH** is JSON Merge Patch (RFC 7396).
+- A trailing slash is accepted everywhere.
+"""
+
+
+def build_openapi() -> Node:
+    """Return the OpenAPI document of the API."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "configsvc",
+            "version": __version__,
+            "summary": "Configuration as a service.",
+            "description": _DESCRIPTION,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [
+            {"name": "applications", "description": "Groups of configurations."},
+            {"name": "configurations", "description": "Named, versioned JSON objects."},
+            {"name": "history", "description": "What configurations were, and the way back."},
+            {"name": "environments", "description": "Where which version is served."},
+            {"name": "releases", "description": "What environments serve."},
+            {"name": "snapshots", "description": "What clients read, and wait for."},
+            {"name": "changes", "description": "The audit trail, which is the change feed too."},
+            {"name": "operations", "description": "For those who run the server."},
+        ],
+        "paths": {**base_paths(), **change_paths()},
+        "components": {
+            "schemas": load_schemas(),
+            "parameters": _parameters(),
+            "headers": _headers(),
+            "responses": {str(status): problem(text) for status, text in PROBLEMS.items()},
+        },
+    }
+
+
+def _parameters() -> Node:
+    orders = [f"{sign}{field}" for field in SORT_FIELDS for sign in ("", "-")]
+    text = {"type": "string", "minLength": 1, "maxLength": 256}
+    ulid = {"$ref": "#/components/schemas/Ulid"}
+    limit = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
+    version = {"$ref": "#/components/schemas/Version"}
+    offset = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1, "default": 0}
+    return {
+        "Application": query("application", "Id or name.", text, where="path"),
+        "Environment": query("environment", "Name, such as default.", text, where="path"),
+        "Prefer": query(
+            "Prefer",
+            "`wait=N`: answer once there is something new, after N seconds (60 at most) at the "
+            "latest (RFC 7240). A snapshot is waited for with If-None-Match.",
+            {"type": "string", "examples": ["wait=30"]},
+            where="header",
+        ),
+        "Id": query("id", "Id.", ulid, where="path"),
+        "Limit": query("limit", "How many items at most.", limit),
+        "Offset": query("offset", "How many items to skip.", offset),
+        "After": query("after", "The `next` of the page before.", {"type": "string"}),
+        "Sort": query("sort", "The order; `-` for descending.", {"enum": orders}),
+        "Name": query("name", "Only those with this name.", text),
+        "Text": query("q", "Only those with this in their name or comments.", text),
+        "ApplicationId": query("application_id", "Only those of this application.", ulid),
+        "Version": query("version", "Which version.", version, where="path"),
+        "VersionSort": query("sort", "The order; `-` for descending.", _order("version")),
+        "IdSort": query("sort", "The order of commits; `-` for the newest first.", _order("id")),
+        "At": query(
+            "at",
+            "A past moment: answer as it was then.",
+            {"type": "string", "format": "date-time", "examples": ["2026-11-24T08:30:00Z"]},
+        ),
+        "From": query("from", "A version; by default the one before the other.", version),
+        "To": query("to", "A version; by default the newest.", version),
+        "FromEnvironment": query("from_environment", "What this environment serves.", text),
+        "ToEnvironment": query("to_environment", "What this environment serves.", text),
+        "For": query("environment", "Compare what it would be in this environment.", text),
+        "InEnvironment": query("environment", "Only those in this environment.", text),
+        "Current": query("current", "Only what is served now.", {"enum": ["true", "false"]}),
+        "ConfigurationId": query("configuration_id", "Only those of this configuration.", ulid),
+        "Actor": query("actor", "Only those of this person or program.", text),
+        "Action": query("action", "Only those that did this.", {"enum": list(get_args(Action))}),
+        "Entity": query("entity", "Only those done to this.", {"enum": list(get_args(Entity))}),
+        "IfMatch": query("If-Match", "The ETag that was read.", _ETAGS, where="header"),
+        "IfNoneMatch": query("If-None-Match", "The ETag held.", _ETAGS, where="header"),
+        "ChangeMessage": query(
+            "X-Change-Message",
+            "Why: kept with the change.",
+            {"type": "string", "maxLength": 1024},
+            where="header",
+        ),
+    }
+
+
+def _order(field: str) -> Node:
+    return {"enum": [field, f"-{field}"], "default": field}
+
+
+_ETAGS = {"type": "string", "examples": ['"3"', "*"]}
+
+
+def _headers() -> Node:
+    return {
+        "ETag": {
+            "description": "A strong entity tag of this content.",
+            "schema": {"type": "string", "examples": ['"3"']},
+        },
+        "Location": {
+            "description": "The path of the new resource.",
+            "schema": {"type": "string", "format": "uri-reference"},
+        },
+        "Link": {
+            "description": 'With rel="next": the next page (RFC 8288), if there is one.',
+            "schema": {"type": "string"},
+        },
+        "PreferenceApplied": {
+            "description": "The wait that was granted; missing where none was.",
+            "schema": {"type": "string", "examples": ["wait=30"]},
+        },
+        "RetryAfter": {
+            "description": "Seconds to wait before trying again.",
+            "schema": {"type": "integer", "minimum": 0},
+        },
+    }

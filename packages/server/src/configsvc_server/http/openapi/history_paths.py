@@ -1,0 +1,260 @@
+"""The operations that change safely: history, environments, releases, snapshots, changes."""
+
+from configsvc_server.http.openapi.nodes import (
+    WRITE,
+    Node,
+    answer,
+    entity,
+    header,
+    not_modified,
+    operation,
+    page,
+    parameter,
+)
+from configsvc_server.http.openapi.resource_paths import resource
+
+__all__ = ["change_paths"]
+
+_NUMBERED = ("Limit", "Offset", "After")
+
+
+def change_paths() -> Node:
+    """Return the paths of this module."""
+    application = "/api/v1/applications/{application}"
+    configuration = "/api/v1/configurations/{id}"
+    return {
+        f"{application}/environments": _environments(),
+        f"{application}/environments/{{environment}}": resource(
+            "Environment",
+            "environments",
+            keys=["Application", "Environment"],
+            an="an environment",
+            delete_problems=[409],
+        ),
+        f"{application}/environments/{{environment}}/snapshot": _snapshot(),
+        f"{application}/promote": _promote(),
+        "/api/v1/configurations/validate": _validate(),
+        f"{configuration}/revisions": _revisions(),
+        f"{configuration}/revisions/{{version}}": _revision(),
+        f"{configuration}/diff": _diff(),
+        f"{configuration}/rollback": _act(
+            "rollBackConfiguration",
+            "history",
+            "Make a new version from the content of an earlier one",
+            body="Rollback",
+            response=entity("Configuration"),
+            parameters=["IfMatch"],
+            problems=(412,),
+        ),
+        f"{configuration}/restore": _restore(),
+        f"{configuration}/releases": _releases(),
+        f"{configuration}/releases/rollback": _act(
+            "rollBackRelease",
+            "releases",
+            "Make an environment serve again what it served before",
+            body="ReleaseRollback",
+            response=answer("Release", "Released."),
+            status=201,
+            parameters=["IfMatch"],
+            problems=(412,),
+        ),
+        "/api/v1/changes": _changes(),
+    }
+
+
+def _act(
+    operation_id: str,
+    tag: str,
+    summary: str,
+    *,
+    body: str,
+    response: Node,
+    status: int = 200,
+    parameters: list[str] | None = None,
+    problems: tuple[int, ...] = (),
+) -> Node:
+    return {
+        "parameters": [parameter("Id")],
+        "post": operation(
+            operation_id,
+            tag,
+            summary,
+            parameters=[*(parameters or []), "ChangeMessage"],
+            body=body,
+            responses={status: response},
+            problems=(*WRITE, 404, 409, *problems),
+        ),
+    }
+
+
+def _environments() -> Node:
+    return {
+        "parameters": [parameter("Application")],
+        "get": operation(
+            "listEnvironments",
+            "environments",
+            "List the environments of an application",
+            parameters=_NUMBERED,
+            responses={200: page("EnvironmentPage")},
+            problems=(404, 422, 503),
+        ),
+        "post": operation(
+            "createEnvironment",
+            "environments",
+            "Create an environment",
+            parameters=["ChangeMessage"],
+            body="EnvironmentCreate",
+            responses={201: entity("Environment", created=True)},
+            problems=(*WRITE, 404, 409),
+        ),
+    }
+
+
+def _snapshot() -> Node:
+    changed = entity("Snapshot")
+    changed["headers"]["Preference-Applied"] = header("PreferenceApplied")
+    unchanged = not_modified()
+    unchanged["headers"]["Preference-Applied"] = header("PreferenceApplied")
+    return {
+        "parameters": [parameter("Application"), parameter("Environment")],
+        "get": operation(
+            "getSnapshot",
+            "snapshots",
+            "Get every configuration that an environment serves at once",
+            parameters=["At", "IfNoneMatch", "Prefer"],
+            responses={200: changed, 304: unchanged},
+            problems=(400, 404, 422, 503),
+        ),
+    }
+
+
+def _promote() -> Node:
+    return {
+        "parameters": [parameter("Application")],
+        "post": operation(
+            "promote",
+            "releases",
+            "Release in one environment what another serves, all or nothing",
+            parameters=["ChangeMessage"],
+            body="Promote",
+            responses={200: answer("Promotion", "Done.")},
+            problems=(*WRITE, 404, 409),
+        ),
+    }
+
+
+def _validate() -> Node:
+    return {
+        "post": operation(
+            "validateConfiguration",
+            "configurations",
+            "Try a configuration without writing it",
+            body="ConfigurationValidate",
+            responses={200: answer("Validation", "It could be written.")},
+            problems=(*WRITE, 409),
+        ),
+    }
+
+
+def _revisions() -> Node:
+    return {
+        "parameters": [parameter("Id")],
+        "get": operation(
+            "listRevisions",
+            "history",
+            "List the revisions of a configuration, also of a deleted one",
+            parameters=[*_NUMBERED, "VersionSort"],
+            responses={200: page("RevisionPage")},
+            problems=(404, 422, 503),
+        ),
+    }
+
+
+def _revision() -> Node:
+    return {
+        "parameters": [parameter("Id"), parameter("Version")],
+        "get": operation(
+            "getRevision",
+            "history",
+            "Get a revision",
+            parameters=["IfNoneMatch"],
+            responses={200: entity("Revision"), 304: not_modified()},
+            problems=(400, 404, 503),
+        ),
+    }
+
+
+def _diff() -> Node:
+    return {
+        "parameters": [parameter("Id")],
+        "get": operation(
+            "diffConfiguration",
+            "history",
+            "Compare versions, or what environments serve",
+            parameters=["From", "To", "FromEnvironment", "ToEnvironment", "For"],
+            responses={200: answer("Diff", "What differs.")},
+            problems=(404, 422, 503),
+        ),
+        "post": operation(
+            "diffDocument",
+            "history",
+            "Compare a version with a document",
+            body="DiffRequest",
+            responses={200: answer("Diff", "What differs.")},
+            problems=(*WRITE, 404),
+        ),
+    }
+
+
+def _restore() -> Node:
+    node = _act(
+        "restoreConfiguration",
+        "history",
+        "Bring a deleted configuration back",
+        body="Restore",
+        response=entity("Configuration"),
+    )
+    node["post"]["requestBody"]["required"] = False
+    return node
+
+
+def _releases() -> Node:
+    return {
+        "parameters": [parameter("Id")],
+        "get": operation(
+            "listReleases",
+            "releases",
+            "List the releases of a configuration",
+            parameters=[*_NUMBERED, "IdSort", "InEnvironment", "Current"],
+            responses={200: page("ReleasePage")},
+            problems=(404, 422, 503),
+        ),
+        "post": operation(
+            "release",
+            "releases",
+            "Release a version of a configuration, or withdraw it",
+            parameters=["IfMatch", "ChangeMessage"],
+            body="ReleaseCreate",
+            responses={
+                200: answer("Release", "It serves that version already."),
+                201: answer("Release", "Released."),
+            },
+            problems=(*WRITE, 404, 409, 412),
+        ),
+    }
+
+
+def _changes() -> Node:
+    log = page("ChangePage")
+    log["headers"]["Preference-Applied"] = header("PreferenceApplied")
+    filters = ["ApplicationId", "ConfigurationId", "Actor", "Action", "Entity", "InEnvironment"]
+    return {
+        "get": operation(
+            "listChanges",
+            "changes",
+            "List changes in the order of their commits, or wait for the next ones",
+            parameters=["Limit", "After", "IdSort", *filters, "Prefer"],
+            responses={200: log},
+            problems=(422, 503),
+        ),
+    }

@@ -1,0 +1,178 @@
+"""The operations on applications and configurations, and those for operators."""
+
+from collections.abc import Sequence
+
+from configsvc_server.http.bodies import MERGE_PATCH
+from configsvc_server.http.openapi.nodes import (
+    PAGING,
+    WRITE,
+    Node,
+    answer,
+    entity,
+    not_modified,
+    operation,
+    page,
+    parameter,
+)
+
+__all__ = ["base_paths", "resource"]
+
+
+def base_paths() -> Node:
+    """Return the paths of this module."""
+    return {
+        "/api/v1/applications": _applications(),
+        "/api/v1/applications/{application}": _application(),
+        "/api/v1/applications/{application}/configurations": _nested_configurations(),
+        "/api/v1/configurations": _configurations(),
+        "/api/v1/configurations/{id}": _configuration(),
+        **_health(),
+    }
+
+
+def _applications() -> Node:
+    return {
+        "get": operation(
+            "listApplications",
+            "applications",
+            "List applications",
+            parameters=[*PAGING, "Name", "Text"],
+            responses={200: page("ApplicationPage")},
+            problems=(422, 503),
+        ),
+        "post": operation(
+            "createApplication",
+            "applications",
+            "Create an application",
+            parameters=["ChangeMessage"],
+            body="ApplicationCreate",
+            responses={201: entity("Application", created=True)},
+            problems=(*WRITE, 409),
+        ),
+    }
+
+
+def _application() -> Node:
+    return resource(
+        "Application",
+        "applications",
+        keys=["Application"],
+        an="an application",
+        delete_problems=[409],
+    )
+
+
+def _configuration() -> Node:
+    return resource(
+        "Configuration",
+        "configurations",
+        keys=["Id"],
+        an="a configuration",
+        delete_problems=[409],
+    )
+
+
+def resource(
+    kind: str, tag: str, *, keys: Sequence[str], an: str, delete_problems: Sequence[int] = ()
+) -> Node:
+    """Describe the methods of one resource."""
+    found = {200: entity(kind)}
+    return {
+        "parameters": [parameter(key) for key in keys],
+        "get": operation(
+            f"get{kind}",
+            tag,
+            f"Get {an}",
+            parameters=["IfNoneMatch"],
+            responses={**found, 304: not_modified()},
+            problems=(400, 404, 503),
+        ),
+        "put": operation(
+            f"replace{kind}",
+            tag,
+            f"Replace {an}",
+            parameters=["IfMatch", "ChangeMessage"],
+            body=f"{kind}Replace",
+            responses=found,
+            problems=(*WRITE, 404, 409, 412),
+        ),
+        "patch": operation(
+            f"update{kind}",
+            tag,
+            f"Change parts of {an}",
+            parameters=["IfMatch", "ChangeMessage"],
+            body=f"{kind}Patch",
+            media_types=(MERGE_PATCH, "application/json"),
+            responses=found,
+            problems=(*WRITE, 404, 409, 412),
+        ),
+        "delete": operation(
+            f"delete{kind}",
+            tag,
+            f"Delete {an}",
+            parameters=["IfMatch", "ChangeMessage"],
+            responses={204: {"description": "It is gone."}},
+            problems=(400, 404, *delete_problems, 412, 422, 503),
+        ),
+    }
+
+
+def _configurations() -> Node:
+    return {
+        "get": operation(
+            "listConfigurations",
+            "configurations",
+            "List configurations",
+            parameters=[*PAGING, "ApplicationId", "Name", "Text"],
+            responses={200: page("ConfigurationPage")},
+            problems=(422, 503),
+        ),
+        "post": operation(
+            "createConfiguration",
+            "configurations",
+            "Create a configuration",
+            parameters=["ChangeMessage"],
+            body="ConfigurationCreate",
+            responses={201: entity("Configuration", created=True)},
+            problems=(*WRITE, 409),
+        ),
+    }
+
+
+def _nested_configurations() -> Node:
+    return {
+        "parameters": [parameter("Application")],
+        "get": operation(
+            "listConfigurationsOfApplication",
+            "configurations",
+            "List the configurations of an application",
+            parameters=[*PAGING, "Name", "Text"],
+            responses={200: page("ConfigurationPage")},
+            problems=(404, 422, 503),
+        ),
+        "post": operation(
+            "createConfigurationInApplication",
+            "configurations",
+            "Create a configuration in an application",
+            parameters=["ChangeMessage"],
+            body="ConfigurationCreateInApplication",
+            responses={201: entity("Configuration", created=True)},
+            problems=(*WRITE, 404, 409),
+        ),
+    }
+
+
+def _health() -> Node:
+    def check(name: str, summary: str, *, can_fail: bool) -> Node:
+        answers = {200: answer("Health", "All is well.")}
+        if can_fail:
+            answers[503] = answer("Health", "Something is not; `checks` says what.")
+        return {"get": operation(name, "operations", summary, responses=answers)}
+
+    return {
+        "/health": check("getHealth", "Everything that is known of the health", can_fail=True),
+        "/health/live": check("getLiveness", "Whether the process answers", can_fail=False),
+        "/health/ready": check(
+            "getReadiness", "Whether the database and its migrations are ready", can_fail=True
+        ),
+    }

@@ -1,0 +1,1 @@
+"""Schema checks in child processes, which can be killed."""

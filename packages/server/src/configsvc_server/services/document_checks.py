@@ -1,0 +1,230 @@
+"""What a configuration has to be before it may be written or released.
+
+A schema binds what is served, so documents are checked as each environment resolves them.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from configsvc_server.domain.errors import (
+    FieldError,
+    InvalidError,
+    SchemaTooCostlyError,
+    UnavailableError,
+)
+from configsvc_server.domain.models import ConfigurationDocument, Revision
+from configsvc_server.domain.resolve import resolve
+from configsvc_server.domain.schema.checks import Violation, is_cheap, schema_defaults
+from configsvc_server.domain.strict_json import JsonObject, JsonValue, pointer
+from configsvc_server.schema_checks.checker import SchemaChecker
+
+__all__ = ["DocumentChecks", "is_unbound"]
+
+
+def is_unbound(document: ConfigurationDocument) -> bool:
+    """Tell whether a document has nothing that other things could contradict."""
+    return document.schema is None and not document.overlays
+
+
+class DocumentChecks:
+    """Checks documents by their schemas, and their overlays by the environments."""
+
+    RELEASE_TIMEOUT = 20.0
+    """Seconds that all checks of one release or promotion may take together."""
+
+    def __init__(self, schemas: SchemaChecker) -> None:
+        self._schemas = schemas
+
+    def check(
+        self,
+        document: ConfigurationDocument,
+        *,
+        current: ConfigurationDocument | None,
+        environments: Sequence[str],
+        served: Mapping[str, Revision],
+        may_have_unknown_overlays: bool = False,
+        is_in_turn: bool = False,
+    ) -> None:
+        """Check a document that is to be written.
+
+        Args:
+            document: the new document.
+            current: the document that it replaces.
+            environments: those of the application.
+            served: what the environments serve that will not serve the new document at once.
+            may_have_unknown_overlays: whether overlays for environments that are not there
+                are all right, because the document was written when they were.
+            is_in_turn: whether all other writers are waiting.
+
+        Raises:
+            InvalidError: the document may not be written.
+            UnavailableError: it would take too long for those who wait.
+        """
+        if not may_have_unknown_overlays:
+            self._check_overlays(document, current, environments)
+        schema = document.schema
+        if schema is None:
+            return
+        is_new = current is None or current.schema != schema
+        _require_quick(schema, [document.config, *document.overlays.values()], is_in_turn)
+        try:
+            if is_new:
+                self._check_schema(schema)
+            self._check_values(document, schema, environments)
+            if is_new and served:
+                self._check_served(schema, served)
+        except SchemaTooCostlyError as error:
+            raise InvalidError([FieldError("/schema", str(error))]) from None
+
+    def check_release(
+        self,
+        revisions: Iterable[Revision],
+        environment: str,
+        *,
+        pointer_to: str,
+        passed: set[tuple[str, int]],
+        is_in_turn: bool,
+    ) -> None:
+        """Check that revisions meet their schemas in an environment.
+
+        Args:
+            revisions: those that are to be released.
+            environment: where to.
+            pointer_to: the member of the request that asks for it.
+            passed: those, by configuration and version, that have passed already; the others
+                are added when they have.
+            is_in_turn: whether all other writers are waiting.
+
+        Raises:
+            InvalidError: one of them does not.
+            UnavailableError: it would take too long for those who wait.
+        """
+        errors = []
+        deadline = time.monotonic() + self.RELEASE_TIMEOUT
+        for revision in revisions:
+            key = (revision.configuration_id, revision.version)
+            if revision.schema is None or key in passed:
+                continue
+            if time.monotonic() > deadline:
+                message = f"asks for more checks than fit in {self.RELEASE_TIMEOUT:.0f} seconds"
+                raise InvalidError([FieldError(pointer_to, message)])
+            found = self._violations(revision, environment, pointer_to, is_in_turn)
+            if not found:
+                passed.add(key)
+            errors += [
+                FieldError(
+                    pointer_to,
+                    f"asks for {_name(revision)}, which breaks its schema in {environment!r}: "
+                    f"{pointer(violation.path) or 'it'} {violation.message}",
+                    schema_pointer=violation.schema_pointer,
+                    environments=(environment,),
+                )
+                for violation in found
+            ]
+        if errors:
+            raise InvalidError(errors)
+
+    def _violations(
+        self, revision: Revision, environment: str, pointer_to: str, is_in_turn: bool
+    ) -> Sequence[Violation]:
+        value = resolve(revision.document, environment)
+        assert revision.schema is not None  # noqa: S101 - the caller has looked
+        _require_quick(revision.schema, [value], is_in_turn)
+        try:
+            (found,) = self._schemas.check_values(revision.schema, [value])
+        except SchemaTooCostlyError as error:
+            message = f"asks for {_name(revision)}, whose schema {error}"
+            raise InvalidError([FieldError(pointer_to, message)]) from None
+        return found
+
+    @staticmethod
+    def _check_overlays(
+        document: ConfigurationDocument,
+        current: ConfigurationDocument | None,
+        environments: Sequence[str],
+    ) -> None:
+        # Those of an environment that has been deleted meanwhile may stay.
+        known = {*environments, *(current.overlays if current else ())}
+        message = f"must be an environment of the application: {', '.join(environments)}"
+        errors = [
+            FieldError(pointer(["overlays", name]), message)
+            for name in document.overlays
+            if name not in known
+        ]
+        if errors:
+            raise InvalidError(errors)
+
+    def _check_schema(self, schema: JsonObject) -> None:
+        errors = [
+            FieldError("/schema" + pointer(violation.path), violation.message)
+            for violation in self._schemas.check_schema(schema)
+        ]
+        if errors:
+            raise InvalidError(errors)
+        # Refuses too many; what they are is of no interest here.
+        schema_defaults(schema)
+
+    def _check_values(
+        self, document: ConfigurationDocument, schema: JsonObject, environments: Sequence[str]
+    ) -> None:
+        # Without overlay they all serve the same.
+        groups = [tuple(name for name in environments if name not in document.overlays)]
+        groups += [(name,) for name in document.overlays]
+        groups = [names for names in groups if names]
+        values = [resolve(document, names[0]) for names in groups]
+        where: dict[FieldError, list[str]] = {}
+        for names, found in zip(groups, self._schemas.check_values(schema, values), strict=True):
+            for violation in found:
+                error = FieldError(
+                    _place(document, names[0], violation.path),
+                    violation.message,
+                    schema_pointer=violation.schema_pointer,
+                )
+                where.setdefault(error, []).extend(names)
+        if where:
+            raise InvalidError(
+                [replace(error, environments=tuple(names)) for error, names in where.items()]
+            )
+
+    def _check_served(self, schema: JsonObject, served: Mapping[str, Revision]) -> None:
+        names = list(served)
+        values = [resolve(served[name].document, name) for name in names]
+        errors = [
+            FieldError(
+                "/schema",
+                f"would be broken by version {served[name].version}, which {name!r} serves: "
+                f"{pointer(violation.path) or 'it'} {violation.message}",
+                schema_pointer=violation.schema_pointer,
+                environments=(name,),
+            )
+            for name, found in zip(names, self._schemas.check_values(schema, values), strict=True)
+            for violation in found
+        ]
+        if errors:
+            raise InvalidError(errors)
+
+
+def _place(document: ConfigurationDocument, environment: str, path: Sequence[str | int]) -> str:
+    """Return the pointer to where a value of an environment comes from."""
+    patch: JsonValue = document.overlays.get(environment)
+    for step in path:
+        # A patch that is no object has taken the place of everything below it.
+        if not isinstance(patch, Mapping):
+            break
+        if step not in patch:
+            return pointer(["config", *path])
+        patch = patch[str(step)]
+    is_patched = bool(path) and environment in document.overlays
+    return pointer(["overlays", environment, *path] if is_patched else ["config", *path])
+
+
+def _require_quick(schema: JsonObject, values: Sequence[JsonValue], is_in_turn: bool) -> None:
+    if is_in_turn and not is_cheap(schema, values):
+        raise UnavailableError(
+            "Others change the same things faster than this schema can be checked.", retry_after=1
+        )
+
+
+def _name(revision: Revision) -> str:
+    return f"version {revision.version} of {revision.name!r}"

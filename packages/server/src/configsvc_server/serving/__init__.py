@@ -1,0 +1,1 @@
+"""waitress: the server, its channel, and its shutdown."""
