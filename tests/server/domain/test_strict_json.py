@@ -15,8 +15,8 @@ from configsvc_server.domain.strict_json import (
     MIN_INTEGER,
     dumps,
     dumps_exact,
+    json_pointer,
     loads,
-    pointer,
 )
 from tests.support.json_values import json_objects, same
 
@@ -49,7 +49,7 @@ def test_large_floats_are_written_for_the_database_with_a_decimal_point(value: f
     ],
 )
 def test_pointer_escapes_as_rfc_6901_says(path: list[str | int], expected: str) -> None:
-    assert pointer(path) == expected
+    assert json_pointer(path) == expected
 
 
 @pytest.mark.parametrize(

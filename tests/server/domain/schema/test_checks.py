@@ -15,7 +15,7 @@ from configsvc_server.domain.schema.checks import (
     schema_violations,
     value_violations,
 )
-from configsvc_server.domain.strict_json import pointer
+from configsvc_server.domain.strict_json import json_pointer
 from tests.support.json_schemas import ENDLESS, KEYWORDS, documents, schemas, wild
 
 Json = dict[str, Any]
@@ -65,7 +65,7 @@ def test_a_violation_points_to_places_that_are_there(schema: Any, value: Any) ->
     for violation in value_violations(schema, value):
         look_up(schema, violation.schema_pointer)
         # What is required is not there, but what should have it is.
-        look_up(value, pointer(violation.path[:-1]))
+        look_up(value, json_pointer(violation.path[:-1]))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_violation_points_to_places_that_are_there(schema: Any, value: Any) ->
 def test_a_wrong_schema_is_refused_with_the_place(schema: Any, at: str, message: str) -> None:
     violation = one(schema_violations(schema))
 
-    assert pointer(violation.path) == violation.schema_pointer == at
+    assert json_pointer(violation.path) == violation.schema_pointer == at
     assert message in violation.message
 
 

@@ -12,7 +12,7 @@ from configsvc_server.domain.schema.checks import (
     schema_defaults,
     schema_violations,
 )
-from configsvc_server.domain.strict_json import pointer
+from configsvc_server.domain.strict_json import json_pointer
 from tests.support.json_schemas import schemas, wild
 from tests.support.json_values import json_objects, scalars, texts
 
@@ -106,7 +106,7 @@ class TestDefaults:
     def test_are_kept_exactly(self, values: Json) -> None:
         schema: Json = {"properties": {name: {"default": value} for name, value in values.items()}}
 
-        assert schema_defaults(schema) == {pointer([n]): value for n, value in values.items()}
+        assert schema_defaults(schema) == {json_pointer([n]): value for n, value in values.items()}
 
 
 class TestCheapness:

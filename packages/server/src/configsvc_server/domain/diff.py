@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal, TypeAlias, TypeGuard
 
-from configsvc_server.domain.strict_json import JsonObject, JsonValue, pointer
+from configsvc_server.domain.strict_json import JsonObject, JsonValue, json_pointer
 
 __all__ = ["Difference", "differences", "json_patch", "same"]
 
@@ -101,15 +101,15 @@ class _Comparison:
             for name in sorted(before.keys() | after.keys()):
                 where = (*path, name)
                 if name not in after:
-                    yield {"op": "remove", "path": pointer(where)}
+                    yield {"op": "remove", "path": json_pointer(where)}
                 elif name not in before:
-                    yield {"op": "add", "path": pointer(where), "value": after[name]}
+                    yield {"op": "add", "path": json_pointer(where), "value": after[name]}
                 else:
                     yield from self.patch(before[name], after[name], where)
         elif _is_array(before) and _is_array(after):
             yield from self._array(before, after, path)
         elif not self._same(before, after):
-            yield {"op": "replace", "path": pointer(path), "value": after}
+            yield {"op": "replace", "path": json_pointer(path), "value": after}
 
     def _array(
         self, before: Sequence[JsonValue], after: Sequence[JsonValue], path: _Path
@@ -127,22 +127,22 @@ class _Comparison:
             yield from self.patch(before[index], after[index], (*path, index))
         # From the last to the first, so that no removal moves what is still to be removed.
         for index in reversed(range(common_end, old_end)):
-            yield {"op": "remove", "path": pointer((*path, index))}
+            yield {"op": "remove", "path": json_pointer((*path, index))}
         for index in range(common_end, new_end):
-            yield {"op": "add", "path": pointer((*path, index)), "value": after[index]}
+            yield {"op": "add", "path": json_pointer((*path, index)), "value": after[index]}
 
     def differences(self, before: JsonValue, after: JsonValue, path: _Path) -> Iterator[Difference]:
         if _is_object(before) and _is_object(after):
             for name in sorted(before.keys() | after.keys()):
                 where = (*path, name)
                 if name not in after:
-                    yield Difference(pointer(where), "removed", before[name], None)
+                    yield Difference(json_pointer(where), "removed", before[name], None)
                 elif name not in before:
-                    yield Difference(pointer(where), "added", None, after[name])
+                    yield Difference(json_pointer(where), "added", None, after[name])
                 else:
                     yield from self.differences(before[name], after[name], where)
         elif not self._same(before, after):
-            yield Difference(pointer(path), "changed", before, after)
+            yield Difference(json_pointer(path), "changed", before, after)
 
 
 def _is_object(value: JsonValue) -> TypeGuard[JsonObject]:

@@ -26,8 +26,8 @@ __all__ = [
     "JsonValue",
     "dumps",
     "dumps_exact",
+    "json_pointer",
     "loads",
-    "pointer",
 ]
 
 JsonValue: TypeAlias = (
@@ -65,7 +65,7 @@ class _NotANumber(float):
     """``NaN`` or ``Infinity`` written as such, as opposed to a number that overflows."""
 
 
-def pointer(path: Iterable[str | int]) -> str:
+def json_pointer(path: Iterable[str | int]) -> str:
     """Return the JSON Pointer (RFC 6901) of ``path``, the empty string for the root."""
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
 
@@ -118,7 +118,7 @@ def _check(value: object, path: list[str | int], *, strings: bool) -> None:
         _check_object(value, path, strings=strings)
     elif isinstance(value, list):
         if len(path) >= MAX_DEPTH:
-            raise InvalidError([FieldError(pointer(path), _TOO_DEEP)])
+            raise InvalidError([FieldError(json_pointer(path), _TOO_DEEP)])
         for index, item in enumerate(value):
             path.append(index)
             _check(item, path, strings=strings)
@@ -132,9 +132,9 @@ def _check(value: object, path: list[str | int], *, strings: bool) -> None:
 
 def _check_object(value: dict[str, JsonValue], path: list[str | int], *, strings: bool) -> None:
     if isinstance(value, _RepeatedKey):
-        raise MalformedJsonError("is given more than once", pointer([*path, value.repeated]))
+        raise MalformedJsonError("is given more than once", json_pointer([*path, value.repeated]))
     if len(path) >= MAX_DEPTH:
-        raise InvalidError([FieldError(pointer(path), _TOO_DEEP)])
+        raise InvalidError([FieldError(json_pointer(path), _TOO_DEEP)])
     for key, item in value.items():
         if strings:
             _check_text(key, path, what="has a key with")
@@ -146,25 +146,27 @@ def _check_object(value: dict[str, JsonValue], path: list[str | int], *, strings
 def _check_text(value: str, path: list[str | int], *, what: str = "has") -> None:
     if "\0" in value:
         message = f"{what} a NUL character (\\u0000), which cannot be stored"
-        raise InvalidError([FieldError(pointer(path), message)])
+        raise InvalidError([FieldError(json_pointer(path), message)])
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
         code = f"\\u{ord(value[error.start]):04x}"
         message = f"{what} a lone surrogate ({code}), which is no character"
-        raise InvalidError([FieldError(pointer(path), message)]) from None
+        raise InvalidError([FieldError(json_pointer(path), message)]) from None
 
 
 def _check_number(value: object, path: list[str | int]) -> None:
     if isinstance(value, int):
         if not MIN_INTEGER <= value <= MAX_INTEGER:
             message = f"must be an integer from {MIN_INTEGER} to {MAX_INTEGER} (64 bits)"
-            raise InvalidError([FieldError(pointer(path), message)])
+            raise InvalidError([FieldError(json_pointer(path), message)])
     elif isinstance(value, _NotANumber):
-        raise MalformedJsonError("must be a number: JSON has no NaN or Infinity", pointer(path))
+        raise MalformedJsonError(
+            "must be a number: JSON has no NaN or Infinity", json_pointer(path)
+        )
     elif isinstance(value, float) and math.isinf(value):
         message = "must be a number of at most about 1.8e308 in magnitude (a 64-bit double)"
-        raise InvalidError([FieldError(pointer(path), message)])
+        raise InvalidError([FieldError(json_pointer(path), message)])
 
 
 def dumps(value: JsonValue) -> bytes:

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from configsvc_server.domain.errors import FieldError, InvalidError
-from configsvc_server.domain.strict_json import JsonValue, pointer
+from configsvc_server.domain.strict_json import JsonValue, json_pointer
 
 __all__ = ["Validator", "type_name"]
 
@@ -91,32 +91,32 @@ def _describe(error: ValidationError) -> Iterator[FieldError]:
             missing = [name for name in expected if name not in value]
             # jsonschema reports each missing member by itself, in order.
             name = next(name for name in missing if repr(name) in error.message)
-            yield FieldError(pointer([*path, name]), "is required")
+            yield FieldError(json_pointer([*path, name]), "is required")
         case "additionalProperties":
             known = sorted(error.schema.get("properties", {}))  # type: ignore[union-attr]
             for name in value:
                 if name not in known:
-                    yield FieldError(pointer([*path, name]), _unknown(name, known))
+                    yield FieldError(json_pointer([*path, name]), _unknown(name, known))
         case "type":
             message = f"must be {_types(expected)}, not {type_name(value)}"
-            yield FieldError(pointer(path), message)
+            yield FieldError(json_pointer(path), message)
         case "minLength":
-            yield FieldError(pointer(path), "must not be empty")
+            yield FieldError(json_pointer(path), "must not be empty")
         case "maxLength":
             message = f"must have at most {expected} characters, not {len(value)}"
-            yield FieldError(pointer(path), message)
+            yield FieldError(json_pointer(path), message)
         case "pattern":
             message = error.schema.get("x-expected", f"must match {expected}")  # type: ignore[union-attr]
-            yield FieldError(pointer(path), message)
+            yield FieldError(json_pointer(path), message)
         case "minimum":
-            yield FieldError(pointer(path), f"must be at least {expected}, not {value}")
+            yield FieldError(json_pointer(path), f"must be at least {expected}, not {value}")
         case "maximum":
-            yield FieldError(pointer(path), f"must be at most {expected}, not {value}")
+            yield FieldError(json_pointer(path), f"must be at most {expected}, not {value}")
         case "not":
             message = expected.get("x-unexpected", "has a value that is not allowed")
-            yield FieldError(pointer(path), message)
+            yield FieldError(json_pointer(path), message)
         case _:
-            yield FieldError(pointer(path), error.message)
+            yield FieldError(json_pointer(path), error.message)
 
 
 def _types(expected: str | Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from configsvc_server.domain.errors import (
 from configsvc_server.domain.models import ConfigurationDocument, Revision
 from configsvc_server.domain.resolve import resolve
 from configsvc_server.domain.schema.checks import Violation, is_cheap, schema_defaults
-from configsvc_server.domain.strict_json import JsonObject, JsonValue, pointer
+from configsvc_server.domain.strict_json import JsonObject, JsonValue, json_pointer
 from configsvc_server.schema_checks.checker import SchemaChecker
 
 __all__ = ["DocumentChecks", "is_unbound"]
@@ -116,7 +116,7 @@ class DocumentChecks:
                 FieldError(
                     pointer_to,
                     f"asks for {_name(revision)}, which breaks its schema in {environment!r}: "
-                    f"{pointer(violation.path) or 'it'} {violation.message}",
+                    f"{json_pointer(violation.path) or 'it'} {violation.message}",
                     schema_pointer=violation.schema_pointer,
                     environments=(environment,),
                 )
@@ -148,7 +148,7 @@ class DocumentChecks:
         known = {*environments, *(current.overlays if current else ())}
         message = f"must be an environment of the application: {', '.join(environments)}"
         errors = [
-            FieldError(pointer(["overlays", name]), message)
+            FieldError(json_pointer(["overlays", name]), message)
             for name in document.overlays
             if name not in known
         ]
@@ -157,7 +157,7 @@ class DocumentChecks:
 
     def _check_schema(self, schema: JsonObject) -> None:
         errors = [
-            FieldError("/schema" + pointer(violation.path), violation.message)
+            FieldError("/schema" + json_pointer(violation.path), violation.message)
             for violation in self._schemas.check_schema(schema)
         ]
         if errors:
@@ -194,7 +194,7 @@ class DocumentChecks:
             FieldError(
                 "/schema",
                 f"would be broken by version {served[name].version}, which {name!r} serves: "
-                f"{pointer(violation.path) or 'it'} {violation.message}",
+                f"{json_pointer(violation.path) or 'it'} {violation.message}",
                 schema_pointer=violation.schema_pointer,
                 environments=(name,),
             )
@@ -213,10 +213,10 @@ def _place(document: ConfigurationDocument, environment: str, path: Sequence[str
         if not isinstance(patch, Mapping):
             break
         if step not in patch:
-            return pointer(["config", *path])
+            return json_pointer(["config", *path])
         patch = patch[str(step)]
     is_patched = bool(path) and environment in document.overlays
-    return pointer(["overlays", environment, *path] if is_patched else ["config", *path])
+    return json_pointer(["overlays", environment, *path] if is_patched else ["config", *path])
 
 
 def _require_quick(schema: JsonObject, values: Sequence[JsonValue], is_in_turn: bool) -> None:

@@ -21,7 +21,7 @@ from configsvc_server.domain.schema.violations import (
     Violation,
     first_by_path,
 )
-from configsvc_server.domain.strict_json import JsonValue, pointer
+from configsvc_server.domain.strict_json import JsonValue, json_pointer
 
 __all__ = [
     "DIALECT",
@@ -76,4 +76,4 @@ def _expression(pattern: str, path: Path) -> Iterator[Violation]:
     except (re.error, OverflowError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         message = f"must be a regular expression that Python's re understands: {reason}"
-        yield Violation(path, pointer(path), message)
+        yield Violation(path, json_pointer(path), message)

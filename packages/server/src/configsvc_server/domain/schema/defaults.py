@@ -6,7 +6,7 @@ from configsvc_server.domain.errors import FieldError, InvalidError
 from configsvc_server.domain.schema.locations import is_array, is_object
 from configsvc_server.domain.schema.references import REFERENCES, References, resolve
 from configsvc_server.domain.schema.violations import Path
-from configsvc_server.domain.strict_json import MAX_DEPTH, JsonValue, dumps, pointer
+from configsvc_server.domain.strict_json import MAX_DEPTH, JsonValue, dumps, json_pointer
 
 __all__ = ["schema_defaults"]
 
@@ -69,7 +69,7 @@ class _Search:
         for place in self._applied(places):
             schema = self._references.schemas[place]
             if is_object(schema) and "default" in schema:
-                text = pointer(member)
+                text = json_pointer(member)
                 self._bytes += len(text) + len(dumps(schema["default"]))
                 if self._bytes > _MAX_BYTES:
                     message = f"must not have defaults of more than {_MAX_BYTES} bytes in all"

@@ -10,7 +10,7 @@ from typing import Any
 from jsonschema.exceptions import ValidationError
 
 from configsvc_server.domain.schema.violations import Path, Violation, kind_of, listed, quoted
-from configsvc_server.domain.strict_json import JsonValue, pointer
+from configsvc_server.domain.strict_json import JsonValue, json_pointer
 
 __all__ = ["FALSE", "describe"]
 
@@ -55,7 +55,7 @@ def describe(error: ValidationError, locate: Locate) -> Iterator[Violation]:
 
 def _rule(error: ValidationError, locate: Locate) -> str:
     place = locate(error.schema)
-    return pointer(place if error.validator == FALSE else (*place, str(error.validator)))
+    return json_pointer(place if error.validator == FALSE else (*place, str(error.validator)))
 
 
 def _message(error: ValidationError) -> str:
@@ -167,7 +167,7 @@ def _describe_alternatives(error: ValidationError, locate: Locate) -> Iterator[V
         return
     nearest = min(meant, key=len)
     first = next(describe(nearest[0], locate))
-    where = pointer(first.path[len(here) :])
+    where = json_pointer(first.path[len(here) :])
     which = "one" if error.validator == "anyOf" else "exactly one"
     reason = f"{where} {first.message}" if where else f"it {first.message}"
     message = f"must meet {which} of {len(branches)} alternatives; by the nearest, {reason}"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from configsvc_server.domain.schema.locations import IN_ARRAY, IN_MAP, is_array, is_object, places
 from configsvc_server.domain.schema.violations import Path, Violation, kind_of, quoted
-from configsvc_server.domain.strict_json import JsonValue, pointer
+from configsvc_server.domain.strict_json import JsonValue, json_pointer
 
 __all__ = ["DIALECT", "shape_violations"]
 
@@ -35,7 +35,7 @@ def shape_violations(schema: JsonValue) -> Iterator[Violation]:
 
 
 def _violation(path: Path, message: str) -> Violation:
-    return Violation(path, pointer(path), message)
+    return Violation(path, json_pointer(path), message)
 
 
 def _type(value: JsonValue) -> str | None:

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urldefrag, urljoin
 
 from configsvc_server.domain.schema.locations import IN_PLACE, is_array, is_object, subschemas
 from configsvc_server.domain.schema.violations import Path, Violation
-from configsvc_server.domain.strict_json import JsonObject, JsonValue, pointer
+from configsvc_server.domain.strict_json import JsonObject, JsonValue, json_pointer
 
 __all__ = ["REFERENCES", "References", "resolve"]
 
@@ -54,11 +54,11 @@ def resolve(schema: JsonValue) -> References:
                 where = (*place, keyword)
                 target = index.find(base, reference)
                 if target is None:
-                    violations.append(Violation(where, pointer(where), _NOWHERE))
+                    violations.append(Violation(where, json_pointer(where), _NOWHERE))
                 else:
                     targets[where] = target
     circles = _circles(index.schemas, targets)
-    violations.extend(Violation(where, pointer(where), _ENDLESS) for where in circles)
+    violations.extend(Violation(where, json_pointer(where), _ENDLESS) for where in circles)
     return References(index.schemas, targets, violations)
 
 
@@ -105,7 +105,7 @@ class _Index:
         return base
 
     def _refuse(self, where: Path, message: str) -> None:
-        self.violations.append(Violation(where, pointer(where), message))
+        self.violations.append(Violation(where, json_pointer(where), message))
 
     def find(self, base: str, reference: str) -> Path | None:
         """Return the place of the schema that ``reference`` means, if there is one."""

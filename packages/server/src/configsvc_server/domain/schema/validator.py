@@ -27,7 +27,7 @@ from configsvc_server.domain.schema.violations import (
     Violation,
     first_by_path,
 )
-from configsvc_server.domain.strict_json import JsonValue, pointer
+from configsvc_server.domain.strict_json import JsonValue, json_pointer
 
 __all__ = ["SchemaValidator"]
 
@@ -74,7 +74,7 @@ class SchemaValidator:
 
     def _rewrite_keyword(self, keyword: str, value: JsonValue, path: Path) -> JsonValue:
         if keyword in REFERENCES:
-            return "#" + quote(pointer(self._targets[path]))
+            return "#" + quote(json_pointer(self._targets[path]))
         if keyword in IN_VALUE:
             return self._rewrite(value, path)
         if keyword in IN_ARRAY and is_array(value):
