@@ -13,7 +13,7 @@ import pytest
 
 from configsvc_server.app import Runtime, serve_database
 from configsvc_server.db.database import Database
-from configsvc_server.http.wsgi import WsgiApp
+from configsvc_server.http.errors import WsgiApp
 from configsvc_server.settings import Settings
 from tests.support.postgres import cluster, ensure_template, fresh_database
 from tests.support.servers import RunningServer, running_server

@@ -1,11 +1,12 @@
-"""Answers in memory: when they are kept, shared and forgotten."""
+"""Single-flight cache: when values are kept, shared and evicted."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from configsvc_server.cache.single_flight import ReadCache
+from configsvc_server.cache.single_flight import SingleFlightCache
+from configsvc_server.db.listener import Heartbeat
 
 
 class Source:
@@ -31,8 +32,11 @@ def source() -> Source:
     return Source()
 
 
-def make(*, max_size: int = 100, is_fresh: bool = True) -> ReadCache[str, bytes]:
-    return ReadCache(max_size=max_size, size_of=len, is_fresh=lambda: is_fresh)
+def make(*, max_size: int = 100, is_listening: bool = True) -> SingleFlightCache[str, bytes]:
+    heartbeat = Heartbeat()
+    if is_listening:
+        heartbeat.arrived()
+    return SingleFlightCache(max_size=max_size, size_of=len, heartbeat=heartbeat)
 
 
 def test_an_answer_is_read_once(source: Source) -> None:
@@ -114,8 +118,8 @@ def test_a_failure_is_not_shared(source: Source) -> None:
         assert other.result() == b"old"
 
 
-def test_without_news_of_changes_everything_is_read_anew(source: Source) -> None:
-    cache = make(is_fresh=False)
+def test_while_nothing_is_heard_of_changes_everything_is_read_anew(source: Source) -> None:
+    cache = make(is_listening=False)
 
     cache.get("k", source.read)
     cache.get("k", source.read)

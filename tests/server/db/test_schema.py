@@ -15,8 +15,10 @@ def connection(database_url: str) -> Iterator[psycopg.Connection]:
         insert_application(connection)
         insert_configuration(connection)
         connection.execute(
-            "INSERT INTO revisions SELECT id, version, application_id, name, comments, config, "
-            "repeat('0', 64), 'me', NULL, now() FROM configurations"
+            "INSERT INTO revisions (configuration_id, version, application_id, name, comments, "
+            "config, digest, author, created_at) "
+            "SELECT id, version, application_id, name, comments, config, "
+            "repeat('0', 64), 'me', now() FROM configurations"
         )
         connection.execute(
             "INSERT INTO changes (action, entity, application_id, name, actor, created_at) "
@@ -155,12 +157,12 @@ def test_an_environment_can_not_serve_two_configurations_under_one_name(
     connection: psycopg.Connection,
 ) -> None:
     connection.execute(
-        "INSERT INTO release_pointers SELECT application_id, 'default', id, 'a', 1, 1 "
+        "INSERT INTO served_versions SELECT application_id, 'default', id, 'a', 1, 1 "
         "FROM configurations"
     )
     with pytest.raises(psycopg.errors.UniqueViolation):
         connection.execute(
-            "INSERT INTO release_pointers "
+            "INSERT INTO served_versions "
             "SELECT application_id, 'default', replace(id, 'T', 'V'), 'a', 1, 1 "
             "FROM configurations"
         )
@@ -171,6 +173,6 @@ def test_an_environment_can_not_serve_a_version_that_is_not_there(
 ) -> None:
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         connection.execute(
-            "INSERT INTO release_pointers SELECT application_id, 'default', id, 'a', 9, 1 "
+            "INSERT INTO served_versions SELECT application_id, 'default', id, 'a', 9, 1 "
             "FROM configurations"
         )

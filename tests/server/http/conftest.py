@@ -42,9 +42,9 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
     begun = threading.Semaphore(0)
     subscribe = ChangeSignal.subscribe
 
-    def announce(self: ChangeSignal, topic: object) -> Any:
+    def announce(self: ChangeSignal, key: object) -> Any:
         begun.release()
-        return subscribe(self, topic)
+        return subscribe(self, key)
 
     monkeypatch.setattr(ChangeSignal, "subscribe", announce)
     return begun

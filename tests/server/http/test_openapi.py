@@ -18,9 +18,9 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
+from configsvc_server.http.errors import WsgiApp
 from configsvc_server.http.openapi.document import build_openapi
 from configsvc_server.http.schemas import load_schemas
-from configsvc_server.http.wsgi import WsgiApp
 from configsvc_server.settings import Settings
 
 CHECKS = [

@@ -7,7 +7,7 @@ from falcon.testing import TestClient
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 
-from configsvc_server.domain.merge import merge_patch
+from configsvc_server.domain.overlays import merge_patch
 from tests.server.http.support import ULID, create, ok, problem, release, served
 from tests.support.json_values import json_objects, same
 

@@ -11,8 +11,8 @@ import requests
 from falcon.testing import Result, TestClient
 
 from configsvc_server.app import Runtime, serve_database
-from configsvc_server.db.listener import ChangeListener
-from configsvc_server.http.preferences import MAX_WAIT
+from configsvc_server.db.listener import ChangeListener, Heartbeat
+from configsvc_server.http.conditional import MAX_WAIT
 from configsvc_server.settings import Settings
 from tests.server.http.support import ULID, problem
 from tests.support.servers import running_server
@@ -139,7 +139,7 @@ class TestFreshness:
         api.simulate_get(PATH)
         with psycopg.connect(database_url) as connection:  # behind the back of the service
             connection.execute("UPDATE configurations SET version = 9")
-            connection.execute("UPDATE release_pointers SET name = 'db'")
+            connection.execute("UPDATE served_versions SET name = 'db'")
 
         fresh = {"Cache-Control": "no-cache"}
         # Without it, the answer may be either: the news of the first write may still be coming.
@@ -366,7 +366,7 @@ class TestListener:
         last = threading.Event()
 
         class Observer:
-            def changed(
+            def evict(
                 self,
                 application_id: str,
                 configuration_id: str | None,
@@ -376,10 +376,10 @@ class TestListener:
                 if application_id == "last":
                     last.set()
 
-            def missed(self) -> None: ...
+            def evict_all(self) -> None: ...
 
-        monkeypatch.setattr(ChangeListener, "HEARTBEAT", 0.001)  # it is always due
-        listener = ChangeListener(database_url, Observer())
+        monkeypatch.setattr(Heartbeat, "INTERVAL", 0.001)  # it is always due
+        listener = ChangeListener(database_url, Observer(), heartbeat=Heartbeat())
         listener.start()
         with psycopg.connect(database_url, autocommit=True) as connection:
             for burst in range(20):
@@ -396,19 +396,21 @@ class TestListener:
 
     def test_a_listener_that_never_connected_does_not_listen(self) -> None:
         class Observer:
-            def changed(
+            def evict(
                 self,
                 application_id: str,
                 configuration_id: str | None,
                 environments: Sequence[str],
             ) -> None: ...
 
-            def missed(self) -> None: ...
+            def evict_all(self) -> None: ...
 
-        listener = ChangeListener("postgresql://nobody@127.0.0.1:1/x", Observer())
+        heartbeat = Heartbeat()
+        url = "postgresql://nobody@127.0.0.1:1/x"
+        listener = ChangeListener(url, Observer(), heartbeat=heartbeat)
         listener.start(wait=0.1)
 
-        assert not listener.is_listening
+        assert not heartbeat.is_listening
         listener.stop()
 
 

@@ -1,4 +1,4 @@
-"""What comes between reading and writing is noticed, and the write is done again."""
+"""Optimistic retry: a write is done again when something came between reading and writing."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -6,8 +6,9 @@ from functools import partial
 
 import pytest
 
-from configsvc_server.cache.responses import Reads
+from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.db.database import Connection, Database
+from configsvc_server.db.listener import Heartbeat
 from configsvc_server.domain.errors import InvalidError, UnavailableError
 from configsvc_server.domain.identifiers import new_ulid
 from configsvc_server.domain.models import (
@@ -49,14 +50,14 @@ class Services:
     """The use cases over one database, and an application in it."""
 
     def __init__(self, database: Database, schemas: Interrupted) -> None:
-        reads = Reads(max_bytes=0, is_fresh=lambda: False)
+        cache = ResponseCache(max_bytes=0, heartbeat=Heartbeat())
         checks = DocumentChecks(schemas)
         self.database = database
         self.schemas = schemas
-        self.writer = ConfigurationWriter(database, reads, checks=checks)
-        self.environments = EnvironmentService(database, reads, checks=checks)
-        self.releases = ReleaseService(database, reads, checks=checks)
-        applications = ApplicationService(database, reads)
+        self.writer = ConfigurationWriter(database, cache, checks=checks)
+        self.environments = EnvironmentService(database, cache, checks=checks)
+        self.releases = ReleaseService(database, cache, checks=checks)
+        applications = ApplicationService(database, cache)
         created = applications.create(
             ApplicationDocument("billing"), application_id=None, provenance=ME
         )
@@ -82,10 +83,10 @@ class Services:
 
     def served(self, environment: str) -> dict[str, int]:
         with self.database.autocommit() as connection:
-            pointers = Repositories.over(connection).releases.served_by(
+            served = Repositories(connection).releases.served_in_environment(
                 self.application_id, environment
             )
-        return {pointer.name: pointer.version for pointer in pointers}
+        return {version.name: version.version for version in served}
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_an_edit_is_made_again_on_top_of_another(services: Services) -> None:
     configuration = services.create(ConfigurationDocument("a", {"port": 1}, None, {}, PORT))
 
     def change(member: str) -> Callable[[], object]:
-        return lambda: services.writer.edit(
+        return lambda: services.writer.update(
             configuration,
             lambda current: ConfigurationDocument(
                 "a", {**current.config, member: True}, None, {}, PORT
@@ -120,13 +121,13 @@ def test_an_edit_is_made_again_on_top_of_another(services: Services) -> None:
     change("mine")()
 
     with services.database.autocommit() as connection:
-        current = Repositories.over(connection).configurations.find(configuration)
+        current = Repositories(connection).configurations.find(configuration)
     assert current is not None
     assert current.config == {"port": 1, "theirs": True, "mine": True}
     assert current.version == 3
 
 
-def test_whoever_is_unlucky_often_does_it_all_in_a_turn(services: Services) -> None:
+def test_after_a_few_failures_the_write_lock_is_acquired_first(services: Services) -> None:
     services.schemas.others = [
         partial(services.environment, f"e{number}", protected=True) for number in range(ATTEMPTS)
     ]
@@ -153,17 +154,17 @@ class InterruptedDatabase(Database):
 
 
 @pytest.mark.parametrize("kind", ["environment", "release", "promote"])
-def test_every_write_that_decides_by_what_it_read_can_do_it_in_a_turn(
+def test_every_write_that_depends_on_what_it_read_can_hold_the_write_lock(
     services: Services, database_url: str, kind: str
 ) -> None:
     configuration = services.create(ConfigurationDocument("a", {"port": 1}, None, {}, PORT))
     services.environment("prod", protected=True)
     with InterruptedDatabase(database_url) as database:
         database.open()
-        reads = Reads(max_bytes=0, is_fresh=lambda: False)
+        cache = ResponseCache(max_bytes=0, heartbeat=Heartbeat())
         checks = DocumentChecks(services.schemas)
-        environments = EnvironmentService(database, reads, checks=checks)
-        releases = ReleaseService(database, reads, checks=checks)
+        environments = EnvironmentService(database, cache, checks=checks)
+        releases = ReleaseService(database, cache, checks=checks)
         database.others = [
             partial(services.environment, f"e{number}", protected=True)
             for number in range(ATTEMPTS)
@@ -188,19 +189,19 @@ def test_every_write_that_decides_by_what_it_read_can_do_it_in_a_turn(
     assert services.served("prod2" if kind == "environment" else "prod") == {"a": 1}
 
 
-def test_an_edit_can_do_it_in_a_turn(services: Services) -> None:
+def test_an_edit_can_hold_the_write_lock(services: Services) -> None:
     configuration = services.create(ConfigurationDocument("a", {"port": 1}, None, {}, PORT))
     services.schemas.others = [
         partial(services.environment, f"e{number}", protected=True) for number in range(ATTEMPTS)
     ]
 
-    services.writer.edit(configuration, lambda current: current.document, provenance=ME)
+    services.writer.update(configuration, lambda current: current.document, provenance=ME)
 
     assert not services.schemas.others
     assert services.served("default") == {"a": 2}
 
 
-def test_what_takes_long_to_check_is_not_checked_in_a_turn(services: Services) -> None:
+def test_what_takes_long_to_check_is_not_checked_under_the_write_lock(services: Services) -> None:
     """Every other writer of the service would have to wait for it."""
     slow: JsonObject = {"patternProperties": {"^p": {"type": "integer"}}}
     document = ConfigurationDocument("a", {"port": 1}, None, {}, slow)
@@ -218,7 +219,7 @@ def test_what_takes_long_to_check_is_not_checked_in_a_turn(services: Services) -
 def test_a_release_is_decided_again_when_another_came_first(services: Services) -> None:
     configuration = services.create(ConfigurationDocument("a", {"port": 1}, None, {}, PORT))
     services.environment("prod", protected=True)
-    services.writer.edit(configuration, lambda c: c.document, provenance=ME)
+    services.writer.update(configuration, lambda c: c.document, provenance=ME)
     services.schemas.others = [
         lambda: services.releases.release(configuration, "prod", version=1, provenance=ME)
     ]

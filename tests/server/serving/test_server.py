@@ -11,7 +11,7 @@ import falcon
 import pytest
 import requests
 
-from configsvc_server.http.wsgi import WsgiApp
+from configsvc_server.http.errors import WsgiApp
 from tests.support.servers import RunningServer, running_server
 
 APPLICATIONS = "/api/v1/applications"

@@ -1,22 +1,22 @@
-"""The composition root: from settings to a running service."""
+"""Composition root: from settings to a running service."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from configsvc_server.cache.responses import Reads
+from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.cache.waiters import Waiters
 from configsvc_server.db.database import Database, describe_url
 from configsvc_server.db.embedded import EmbeddedPostgres
-from configsvc_server.db.listener import ChangeListener
+from configsvc_server.db.listener import ChangeListener, Heartbeat
 from configsvc_server.db.migrations import Migrator
 from configsvc_server.http.api import Services, create_api
+from configsvc_server.http.errors import WsgiApp
 from configsvc_server.http.resources.configurations import render_configuration
 from configsvc_server.http.resources.snapshots import render_snapshot
-from configsvc_server.http.wsgi import WsgiApp
 from configsvc_server.schema_checks.checker import SchemaChecker
 from configsvc_server.services.applications import ApplicationService
-from configsvc_server.services.changes import FeedService
+from configsvc_server.services.changes import ChangeService
 from configsvc_server.services.configuration_writer import ConfigurationWriter
 from configsvc_server.services.configurations import ConfigurationService
 from configsvc_server.services.document_checks import DocumentChecks
@@ -32,18 +32,18 @@ __all__ = ["Runtime", "database_url", "open_runtime", "serve_database"]
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """A service that is ready to answer."""
+    """Service that is ready to answer."""
 
     app: WsgiApp
     database: str
-    """Where the data is, for people."""
+    """Description of the database, for people."""
     release_waiters: Callable[[], None]
-    """Answers everybody who waits for a change; to be called when the server stops."""
+    """Responds to all waiters; to be called when the server stops."""
 
 
 @contextmanager
 def database_url(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Give a connection string and a description of the database while the block runs.
+    """Yield a connection string and a description of the database.
 
     Without ``settings.database_url`` that is an embedded PostgreSQL, started and stopped here.
 
@@ -65,11 +65,12 @@ def open_runtime(
     """Start everything that the service needs, and stop it when the block ends.
 
     Args:
-        settings: what the operator wants.
+        settings: settings of the server.
         on_migration: called after each applied migration with its name and seconds.
 
     Raises:
-        EmbeddedPostgresError, MigrationError, UnavailableError: it can't start; says why.
+        EmbeddedPostgresError, MigrationError, UnavailableError: it can't start; the message
+            says why.
     """
     with ExitStack() as stack:
         url, description = stack.enter_context(database_url(settings))
@@ -95,28 +96,29 @@ def serve_database(
         if settings.migrate:
             migrator.up(on_applied=on_migration)
 
-        reads = Reads(max_bytes=settings.cache_bytes, is_fresh=lambda: listener.is_listening)
-        listener = ChangeListener(url, reads)
+        heartbeat = Heartbeat()
+        cache = ResponseCache(max_bytes=settings.cache_bytes, heartbeat=heartbeat)
+        listener = ChangeListener(url, cache, heartbeat=heartbeat)
         listener.start()
         stack.callback(listener.stop)
 
-        waiters = Waiters(reads.signal, limit=settings.max_waiters, is_fresh=reads.is_fresh)
-        stack.callback(reads.release_waiters)
+        waiters = Waiters(cache.signal, limit=settings.max_waiters, heartbeat=heartbeat)
+        stack.callback(cache.release_waiters)
         checks = DocumentChecks(stack.enter_context(SchemaChecker()))
-        writer = ConfigurationWriter(database, reads, checks=checks)
+        writer = ConfigurationWriter(database, cache, checks=checks)
         services = Services(
-            applications=ApplicationService(database, reads),
+            applications=ApplicationService(database, cache),
             configurations=ConfigurationService(
-                database, reads, writer=writer, render=render_configuration
+                database, cache, writer=writer, render=render_configuration
             ),
             history=HistoryService(database, writer=writer),
-            environments=EnvironmentService(database, reads, checks=checks),
-            releases=ReleaseService(database, reads, checks=checks),
-            snapshots=SnapshotService(database, reads, render=render_snapshot, waiters=waiters),
-            feed=FeedService(database, waiters=waiters),
+            environments=EnvironmentService(database, cache, checks=checks),
+            releases=ReleaseService(database, cache, checks=checks),
+            snapshots=SnapshotService(database, cache, render=render_snapshot, waiters=waiters),
+            changes=ChangeService(database, waiters=waiters),
             health=HealthService(database, migrator),
         )
         app = create_api(
             services, max_body_bytes=settings.max_body_bytes, cors_origins=settings.cors_origins
         )
-        yield Runtime(app, description, reads.release_waiters)
+        yield Runtime(app, description, cache.release_waiters)

@@ -1,9 +1,9 @@
-"""Answers in memory, as fresh as the news of changes (design, section 4).
+"""Single-flight cache: values in memory, loaded once for all who ask at the same time.
 
-An answer may be kept only if nothing changed between the read it was made from and the
+A value may be kept only if nothing evicted it between the read that it was made from and the
 moment it is put away; otherwise a slow reader would put back what a writer has just evicted.
-Every read is therefore announced before it begins, and a change cancels it. Those who ask
-for the same meanwhile share the read, so that a crowd that wakes up together asks once.
+Every load is therefore announced before it begins, and an eviction cancels it. Those who ask
+for the same meanwhile share the load, so that a crowd that wakes up together asks once.
 """
 
 import threading
@@ -12,14 +12,16 @@ from typing import Generic, TypeVar
 
 from cachetools import LRUCache
 
-__all__ = ["ReadCache"]
+from configsvc_server.db.listener import Heartbeat
+
+__all__ = ["SingleFlightCache"]
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
 class _Load(Generic[V]):
-    """A read that is under way."""
+    """Load that is under way."""
 
     __slots__ = ("done", "value")
 
@@ -28,49 +30,55 @@ class _Load(Generic[V]):
         self.value: V | None = None
 
 
-class ReadCache(Generic[K, V]):
-    """The most recently used answers, up to a size."""
+class SingleFlightCache(Generic[K, V]):
+    """The most recently used values, up to a size."""
 
-    def __init__(
-        self, *, max_size: int, size_of: Callable[[V], int], is_fresh: Callable[[], bool]
-    ) -> None:
-        """Make an empty cache.
+    def __init__(self, *, max_size: int, size_of: Callable[[V], int], heartbeat: Heartbeat) -> None:
+        """Create an empty cache.
 
         Args:
             max_size: how much it may hold, in the unit of ``size_of``.
-            size_of: how much an answer takes.
-            is_fresh: whether news of changes is sure to arrive; while it is not, every
-                answer is read anew.
+            size_of: returns how much a value takes.
+            heartbeat: tells whether evictions are sure to arrive; while they are not, every
+                value is loaded anew.
         """
-        self._is_fresh = is_fresh
+        self._heartbeat = heartbeat
         self._max_size = max_size
         self._size_of = size_of
         self._lock = threading.Lock()
         self._entries: LRUCache[K, V] = LRUCache(max_size, getsizeof=size_of)
         self._loads: dict[K, _Load[V]] = {}
 
-    def get(self, key: K, read: Callable[[], V]) -> V:
-        """Return the answer in memory, or ``read`` it."""
-        if not self._is_fresh():
-            return read()
+    def get(self, key: K, load: Callable[[], V]) -> V:
+        """Return the value in memory, or ``load`` it."""
+        if not self._heartbeat.is_listening:
+            return load()
         with self._lock:
             entry = self._entries.get(key)
             if entry is not None:
                 return entry
-            load = self._loads.get(key)
-            is_mine = load is None
-            if load is None:
-                load = self._loads[key] = _Load()
-        return self._read(key, load, read) if is_mine else self._share(load, read)
+            flight = self._loads.get(key)
+            is_first = flight is None
+            if flight is None:
+                flight = self._loads[key] = _Load()
+        if not is_first:
+            flight.done.wait()
+            # The one who loaded may have failed; that need not be everybody's failure.
+            return flight.value if flight.value is not None else load()
+        try:
+            flight.value = value = load()
+        finally:
+            self._finish(key, flight)
+        return value
 
     def evict(self, key: K) -> None:
-        """Forget an answer, also one that is being read."""
+        """Remove a value, also one that is being loaded."""
         with self._lock:
             self._entries.pop(key, None)
             self._loads.pop(key, None)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove everything."""
         with self._lock:
             self._entries.clear()
             self._loads.clear()
@@ -78,26 +86,11 @@ class ReadCache(Generic[K, V]):
     def __len__(self) -> int:
         return len(self._entries)
 
-    def _read(self, key: K, load: _Load[V], read: Callable[[], V]) -> V:
-        try:
-            value = read()
-            load.value = value
-        finally:
-            with self._lock:
-                is_current = self._loads.get(key) is load
-                if is_current:
-                    del self._loads[key]
-                if is_current and load.value is not None:
-                    self._keep(key, load.value)
-            load.done.set()
-        return value
-
-    def _keep(self, key: K, value: V) -> None:
-        if self._size_of(value) <= self._max_size:
-            self._entries[key] = value
-
-    @staticmethod
-    def _share(load: _Load[V], read: Callable[[], V]) -> V:
-        load.done.wait()
-        # The one who read may have failed; that need not be everybody's failure.
-        return load.value if load.value is not None else read()
+    def _finish(self, key: K, load: _Load[V]) -> None:
+        value = load.value
+        with self._lock:
+            if self._loads.get(key) is load:
+                del self._loads[key]
+                if value is not None and self._size_of(value) <= self._max_size:
+                    self._entries[key] = value
+        load.done.set()

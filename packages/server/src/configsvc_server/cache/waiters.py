@@ -1,28 +1,27 @@
-"""Requests that wait for a change: asleep on an event, never polling the database."""
+"""Waiters: requests that wait for a change, asleep on an event, never polling the database."""
 
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
-__all__ = ["ChangeSignal", "Waiters"]
+from configsvc_server.db.listener import Heartbeat
 
-T = TypeVar("T")
+__all__ = ["ChangeSignal", "WaitSlot", "Waiters"]
 
 
 class ChangeSignal:
-    """Wakes those who wait for a change of something."""
+    """Wakes those who have subscribed to a key when something of it changes."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiters: dict[Hashable, set[threading.Event]] = defaultdict(set)
+        self._subscribers: dict[Hashable, set[threading.Event]] = defaultdict(set)
         self._closed = False
 
     @contextmanager
-    def subscribe(self, topic: Hashable) -> Iterator[threading.Event]:
-        """Give an event that is set from now on by every change of ``topic``.
+    def subscribe(self, key: Hashable) -> Iterator[threading.Event]:
+        """Yield an event that is set from now on by every change of ``key``.
 
         Subscribe first and read afterwards: then no change can fall between the two.
         """
@@ -30,107 +29,114 @@ class ChangeSignal:
         with self._lock:
             if self._closed:
                 event.set()
-            self._waiters[topic].add(event)
+            self._subscribers[key].add(event)
         try:
             yield event
         finally:
             with self._lock:
-                waiters = self._waiters[topic]
-                waiters.discard(event)
-                if not waiters:
-                    del self._waiters[topic]
+                subscribers = self._subscribers[key]
+                subscribers.discard(event)
+                if not subscribers:
+                    del self._subscribers[key]
 
-    def notify(self, *topics: Hashable) -> None:
-        """Wake those who wait for one of these."""
+    def notify(self, *keys: Hashable) -> None:
+        """Wake the subscribers of any of these keys."""
         with self._lock:
-            events = [event for topic in topics for event in self._waiters.get(topic, ())]
+            events = [event for key in keys for event in self._subscribers.get(key, ())]
         for event in events:
             event.set()
 
     def notify_all(self) -> None:
-        """Wake everybody."""
+        """Wake all subscribers."""
         with self._lock:
-            events = [event for waiters in self._waiters.values() for event in waiters]
+            events = [event for subscribers in self._subscribers.values() for event in subscribers]
         for event in events:
             event.set()
 
     @property
     def is_closed(self) -> bool:
-        """Whether nobody shall wait any more."""
+        """Whether nobody may wait any more."""
         return self._closed
 
     def close(self) -> None:
-        """Wake everybody, for the last time: the server is about to stop."""
+        """Wake all subscribers, for the last time: the server is about to stop."""
         with self._lock:
             self._closed = True
         self.notify_all()
 
 
+class WaitSlot:
+    """Right of one request to wait; :meth:`Waiters.slot` gives it, or one that is not granted."""
+
+    CHECK_INTERVAL = 5.0
+    """Seconds after which a waiter checks whether its client is still there."""
+
+    def __init__(self, signal: ChangeSignal, *, granted: bool) -> None:
+        self._signal = signal
+        self.granted = granted
+        """Whether the request may wait. It may not where too many do already, or while
+        evictions do not arrive."""
+
+    def changes(
+        self,
+        key: Hashable,
+        *,
+        timeout: float,
+        is_abandoned: Callable[[], bool],
+        pause: float = 0.0,
+    ) -> Iterator[None]:
+        """Yield at once, and then each time that something of ``key`` may have changed.
+
+        It ends when the time is over, the client has gone, or the server stops.
+
+        Args:
+            key: what to subscribe to.
+            timeout: how long to wait at most, in seconds.
+            is_abandoned: returns whether the client has gone.
+            pause: how long to rest between being woken and yielding, in seconds.
+        """
+        deadline = time.monotonic() + timeout
+        with self._signal.subscribe(key) as changed:
+            while True:
+                yield
+                if self._signal.is_closed:
+                    return
+                while not changed.wait(
+                    min(self.CHECK_INTERVAL, max(0, deadline - time.monotonic()))
+                ):
+                    if time.monotonic() >= deadline or is_abandoned():
+                        return
+                changed.clear()
+                if pause:
+                    time.sleep(min(pause, max(0, deadline - time.monotonic())))
+
+
 class Waiters:
-    """Lets callers wait for news, but never so many that they take every thread of the server."""
+    """Slots to wait in: fewer than the server has threads, so that others are never starved."""
 
-    LOOK = 5.0
-    """Seconds after which a waiter looks whether anybody still waits for its answer."""
-
-    def __init__(self, signal: ChangeSignal, *, limit: int, is_fresh: Callable[[], bool]) -> None:
-        """Let ``limit`` callers wait at the same time.
+    def __init__(self, signal: ChangeSignal, *, limit: int, heartbeat: Heartbeat) -> None:
+        """Let ``limit`` requests wait at the same time.
 
         Args:
             signal: wakes them.
             limit: how many; 0 for none.
-            is_fresh: whether news of changes is sure to arrive.
+            heartbeat: tells whether changes of other servers are sure to be noticed.
         """
         self._signal = signal
-        self._places = threading.BoundedSemaphore(limit) if limit else None
-        self._is_fresh = is_fresh
+        self._slots = threading.BoundedSemaphore(limit) if limit else None
+        self._heartbeat = heartbeat
 
-    def wait(
-        self,
-        look: Callable[[], tuple[T, bool]],
-        *,
-        topic: Callable[[], Hashable],
-        timeout: float,
-        is_abandoned: Callable[[], bool],
-        pause: float = 0.0,
-    ) -> tuple[T, bool]:
-        """Return what there is to see once it is news.
-
-        Args:
-            look: returns what there is to see now, and whether it is news.
-            topic: returns whose changes may bring news; called after the first look.
-            timeout: how long to wait at most, in seconds.
-            is_abandoned: tells whether the caller has gone away.
-            pause: how long to rest between being woken and looking, in seconds.
-
-        Returns:
-            What was seen last, and whether the wish to wait was granted. It is not where too
-            many wait already, or while news of changes does not arrive.
-        """
-        seen, is_news = look()
-        if is_news or self._signal.is_closed:
-            return seen, True
-        with self._place() as granted:
-            if not granted or not self._is_fresh():
-                return seen, False
-            deadline = time.monotonic() + timeout
-            with self._signal.subscribe(topic()) as changed:
-                while True:
-                    seen, is_news = look()
-                    if is_news or self._signal.is_closed:
-                        return seen, True
-                    while not changed.wait(min(self.LOOK, max(0, deadline - time.monotonic()))):
-                        if time.monotonic() >= deadline or is_abandoned():
-                            return seen, True
-                    changed.clear()
-                    if pause:
-                        time.sleep(min(pause, max(0, deadline - time.monotonic())))
+    @property
+    def is_closed(self) -> bool:
+        """Whether nobody may wait any more."""
+        return self._signal.is_closed
 
     @contextmanager
-    def _place(self) -> Iterator[bool]:
-        """Give a place to wait while the block runs, or ``False`` when all are taken."""
-        granted = self._places is not None and self._places.acquire(blocking=False)
+    def slot(self) -> Iterator[WaitSlot]:
+        """Yield a slot while the block runs, not granted when all are taken."""
+        acquired = self._slots is not None and self._slots.acquire(blocking=False)
         try:
-            yield granted
+            yield WaitSlot(self._signal, granted=acquired and self._heartbeat.is_listening)
         finally:
-            if granted and self._places is not None:
-                self._places.release()
+            if acquired and self._slots is not None:
+                self._slots.release()

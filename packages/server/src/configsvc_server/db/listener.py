@@ -1,8 +1,8 @@
-"""Hears of changes that other servers commit, over PostgreSQL's LISTEN and NOTIFY.
+"""Change listener: evictions for the changes that other servers commit, over LISTEN and NOTIFY.
 
-What is kept in memory may be served only while news of changes is sure to arrive. A broken
-connection can look alive for minutes, so the listener sends itself a message every few
-seconds; while the last one to arrive is too old, it says that it is not listening.
+What is kept in memory may be served only while notifications are sure to arrive. A broken
+connection can look alive for minutes, so the listener sends itself a heartbeat every few seconds;
+while the last one to arrive is too old, it does not count as listening.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import structlog
 
 from configsvc_server.db.database import Connection
 
-__all__ = ["ChangeListener", "ChangeObserver"]
+__all__ = ["ChangeListener", "ChangeObserver", "Heartbeat"]
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -29,35 +29,58 @@ _NAME = "configsvc-listener"
 
 
 class ChangeObserver(Protocol):
-    """Who wants to hear of changes."""
+    """Cache that is told of changes."""
 
-    def changed(
+    def evict(
         self, application_id: str, configuration_id: str | None, environments: Sequence[str]
     ) -> None:
-        """Hear of a change: of what, and which environments serve something else by it."""
+        """Handle a change of something, and of what some environments serve."""
 
-    def missed(self) -> None:
-        """Hear that any number of changes may have gone unheard."""
+    def evict_all(self) -> None:
+        """Handle that any number of changes may have been missed."""
+
+
+class Heartbeat:
+    """Time of the last heartbeat that arrived; shared with those who rely on the listener."""
+
+    INTERVAL = 2.0
+    """Seconds between two heartbeats."""
+
+    TIMEOUT = 3 * INTERVAL
+    """Seconds without a heartbeat after which the listener does not count as listening."""
+
+    def __init__(self) -> None:
+        self._arrived_at: float | None = None
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether every change committed until shortly ago has been heard of."""
+        arrived_at = self._arrived_at
+        return arrived_at is not None and time.monotonic() - arrived_at < self.TIMEOUT
+
+    def arrived(self) -> None:
+        """Record a heartbeat."""
+        self._arrived_at = time.monotonic()
+
+    def stop(self) -> bool:
+        """Record that the connection is gone; return whether there was one."""
+        was_listening = self._arrived_at is not None
+        self._arrived_at = None
+        return was_listening
 
 
 class ChangeListener:
-    """Listens in a thread of its own, and connects again for as long as it takes."""
-
-    HEARTBEAT = 2.0
-    """Seconds between the messages that it sends itself."""
-
-    PATIENCE = 3 * HEARTBEAT
-    """After how many seconds of silence it counts as not listening."""
+    """Listens in a thread of its own, and reconnects for as long as it takes."""
 
     RETRY_DELAYS = (0.1, 0.2, 0.5, 1.0, 2.0)
     """Seconds to wait before connecting again; the last repeats."""
 
-    def __init__(self, url: str, observer: ChangeObserver) -> None:
+    def __init__(self, url: str, observer: ChangeObserver, *, heartbeat: Heartbeat) -> None:
         self._url = url
         self._observer = observer
+        self._heartbeat = heartbeat
         self._stop = threading.Event()
         self._ready = threading.Event()
-        self._heard_at: float | None = None
         self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._run, name="configsvc-listener", daemon=True)
 
@@ -71,19 +94,13 @@ class ChangeListener:
         self._stop.set()
         connection = self._connection
         if connection is not None:
-            # Wakes the thread, which may be waiting for news, without touching what is its.
+            # Wakes the thread, which may be waiting for a notification, and touches nothing of it.
             with (
                 contextlib.suppress(psycopg.Error, OSError),
                 socket.socket(fileno=os.dup(connection.fileno())) as descriptor,
             ):
                 descriptor.shutdown(socket.SHUT_RDWR)
-        self._thread.join(2 * self.HEARTBEAT)
-
-    @property
-    def is_listening(self) -> bool:
-        """Whether every change committed until shortly ago has been heard of."""
-        heard_at = self._heard_at
-        return heard_at is not None and time.monotonic() - heard_at < self.PATIENCE
+        self._thread.join(2 * self._heartbeat.INTERVAL)
 
     def _run(self) -> None:
         failures = 0
@@ -92,22 +109,23 @@ class ChangeListener:
                 self._listen()
                 failures = 0
             except psycopg.Error as error:
-                if self._heard_at is not None and not self._stop.is_set():
+                if self._disconnected() and not self._stop.is_set():
                     failures = 0
                     _log.warning("listener disconnected", error=str(error).strip())
-                self._forget()
                 delay = self.RETRY_DELAYS[min(failures, len(self.RETRY_DELAYS) - 1)]
                 failures += 1
                 self._stop.wait(delay)
             except Exception:  # noqa: BLE001 - the thread must outlive a bug in an observer
                 _log.exception("listener failed")
-                self._forget()
+                self._disconnected()
                 self._stop.wait(self.RETRY_DELAYS[-1])
-        self._forget()
+        self._disconnected()
 
-    def _forget(self) -> None:
-        self._heard_at = None
-        self._observer.missed()
+    def _disconnected(self) -> bool:
+        """Have everything evicted; return whether there was a connection."""
+        was_listening = self._heartbeat.stop()
+        self._observer.evict_all()
+        return was_listening
 
     def _listen(self) -> None:
         with psycopg.connect(
@@ -117,25 +135,25 @@ class ChangeListener:
             connection.execute(f"LISTEN {_CHANGES}".encode())
             connection.execute(f"LISTEN {_HEARTBEAT}".encode())
             # What happened before we listened is unknown.
-            self._observer.missed()
+            self._observer.evict_all()
             while not self._stop.is_set():
                 connection.execute("SELECT pg_notify(%s, '')", [_HEARTBEAT])
-                self._hear(connection)
+                self._handle_notifications(connection)
 
-    def _hear(self, connection: Connection) -> None:
-        for notification in connection.notifies(timeout=self.HEARTBEAT):
+    def _handle_notifications(self, connection: Connection) -> None:
+        for notification in connection.notifies(timeout=self._heartbeat.INTERVAL):
             if notification.channel == _CHANGES:
                 application_id, _, rest = notification.payload.partition(" ")
                 configuration_id, *environments = rest.split(" ")
                 is_one = configuration_id not in {"", _NO_CONFIGURATION}
-                self._observer.changed(
+                self._observer.evict(
                     application_id, configuration_id if is_one else None, environments
                 )
             elif notification.pid == connection.info.backend_pid:
                 # What we send ourselves arrives, and so does everything sent before it.
-                self._heard_at = time.monotonic()
+                self._heartbeat.arrived()
                 self._ready.set()
             # Leaving early would drop the rest of what has been received, so only a stop
-            # does; the timeout ends this between two batches, however steady the news.
+            # does; the timeout ends this between two batches, however steady the stream.
             if self._stop.is_set():
                 return

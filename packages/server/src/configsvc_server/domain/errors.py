@@ -1,4 +1,4 @@
-"""What can go wrong, as classes with data; ``http`` turns each into a status in one table."""
+"""Errors of the domain, as classes with data; ``http`` maps each to a status in one table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,21 +17,19 @@ __all__ = [
     "StaleError",
     "StateError",
     "UnavailableError",
+    "UnstorableValueError",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One thing that is wrong with the input, and where."""
+    """Broken rule about one field of the input."""
 
     pointer: str
-    """JSON Pointer (RFC 6901) into the body, or ``/name`` of a parameter or header."""
+    """JSON Pointer (RFC 6901) to the field in the input, however that was sent."""
 
     message: str
     """What was expected, to be read after the name of the field."""
-
-    location: str = "body"
-    """Where the field is: ``body``, ``query``, ``path`` or ``header``."""
 
     schema_pointer: str | None = None
     """JSON Pointer to the rule that is broken, in the schema of the configuration."""
@@ -128,20 +126,18 @@ class NameServedError(StateError):
 
 
 class StaleError(ConfigSvcError):
-    """Something changed between reading and writing; to be tried again."""
+    """Something changed between reading and writing, so the write has to be tried again."""
 
 
 class PreconditionFailedError(ConfigSvcError):
     """The resource is no longer what the caller read."""
 
-    def __init__(
-        self, *, current_version: int | None = None, current_etag: str | None = None
-    ) -> None:
+    def __init__(self, current_etag: str, *, current_version: int | None = None) -> None:
         super().__init__("The resource has changed since it was read.")
+        self.current_etag = current_etag
+        """ETag of the resource as it is now, without quotes."""
         self.current_version = current_version
         """Version of the configuration as it is now; ``None`` for what has no versions."""
-        self.current_etag = current_etag if current_version is None else str(current_version)
-        """ETag of the resource as it is now, without quotes."""
 
 
 class SchemaTooCostlyError(ConfigSvcError):
@@ -162,6 +158,13 @@ class UnavailableError(ConfigSvcError):
         super().__init__(message)
         self.retry_after = retry_after
         """How long to wait before trying again, in seconds."""
+
+
+class UnstorableValueError(ConfigSvcError):
+    """The database can't store a value that should have been refused before."""
+
+    def __init__(self) -> None:
+        super().__init__("The database can't store a value of this request.")
 
 
 def _article(noun: str) -> str:

@@ -1,8 +1,8 @@
-"""The entities of the service, as they are stored (design, section 2)."""
+"""Entities of the service, as they are stored, and the documents that callers write."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from configsvc_server.domain.strict_json import JsonObject
@@ -25,11 +25,12 @@ __all__ = [
     "Entity",
     "Environment",
     "EnvironmentDocument",
-    "Move",
-    "Pointer",
+    "EnvironmentPatch",
     "Provenance",
     "Release",
+    "ReleaseMove",
     "Revision",
+    "ServedVersion",
     "Snapshot",
     "SnapshotEntry",
 ]
@@ -42,13 +43,13 @@ MAX_MESSAGE = 1024
 """Characters in the message of a change."""
 
 DEFAULT_ENVIRONMENT = "default"
-"""The environment that every application has from birth."""
+"""The environment that every application is created with."""
 
 MAX_ENVIRONMENTS = 50
 """Environments of one application."""
 
 MAX_POSITION = 2**31 - 1
-"""The last place in the order of promotion."""
+"""The last position in the order of promotion."""
 
 Action = Literal[
     "create", "update", "delete", "rollback", "restore", "release", "promote", "withdraw"
@@ -58,10 +59,12 @@ Action = Literal[
 Entity = Literal["application", "environment", "configuration", "release"]
 """What a change was done to."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Who writes, on which request, and why; kept with everything that is written."""
+    """Author, request and reason of a write; kept with everything that is written."""
 
     actor: str
     request_id: str | None = None
@@ -70,7 +73,7 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class ApplicationDocument:
-    """The members of an application that its owner decides on."""
+    """Members of an application that its owner decides on."""
 
     name: str
     comments: str | None = None
@@ -78,7 +81,7 @@ class ApplicationDocument:
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationDocument:
-    """The members of a configuration that its owner decides on."""
+    """Members of a configuration that its owner decides on."""
 
     name: str
     config: JsonObject
@@ -87,6 +90,11 @@ class ConfigurationDocument:
     """JSON Merge Patches over ``config``, by environment."""
     schema: JsonObject | None = None
     """JSON Schema that every resolved value must meet."""
+
+    @property
+    def is_self_contained(self) -> bool:
+        """Whether nothing else can contradict it: it has neither a schema nor overlays."""
+        return self.schema is None and not self.overlays
 
     @property
     def members(self) -> JsonObject:
@@ -102,7 +110,7 @@ class ConfigurationDocument:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentDocument:
-    """The members of an environment that its owner decides on."""
+    """Members of an environment that its owner decides on."""
 
     position: int
     auto_release: bool
@@ -110,19 +118,51 @@ class EnvironmentDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class EnvironmentPatch:
+    """Members of an environment that are to be set; ``None`` leaves one as it is."""
+
+    position: int | None = None
+    auto_release: bool | None = None
+    """Where an environment becomes protected, ``None`` turns it off."""
+    protected: bool | None = None
+
+    def apply(self, current: EnvironmentDocument) -> EnvironmentDocument:
+        """Return ``current`` with these members set."""
+        protected = current.protected if self.protected is None else self.protected
+        auto_release = self.auto_release
+        if auto_release is None:
+            becomes_protected = protected and not current.protected
+            auto_release = current.auto_release and not becomes_protected
+        position = current.position if self.position is None else self.position
+        return EnvironmentDocument(position, auto_release, protected)
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
-    """A group of configurations that one program reads together."""
+    """Group of configurations that one program reads together."""
 
     id: str
     name: str
     comments: str | None
     created_at: datetime
     updated_at: datetime
+    last_change_id: int
+    """The last change of it, or of which configurations it has."""
+
+    @property
+    def document(self) -> ApplicationDocument:
+        """The members that its owner decides on."""
+        return ApplicationDocument(self.name, self.comments)
+
+    @property
+    def etag(self) -> str:
+        """The strong entity tag, without quotes; that of a list item and of the detail alike."""
+        return str(self.last_change_id)
 
 
 @dataclass(frozen=True, slots=True)
 class ApplicationDetail:
-    """An application with the ids of its configurations, oldest first."""
+    """Application with the ids of its configurations, oldest first."""
 
     application: Application
     configuration_ids: tuple[str, ...]
@@ -130,7 +170,7 @@ class ApplicationDetail:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A named JSON object of one application, at its newest version."""
+    """Named JSON object of one application, at its newest version."""
 
     id: str
     application_id: str
@@ -145,6 +185,11 @@ class Configuration:
     updated_by: str
 
     @property
+    def etag(self) -> str:
+        """The strong entity tag, without quotes: a version is written once and never again."""
+        return str(self.version)
+
+    @property
     def document(self) -> ConfigurationDocument:
         """The members that its owner decides on."""
         return ConfigurationDocument(
@@ -154,7 +199,7 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """The whole document of a configuration at one version; never changed."""
+    """Whole document of a configuration at one version; immutable."""
 
     configuration_id: str
     version: int
@@ -179,7 +224,7 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A place to which revisions are released: what one group of processes is served."""
+    """Target of releases: what one group of processes is served."""
 
     application_id: str
     name: str
@@ -192,10 +237,20 @@ class Environment:
     created_at: datetime
     updated_at: datetime
 
+    @property
+    def document(self) -> EnvironmentDocument:
+        """The members that its owner decides on."""
+        return EnvironmentDocument(self.position, self.auto_release, self.protected)
+
+    @property
+    def etag(self) -> str:
+        """The strong entity tag, without quotes: no two writes have the same timestamp."""
+        return str((self.updated_at - _EPOCH) // timedelta(microseconds=1))
+
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One move of a pointer: an environment serves a version from now on; never changed."""
+    """Record that an environment serves a version from now on; immutable."""
 
     id: int
     """Ascends in the order of commits."""
@@ -214,8 +269,8 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """A pointer that is to be moved."""
+class ReleaseMove:
+    """Release that is to be made."""
 
     application_id: str
     environment: str
@@ -228,8 +283,8 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Pointer:
-    """What an environment serves of a configuration now."""
+class ServedVersion:
+    """Version of a configuration that an environment serves now."""
 
     application_id: str
     environment: str
@@ -241,7 +296,7 @@ class Pointer:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotEntry:
-    """One configuration of a snapshot."""
+    """Configuration of a snapshot."""
 
     name: str
     configuration_id: str
@@ -257,7 +312,7 @@ class SnapshotEntry:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Every configuration that an environment of an application serves."""
+    """All configurations that an environment of an application serves."""
 
     application_id: str
     application: str
@@ -268,7 +323,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One committed act, as the audit trail and the change feed show it."""
+    """Committed act, as the audit trail and the change feed show it."""
 
     action: Action
     entity: Entity
@@ -278,9 +333,9 @@ class Change:
     version: int | None
     provenance: Provenance
     environments: tuple[str, ...] = ()
-    """Those whose snapshot is another one by it."""
+    """Those whose snapshot it has changed."""
     previous_name: str | None = None
-    """What it was called before, if that is something else."""
+    """Its name before, where that was another one."""
     previous_version: int | None = None
     """Of a release: what the environment served before."""
     source_version: int | None = None
@@ -293,7 +348,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class ChangeFilter:
-    """Which changes are wanted; ``None`` for all."""
+    """Conditions on changes; ``None`` for no condition."""
 
     application_id: str | None = None
     configuration_id: str | None = None

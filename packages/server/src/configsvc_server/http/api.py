@@ -1,4 +1,4 @@
-"""The routes."""
+"""Routes of the API, and the services that they lead to."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ import falcon
 
 from configsvc_server.http import errors
 from configsvc_server.http.bodies import BodyReader
+from configsvc_server.http.errors import WsgiApp
 from configsvc_server.http.middleware import AccessLog, CorsMiddleware
 from configsvc_server.http.openapi.document import build_openapi
 from configsvc_server.http.resources.applications import ApplicationResource, ApplicationsResource
@@ -39,9 +40,8 @@ from configsvc_server.http.resources.revisions import (
 )
 from configsvc_server.http.resources.snapshots import SnapshotResource
 from configsvc_server.http.validation import Validator
-from configsvc_server.http.wsgi import WsgiApp
 from configsvc_server.services.applications import ApplicationService
-from configsvc_server.services.changes import FeedService
+from configsvc_server.services.changes import ChangeService
 from configsvc_server.services.configurations import ConfigurationService
 from configsvc_server.services.environments import EnvironmentService
 from configsvc_server.services.health import HealthService
@@ -54,7 +54,7 @@ __all__ = ["Services", "create_api"]
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The use cases that the routes lead to."""
+    """Use cases that the routes lead to."""
 
     applications: ApplicationService
     configurations: ConfigurationService
@@ -62,7 +62,7 @@ class Services:
     environments: EnvironmentService
     releases: ReleaseService
     snapshots: SnapshotService
-    feed: FeedService
+    changes: ChangeService
     health: HealthService
 
 
@@ -101,7 +101,7 @@ def create_api(
 
 
 def _resources(services: Services, bodies: BodyReader) -> dict[str, object]:
-    """Return what is below the prefix of the API."""
+    """Return the resources below the prefix of the API, by path."""
     one = "/configurations/{id}"
     application = "/applications/{application}"
     environment = f"{application}/environments/{{environment}}"
@@ -125,5 +125,5 @@ def _resources(services: Services, bodies: BodyReader) -> dict[str, object]:
         f"{one}/restore": RestoreResource(services.history, bodies),
         f"{one}/releases": ReleasesResource(services.releases, bodies),
         f"{one}/releases/rollback": ReleaseRollbackResource(services.releases, bodies),
-        "/changes": ChangesResource(services.feed),
+        "/changes": ChangesResource(services.changes),
     }

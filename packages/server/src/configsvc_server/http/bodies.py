@@ -1,17 +1,27 @@
-"""From the bytes of a request to a validated JSON object."""
+"""Request bodies: from bytes to a validated JSON object, and its members with their types."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import falcon
 
 from configsvc_server.domain.errors import FieldError, InvalidError
+from configsvc_server.domain.identifiers import normalize_ulid
 from configsvc_server.domain.strict_json import JsonObject, loads
 from configsvc_server.http.errors import BodyTooLargeError, UnsupportedMediaTypeError
 from configsvc_server.http.validation import Validator, type_name
 
-__all__ = ["MERGE_PATCH", "BodyReader"]
+__all__ = [
+    "MERGE_PATCH",
+    "BodyReader",
+    "boolean_field",
+    "integer_field",
+    "object_field",
+    "optional_text_field",
+    "text_field",
+    "ulid_field",
+]
 
 _JSON: Final = "application/json"
 MERGE_PATCH: Final = "application/merge-patch+json"
@@ -39,7 +49,7 @@ class BodyReader:
         return self._parse(req, schema)
 
     def read_optional(self, req: falcon.Request, schema: str) -> JsonObject:
-        """Return the body of a POST that need not have one; nothing stands for ``{}``."""
+        """Return the body of a POST that need not have one; an empty one stands for ``{}``."""
         if req.content_length in {None, 0} and not req.get_header("Transfer-Encoding"):
             return {}
         return self.read(req, schema)
@@ -50,7 +60,7 @@ class BodyReader:
         return self._parse(req, schema)
 
     def check(self, document: JsonObject, schema: str) -> None:
-        """Check a document that was not sent, but made from one that was.
+        """Check a document that was made from one that was sent.
 
         Raises:
             InvalidError: it is not valid by the schema component ``schema``.
@@ -83,3 +93,38 @@ def _require_type(req: falcon.Request, accepted: tuple[str, ...]) -> None:
     encoding = req.get_header("Content-Encoding")
     if encoding and encoding.lower() != "identity":
         raise UnsupportedMediaTypeError("Content-Encoding", encoding, "the body uncompressed")
+
+
+def text_field(body: JsonObject, name: str) -> str:
+    """Return a member that is a string by the schema."""
+    return cast("str", body[name])
+
+
+def optional_text_field(body: JsonObject, name: str) -> str | None:
+    """Return a member that is a string, null or missing by the schema."""
+    return cast("str | None", body.get(name))
+
+
+def object_field(body: JsonObject, name: str) -> JsonObject:
+    """Return a member that is an object by the schema."""
+    return cast("JsonObject", body[name])
+
+
+def ulid_field(body: JsonObject, name: str) -> str | None:
+    """Return a member that is a ULID by the schema, or ``None`` where it is missing."""
+    given = optional_text_field(body, name)
+    return None if given is None else normalize_ulid(given)
+
+
+def integer_field(body: JsonObject, name: str) -> int | None:
+    """Return a member that is an integer, null or missing by the schema.
+
+    JSON Schema takes 2.0 for an integer, so this does too.
+    """
+    value = cast("int | float | None", body.get(name))
+    return None if value is None else int(value)
+
+
+def boolean_field(body: JsonObject, name: str) -> bool | None:
+    """Return a member that is true, false or missing by the schema."""
+    return cast("bool | None", body.get(name))

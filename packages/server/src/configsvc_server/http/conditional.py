@@ -1,54 +1,41 @@
-"""Conditional requests (RFC 9110, section 13): entity tags, If-Match, If-None-Match."""
+"""Conditional requests and preferences: ETag, If-Match, If-None-Match, Cache-Control, Prefer.
+
+See RFC 9110, section 13, and RFC 7240.
+"""
 
 import hashlib
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Final, Literal
 
 import falcon
 
-from configsvc_server.domain.errors import PreconditionFailedError
-from configsvc_server.domain.models import ApplicationDetail, Configuration
+from configsvc_server.domain.entity_tags import EntityTags
 from configsvc_server.http.errors import BadHeaderError
-from configsvc_server.http.representations import application_body
 
 __all__ = [
-    "application_etag",
-    "configuration_etag",
+    "MAX_WAIT",
+    "answer_not_modified",
     "content_etag",
-    "content_wanted",
-    "is_not_modified",
-    "precondition",
+    "has_no_cache",
+    "read_if_match",
+    "read_if_none_match",
+    "read_wait",
     "refuse_if_match",
-    "versions_wanted",
-    "wants_fresh",
 ]
 
-T = TypeVar("T")
+MAX_WAIT: Final = 60
+"""The longest wait that is granted, in seconds."""
 
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
-_VERSION = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 # Every blank belongs to one place only: a pattern that could try others would take time
 # exponential in the length of a header that anybody can send.
 _ELEMENT = rf"[ \t]*(?:{_TAG}[ \t]*)?"
 _HEADER = re.compile(rf'[ \t]*\*[ \t]*|(?=[^"]*"){_ELEMENT}(?:,{_ELEMENT})*')
 _NO_CACHE = re.compile(r"(?:^|,)[ \t]*no-cache[ \t]*(?:[=,]|$)", re.IGNORECASE)
 
-
-@dataclass(frozen=True, slots=True)
-class _Tags:
-    any: bool
-    tags: tuple[falcon.ETag, ...]
-
-
-def configuration_etag(configuration: Configuration) -> str:
-    """Return the strong ETag of a configuration, without quotes: its version.
-
-    A version is written once and never again, so it names one content.
-    """
-    return str(configuration.version)
+# RFC 7240, section 2: a preference may be one of several, and may have parameters.
+_WAIT = re.compile(r"(?:^|,)\s*wait\s*=\s*\"?([0-9]{1,9})\"?\s*(?:;|,|$)", re.IGNORECASE)
 
 
 def content_etag(body: bytes) -> str:
@@ -56,48 +43,18 @@ def content_etag(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()[:32]
 
 
-def application_etag(detail: ApplicationDetail) -> str:
-    """Return the strong ETag of an application, without quotes.
-
-    The list of its configurations is part of that, so it changes when one comes or goes.
-    """
-    return content_etag(application_body(detail))
-
-
-def versions_wanted(req: falcon.Request) -> frozenset[int] | None:
-    """Return the versions of a configuration that If-Match allows; ``None`` for any.
+def read_if_match(req: falcon.Request) -> EntityTags | None:
+    """Return the states of the resource that a write allows; ``None`` for any.
 
     Raises:
-        BadHeaderError: the header can't be understood.
+        BadHeaderError: If-Match can't be understood, or there is an If-None-Match.
     """
-    wanted = _wanted_by_write(req)
-    if wanted is None or wanted.any:
-        return None
-    # Strong comparison (RFC 9110, section 13.1.1): a weak tag, or one that is no version as
-    # we write it, matches nothing.
-    return frozenset(int(tag) for tag in wanted.tags if not tag.is_weak and _VERSION.fullmatch(tag))
-
-
-def precondition(req: falcon.Request, etag_of: Callable[[T], str]) -> Callable[[T], None]:
-    """Return the check that the If-Match header of a write asks for.
-
-    Args:
-        req: the request.
-        etag_of: makes the ETag, without quotes, of the resource.
-
-    Raises:
-        BadHeaderError: the header can't be understood.
-    """
-    wanted = _wanted_by_write(req)
-
-    def check(current: T) -> None:
-        if wanted is None or wanted.any:
-            return
-        etag = etag_of(current)
-        if not any(tag == etag and not tag.is_weak for tag in wanted.tags):
-            raise PreconditionFailedError(current_etag=etag)
-
-    return check
+    if req.get_header("If-None-Match") is not None:
+        # Left unheeded, it would write where the caller meant not to.
+        message = "must be left out of a write; If-Match makes it depend on what was read"
+        raise BadHeaderError("If-None-Match", message)
+    value = req.get_header("If-Match")
+    return None if value is None else _parse("If-Match", value, req.if_match)
 
 
 def refuse_if_match(req: falcon.Request) -> None:
@@ -106,58 +63,58 @@ def refuse_if_match(req: falcon.Request) -> None:
     Raises:
         BadHeaderError: there is an If-Match.
     """
-    if _wanted_by_write(req) is not None:
+    if read_if_match(req) is not None:
         raise BadHeaderError("If-Match", "must be left out: what is deleted has no ETag")
 
 
-def content_wanted(req: falcon.Request) -> Callable[[str], bool] | None:
-    """Return what tells whether the caller has the content with an ETag already.
-
-    Returns:
-        A function of the ETag without quotes; ``None`` without If-None-Match.
+def read_if_none_match(req: falcon.Request) -> EntityTags | None:
+    """Return the states of the resource that the caller has; ``None`` without If-None-Match.
 
     Raises:
         BadHeaderError: the header can't be understood.
     """
-    wanted = _parse(req, "If-None-Match")
-    if wanted is None:
-        return None
-    # Weak comparison (RFC 9110, section 13.1.2): the W/ does not matter.
-    return lambda etag: wanted.any or etag in wanted.tags
+    value = req.get_header("If-None-Match")
+    return None if value is None else _parse("If-None-Match", value, req.if_none_match)
 
 
-def wants_fresh(req: falcon.Request) -> bool:
-    """Tell whether the caller insists on an answer from the database (``no-cache``)."""
-    return _NO_CACHE.search(req.get_header("Cache-Control") or "") is not None
+def answer_not_modified(resp: falcon.Response, etag: str, known: EntityTags | None) -> bool:
+    """Set the ETag, and the status 304 where the caller has this content already.
 
+    Args:
+        resp: the response.
+        etag: the tag of the content, without quotes.
+        known: the tags of what the caller has (see :func:`read_if_none_match`).
 
-def is_not_modified(req: falcon.Request, resp: falcon.Response, etag: str) -> bool:
-    """Set the ETag; tell whether the caller has this content already (and answer that).
-
-    Raises:
-        BadHeaderError: If-None-Match can't be understood.
+    Returns:
+        Whether the response is complete, and shall have no body.
     """
     resp.etag = etag
-    is_known = content_wanted(req)
-    if is_known is None or not is_known(etag):
+    if known is None or not known.matches_weakly(etag):
         return False
     resp.status = HTTPStatus.NOT_MODIFIED
     return True
 
 
-def _wanted_by_write(req: falcon.Request) -> _Tags | None:
-    if req.get_header("If-None-Match") is not None:
-        # Left unheeded, it would write where the caller meant not to.
-        message = "must be left out of a write; If-Match makes it depend on what was read"
-        raise BadHeaderError("If-None-Match", message)
-    return _parse(req, "If-Match")
+def has_no_cache(req: falcon.Request) -> bool:
+    """Return whether the caller wants a response from the database (``no-cache``)."""
+    return _NO_CACHE.search(req.get_header("Cache-Control") or "") is not None
 
 
-def _parse(req: falcon.Request, header: str) -> _Tags | None:
-    value = req.get_header(header)
-    if value is None:
-        return None
+def read_wait(req: falcon.Request) -> int:
+    """Return the seconds that the caller would like to wait (``Prefer: wait``); 0 for none.
+
+    What is not such a preference is ignored (RFC 7240, section 2).
+    """
+    found = _WAIT.search(req.get_header("Prefer") or "")
+    return min(int(found[1]), MAX_WAIT) if found else 0
+
+
+def _parse(header: str, value: str, tags: list[falcon.ETag | Literal["*"]] | None) -> EntityTags:
     if not _HEADER.fullmatch(value):
         raise BadHeaderError(header, 'must be * or entity tags in double quotes, such as "3"')
-    tags = (req.if_match if header == "If-Match" else req.if_none_match) or []
-    return _Tags("*" in tags, tuple(tag for tag in tags if isinstance(tag, falcon.ETag)))
+    found = [tag for tag in tags or [] if isinstance(tag, falcon.ETag)]
+    return EntityTags(
+        strong=frozenset(str(tag) for tag in found if not tag.is_weak),
+        weak=frozenset(str(tag) for tag in found if tag.is_weak),
+        is_any=len(found) < len(tags or []),
+    )

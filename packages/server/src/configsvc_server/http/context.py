@@ -1,6 +1,7 @@
-"""What is known of a request besides its method, path and body: who, why, and which one."""
+"""Request context: the request id, the trace, and the provenance of a write."""
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 import falcon
@@ -11,7 +12,14 @@ from configsvc_server.domain.identifiers import new_request_id
 from configsvc_server.domain.models import MAX_MESSAGE, Provenance
 from configsvc_server.domain.strict_json import JsonObject
 
-__all__ = ["REQUEST_ID_HEADER", "provenance_of", "request_id_of", "set_request_id"]
+__all__ = [
+    "REQUEST_ID_HEADER",
+    "InvalidHeaderError",
+    "client_disconnected",
+    "provenance_of",
+    "request_id_of",
+    "set_request_id",
+]
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 
@@ -21,8 +29,12 @@ _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._~+/=:@-]{1,128}", re.ASCII)
 # https://www.w3.org/TR/trace-context/#traceparent-header
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 
-# Until there is authentication, this is the one place that says who somebody is.
+# Until there is authentication, this is the one place that names the author.
 _ANONYMOUS = "anonymous"
+
+
+class InvalidHeaderError(InvalidError):
+    """A header is well-formed, but breaks a rule."""
 
 
 def set_request_id(req: falcon.Request) -> str:
@@ -40,20 +52,20 @@ def set_request_id(req: falcon.Request) -> str:
 
 
 def request_id_of(req: falcon.Request) -> str:
-    """Return the id that the request has got, making one if it has none yet."""
+    """Return the id of the request, making one if it has none yet."""
     known: str | None = getattr(req.context, "request_id", None)
     return known or set_request_id(req)
 
 
 def provenance_of(req: falcon.Request, body: JsonObject | None = None) -> Provenance:
-    """Say who writes and why.
+    """Return the author, request and reason of a write.
 
     Args:
         req: the request.
         body: its body, whose ``message`` goes before the header.
 
     Raises:
-        InvalidError: ``X-Change-Message`` is no text of a reasonable length.
+        InvalidHeaderError: ``X-Change-Message`` is no text of a reasonable length.
     """
     header = req.get_header("X-Change-Message")
     message = None if header is None else _text_of_header("/x-change-message", header)
@@ -61,15 +73,25 @@ def provenance_of(req: falcon.Request, body: JsonObject | None = None) -> Proven
     return Provenance(_ANONYMOUS, request_id_of(req), str(given or "").strip() or message or None)
 
 
+def client_disconnected(req: falcon.Request) -> Callable[[], bool]:
+    """Return what tells whether the client of a request has gone; the server provides it."""
+    found: Callable[[], bool] | None = req.env.get("waitress.client_disconnected")
+    return found or _never
+
+
+def _never() -> bool:
+    return False
+
+
 def _text_of_header(pointer: str, value: str) -> str:
     try:
         # WSGI hands over bytes in the guise of Latin-1 (PEP 3333).
         text = value.encode("latin-1").decode("utf-8").strip()
     except UnicodeDecodeError:
-        raise InvalidError([FieldError(pointer, "must be UTF-8", "header")]) from None
+        raise InvalidHeaderError([FieldError(pointer, "must be UTF-8")]) from None
     if len(text) > MAX_MESSAGE:
         message = f"must have at most {MAX_MESSAGE} characters, not {len(text)}"
-        raise InvalidError([FieldError(pointer, message, "header")])
+        raise InvalidHeaderError([FieldError(pointer, message)])
     if "\0" in text:
-        raise InvalidError([FieldError(pointer, "must not have a NUL character", "header")])
+        raise InvalidHeaderError([FieldError(pointer, "must not have a NUL character")])
     return text

@@ -1,12 +1,11 @@
-"""The one table from what went wrong to what is answered."""
+"""Error handlers: the one table from errors to problem documents and statuses."""
 
 import math
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import falcon
-import psycopg
 import structlog
 
 from configsvc_server.domain.errors import (
@@ -18,17 +17,26 @@ from configsvc_server.domain.errors import (
     PreconditionFailedError,
     StateError,
     UnavailableError,
+    UnstorableValueError,
 )
 from configsvc_server.domain.strict_json import JsonValue
-from configsvc_server.http.context import request_id_of
+from configsvc_server.http.context import InvalidHeaderError, request_id_of
 from configsvc_server.http.problems import PROBLEM_JSON, problem_body
-from configsvc_server.http.wsgi import WsgiApp
 
-__all__ = ["BadHeaderError", "BodyTooLargeError", "UnsupportedMediaTypeError", "register"]
+__all__ = [
+    "BadHeaderError",
+    "BodyTooLargeError",
+    "UnsupportedMediaTypeError",
+    "WsgiApp",
+    "register",
+]
 
 _log = structlog.stdlib.get_logger(__name__)
 
 E = TypeVar("E", bound=Exception)
+
+WsgiApp: TypeAlias = falcon.App[falcon.Request, falcon.Response]
+"""Falcon application with Falcon's own requests and responses."""
 
 
 class BadHeaderError(Exception):
@@ -36,7 +44,7 @@ class BadHeaderError(Exception):
 
     def __init__(self, header: str, message: str) -> None:
         super().__init__(message)
-        self.error = FieldError(f"/{header.lower()}", message, "header")
+        self.error = FieldError(f"/{header.lower()}", message)
         """Which header, and what was expected."""
 
 
@@ -54,7 +62,7 @@ class UnsupportedMediaTypeError(Exception):
 
     def __init__(self, header: str, given: str | None, expected: str) -> None:
         super().__init__(f"{header} is {given or 'missing'}; send {expected}.")
-        self.error = FieldError(f"/{header.lower()}", f"must be {expected}", "header")
+        self.error = FieldError(f"/{header.lower()}", f"must be {expected}")
         """Which header, and what was expected."""
 
 
@@ -67,8 +75,7 @@ def register(app: WsgiApp) -> None:
 
     handle(Exception, _unexpected)
     handle(falcon.HTTPError, _http_error)
-    handle(psycopg.DataError, _data_error)
-    handle(psycopg.errors.CheckViolation, _data_error)
+    handle(UnstorableValueError, _unstorable)
     handle(UnavailableError, _unavailable)
     handle(NotFoundError, _not_found)
     handle(ConflictError, _conflict)
@@ -77,6 +84,7 @@ def register(app: WsgiApp) -> None:
     handle(MalformedJsonError, _malformed)
     handle(BadHeaderError, _bad_header)
     handle(InvalidError, _invalid)
+    handle(InvalidHeaderError, _invalid_header)
     handle(UnsupportedMediaTypeError, _unsupported)
     handle(BodyTooLargeError, _too_large)
 
@@ -90,8 +98,14 @@ def _answer(
     kind: str | None = None,
     title: str | None = None,
     errors: tuple[FieldError, ...] = (),
+    location: str | None = None,
     extensions: dict[str, JsonValue] | None = None,
 ) -> None:
+    """Answer with a problem document.
+
+    A domain error names the field, not how it was sent: unless ``location`` says so, what comes
+    with a GET is in the query, and everything else in the body.
+    """
     resp.status = status
     resp.content_type = PROBLEM_JSON
     resp.set_header("Cache-Control", "no-store")
@@ -104,6 +118,7 @@ def _answer(
         kind=kind,
         title=title,
         errors=errors,
+        location=location or ("query" if req.method in {"GET", "HEAD"} else "body"),
         extensions=extensions,
     )
 
@@ -137,16 +152,8 @@ def _serialize(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPErr
     _http_error(req, resp, error)
 
 
-def _data_error(req: falcon.Request, resp: falcon.Response, error: psycopg.Error) -> None:
-    # Everything that PostgreSQL can't store should have been refused with a pointer before.
-    _log.error("the database refused a value", exc_info=error, path=req.path)
-    _answer(
-        req,
-        resp,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        "The database can't store a value of this request.",
-        kind="invalid",
-    )
+def _unstorable(req: falcon.Request, resp: falcon.Response, error: UnstorableValueError) -> None:
+    _answer(req, resp, HTTPStatus.UNPROCESSABLE_ENTITY, str(error), kind="invalid")
 
 
 def _unavailable(req: falcon.Request, resp: falcon.Response, error: UnavailableError) -> None:
@@ -187,7 +194,7 @@ def _state(req: falcon.Request, resp: falcon.Response, error: StateError) -> Non
 def _precondition_failed(
     req: falcon.Request, resp: falcon.Response, error: PreconditionFailedError
 ) -> None:
-    etag = error.current_etag or ""
+    etag = error.current_etag
     resp.etag = etag
     extensions: dict[str, JsonValue] = {"current_etag": f'"{etag}"'}
     detail = f'{error} Its ETag is now "{etag}".'
@@ -200,7 +207,8 @@ def _precondition_failed(
         resp,
         HTTPStatus.PRECONDITION_FAILED,
         detail,
-        errors=(FieldError("/if-match", message, "header"),),
+        errors=(FieldError("/if-match", message),),
+        location="header",
         extensions=extensions,
     )
 
@@ -220,10 +228,16 @@ def _malformed(req: falcon.Request, resp: falcon.Response, error: MalformedJsonE
 
 def _bad_header(req: falcon.Request, resp: falcon.Response, error: BadHeaderError) -> None:
     detail = f"The header {error.error.pointer[1:]} {error}."
-    _answer(req, resp, HTTPStatus.BAD_REQUEST, detail, errors=(error.error,))
+    _answer(req, resp, HTTPStatus.BAD_REQUEST, detail, errors=(error.error,), location="header")
 
 
-def _invalid(req: falcon.Request, resp: falcon.Response, error: InvalidError) -> None:
+def _invalid(
+    req: falcon.Request,
+    resp: falcon.Response,
+    error: InvalidError,
+    *,
+    location: str | None = None,
+) -> None:
     _answer(
         req,
         resp,
@@ -232,13 +246,25 @@ def _invalid(req: falcon.Request, resp: falcon.Response, error: InvalidError) ->
         kind="invalid",
         title="Invalid request",
         errors=error.errors,
+        location=location,
     )
+
+
+def _invalid_header(req: falcon.Request, resp: falcon.Response, error: InvalidHeaderError) -> None:
+    _invalid(req, resp, error, location="header")
 
 
 def _unsupported(
     req: falcon.Request, resp: falcon.Response, error: UnsupportedMediaTypeError
 ) -> None:
-    _answer(req, resp, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, str(error), errors=(error.error,))
+    _answer(
+        req,
+        resp,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        str(error),
+        errors=(error.error,),
+        location="header",
+    )
 
 
 def _too_large(req: falcon.Request, resp: falcon.Response, error: BodyTooLargeError) -> None:

@@ -1,4 +1,4 @@
-"""What happens around every request: its id, its line in the log, its CORS headers."""
+"""Middleware: request ids, the access log, CORS headers."""
 
 import time
 from collections.abc import Sequence
@@ -24,14 +24,14 @@ class AccessLog:
     """Gives each request an id and writes one line when it is answered."""
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Take the time and the id."""
+        """Set the start time and the request id."""
         req.context.started = time.perf_counter()
         resp.set_header(REQUEST_ID_HEADER, set_request_id(req))
 
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, resource: object, req_succeeded: bool
     ) -> None:
-        """Write the line."""
+        """Write the line of the access log."""
         # The framework answers a request that it can't even parse without process_request.
         started: float = getattr(req.context, "started", None) or time.perf_counter()
         resp.set_header(REQUEST_ID_HEADER, request_id_of(req))

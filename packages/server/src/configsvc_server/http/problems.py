@@ -1,4 +1,4 @@
-"""Problem details (RFC 9457): the one form in which every error leaves the service."""
+"""Problem details (RFC 9457): the form of every error response."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ PROBLEM_JSON = "application/problem+json"
 
 
 def problem_type(name: str) -> str:
-    """Return the URI that stands for a kind of problem; it identifies, it does not resolve."""
+    """Return the URI of a kind of problem; it identifies, it does not resolve."""
     return f"urn:configsvc:problem:{name}"
 
 
@@ -26,6 +26,7 @@ def problem_body(
     kind: str | None = None,
     title: str | None = None,
     errors: Sequence[FieldError] = (),
+    location: str = "body",
     extensions: Mapping[str, JsonValue] | None = None,
 ) -> bytes:
     """Write a problem document.
@@ -38,6 +39,7 @@ def problem_body(
         kind: a stable name of the kind of problem; by default that of the status.
         title: what is wrong in general; by default the name of the status.
         errors: what is wrong with which field.
+        location: where the fields were sent: ``body``, ``query`` or ``header``.
         extensions: further members.
     """
     phrase = HTTPStatus(status).phrase
@@ -51,16 +53,16 @@ def problem_body(
     if instance is not None:
         document["instance"] = instance
     if errors:
-        document["errors"] = [_field(error) for error in errors]
+        document["errors"] = [_field(error, location) for error in errors]
     document.update(extensions or {})
     # Pure ASCII: a message may quote what the caller sent, and that need not be valid Unicode.
     return json.dumps(document, separators=(",", ":")).encode("ascii")
 
 
-def _field(error: FieldError) -> dict[str, JsonValue]:
+def _field(error: FieldError, location: str) -> dict[str, JsonValue]:
     field: dict[str, JsonValue] = {
         "pointer": error.pointer,
-        "in": error.location,
+        "in": location,
         "message": error.message,
     }
     if error.schema_pointer is not None:

@@ -1,6 +1,6 @@
-"""Reads query parameters, and finds everything that is wrong with them at once."""
+"""Query parameters: typed readers that collect all errors before they raise."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -10,14 +10,13 @@ from configsvc_server.domain.errors import FieldError, InvalidError
 from configsvc_server.domain.identifiers import is_ulid, normalize_ulid
 from configsvc_server.domain.models import MAX_NAME
 
-__all__ = ["QueryReader"]
+__all__ = ["QueryParams"]
 
-T = TypeVar("T")
 D = TypeVar("D", int, None)
 
 
-class QueryReader:
-    """Reads parameters one by one and gathers what is wrong with them."""
+class QueryParams:
+    """Reads parameters one by one and collects what is wrong with them."""
 
     def __init__(self, req: falcon.Request, known: frozenset[str]) -> None:
         self._params = req.params
@@ -25,17 +24,16 @@ class QueryReader:
             FieldError(
                 f"/{name}",
                 f"is not a known parameter; known are {', '.join(sorted(known))}",
-                "query",
             )
             for name in self._params
             if name not in known
         ]
 
     def finish(self) -> None:
-        """End the reading.
+        """Raise what was collected.
 
         Raises:
-            InvalidError: something is wrong; all that is is named.
+            InvalidError: at least one parameter is wrong; every one is named.
         """
         if self.errors:
             raise InvalidError(self.errors)
@@ -50,14 +48,6 @@ class QueryReader:
             self.refuse(name, "must not have a NUL character")
             return None
         return value
-
-    def attempt(self, parse: Callable[[], T]) -> T | None:
-        """Return what ``parse`` does, or ``None`` where it refuses."""
-        try:
-            return parse()
-        except InvalidError as error:
-            self.errors.extend(error.errors)
-            return None
 
     def integer(self, name: str, default: D, minimum: int, maximum: int) -> int | D:
         """Return an integer, or ``default`` where there is none."""
@@ -90,15 +80,15 @@ class QueryReader:
             return None
         return normalize_ulid(text)
 
-    def moment(self, name: str) -> datetime | None:
+    def timestamp(self, name: str) -> datetime | None:
         """Return a point in time with its offset from UTC (RFC 3339)."""
         text = self.raw(name)
         if text is None:
             return None
         try:
-            moment = datetime.fromisoformat(text)
-            if "T" in text.upper() and moment.tzinfo is not None:
-                return moment.astimezone(UTC)
+            timestamp = datetime.fromisoformat(text)
+            if "T" in text.upper() and timestamp.tzinfo is not None:
+                return timestamp.astimezone(UTC)
         except (ValueError, OverflowError):
             pass
         self.refuse(name, "must be a time as RFC 3339 has it, such as 2026-11-24T08:30:00Z")
@@ -113,5 +103,5 @@ class QueryReader:
         return text
 
     def refuse(self, name: str, message: str) -> None:
-        """Say that a parameter is wrong."""
-        self.errors.append(FieldError(f"/{name}", message, "query"))
+        """Record that a parameter is wrong."""
+        self.errors.append(FieldError(f"/{name}", message))

@@ -1,8 +1,6 @@
-"""From entities to the JSON that the API shows."""
+"""Representations: the JSON of each entity, as the API shows it."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TypeVar
 
 from configsvc_server.domain.models import (
     Application,
@@ -13,7 +11,6 @@ from configsvc_server.domain.models import (
     Release,
     Revision,
 )
-from configsvc_server.domain.pages import NumberedPage, NumberedRequest, Page, PageRequest
 from configsvc_server.domain.strict_json import JsonObject, dumps
 
 __all__ = [
@@ -21,42 +18,43 @@ __all__ = [
     "application_item",
     "change_item",
     "configuration_item",
+    "environment_body",
     "environment_item",
-    "numbered_body",
-    "page_body",
+    "format_timestamp",
     "release_item",
     "revision_item",
-    "timestamp",
 ]
 
-T = TypeVar("T")
 
-
-def timestamp(moment: datetime) -> str:
-    """Write a moment in UTC as RFC 3339 has it, with microseconds."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+def format_timestamp(timestamp: datetime) -> str:
+    """Write a timestamp in UTC, in the form of RFC 3339 with microseconds."""
+    return timestamp.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def application_item(application: Application) -> JsonObject:
-    """Show an application as an item of a list."""
+    """Return an application as an item of a list, with what If-Match needs."""
+    return {**_application(application), "etag": application.etag}
+
+
+def application_body(detail: ApplicationDetail) -> bytes:
+    """Return one application with the ids of its configurations."""
+    return dumps(
+        {**_application(detail.application), "configuration_ids": detail.configuration_ids}
+    )
+
+
+def _application(application: Application) -> JsonObject:
     return {
         "id": application.id,
         "name": application.name,
         "comments": application.comments,
-        "created_at": timestamp(application.created_at),
-        "updated_at": timestamp(application.updated_at),
+        "created_at": format_timestamp(application.created_at),
+        "updated_at": format_timestamp(application.updated_at),
     }
 
 
-def application_body(detail: ApplicationDetail) -> bytes:
-    """Show one application with the ids of its configurations."""
-    return dumps(
-        {**application_item(detail.application), "configuration_ids": detail.configuration_ids}
-    )
-
-
 def configuration_item(configuration: Configuration) -> JsonObject:
-    """Show a configuration."""
+    """Return a configuration."""
     return {
         "id": configuration.id,
         "application_id": configuration.application_id,
@@ -66,44 +64,14 @@ def configuration_item(configuration: Configuration) -> JsonObject:
         "overlays": configuration.overlays,
         "schema": configuration.schema,
         "version": configuration.version,
-        "created_at": timestamp(configuration.created_at),
-        "updated_at": timestamp(configuration.updated_at),
+        "created_at": format_timestamp(configuration.created_at),
+        "updated_at": format_timestamp(configuration.updated_at),
         "updated_by": configuration.updated_by,
     }
 
 
-def page_body(page: Page[T], request: PageRequest, show: Callable[[T], JsonObject]) -> bytes:
-    """Show one page of a list."""
-    return dumps(
-        {
-            "items": [show(item) for item in page.items],
-            "total": page.total,
-            "limit": request.limit,
-            "offset": request.offset,
-            "has_more": page.next is not None,
-            "next": page.next.encode() if page.next else None,
-        }
-    )
-
-
-def numbered_body(
-    page: NumberedPage[T], request: NumberedRequest, show: Callable[[T], JsonObject]
-) -> bytes:
-    """Show one page of a list in the order of a number."""
-    return dumps(
-        {
-            "items": [show(item) for item in page.items],
-            "total": page.total,
-            "limit": request.limit,
-            "offset": request.offset,
-            "has_more": page.has_more,
-            "next": str(page.last) if page.has_more else None,
-        }
-    )
-
-
 def revision_item(revision: Revision) -> JsonObject:
-    """Show a revision."""
+    """Return a revision."""
     return {
         "configuration_id": revision.configuration_id,
         "version": revision.version,
@@ -116,25 +84,34 @@ def revision_item(revision: Revision) -> JsonObject:
         "digest": revision.digest,
         "author": revision.author,
         "message": revision.message,
-        "created_at": timestamp(revision.created_at),
+        "created_at": format_timestamp(revision.created_at),
     }
 
 
 def environment_item(environment: Environment) -> JsonObject:
-    """Show an environment."""
+    """Return an environment as an item of a list, with what If-Match needs."""
+    return {**_environment(environment), "etag": environment.etag}
+
+
+def environment_body(environment: Environment) -> bytes:
+    """Return one environment."""
+    return dumps(_environment(environment))
+
+
+def _environment(environment: Environment) -> JsonObject:
     return {
         "application_id": environment.application_id,
         "name": environment.name,
         "position": environment.position,
         "auto_release": environment.auto_release,
         "protected": environment.protected,
-        "created_at": timestamp(environment.created_at),
-        "updated_at": timestamp(environment.updated_at),
+        "created_at": format_timestamp(environment.created_at),
+        "updated_at": format_timestamp(environment.updated_at),
     }
 
 
 def release_item(release: Release) -> JsonObject:
-    """Show a release."""
+    """Return a release."""
     return {
         "id": release.id,
         "configuration_id": release.configuration_id,
@@ -145,12 +122,12 @@ def release_item(release: Release) -> JsonObject:
         "previous_version": release.previous_version,
         "author": release.author,
         "message": release.message,
-        "created_at": timestamp(release.created_at),
+        "created_at": format_timestamp(release.created_at),
     }
 
 
 def change_item(change: Change) -> JsonObject:
-    """Show a change."""
+    """Return a change."""
     assert change.created_at is not None  # noqa: S101 - it comes from the database
     return {
         "id": change.id,
@@ -167,5 +144,5 @@ def change_item(change: Change) -> JsonObject:
         "actor": change.provenance.actor,
         "request_id": change.provenance.request_id,
         "message": change.provenance.message,
-        "created_at": timestamp(change.created_at),
+        "created_at": format_timestamp(change.created_at),
     }

@@ -1,4 +1,4 @@
-"""Validation by the very JSON Schemas that the OpenAPI document shows.
+"""Request validation, by the JSON Schemas that the OpenAPI document shows.
 
 The messages of ``jsonschema`` quote whole documents and speak of schemas; people who sent a
 request want to know which field is wrong and what was expected there.

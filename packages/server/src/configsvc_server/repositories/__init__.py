@@ -1,6 +1,6 @@
-"""SQL, one module per table group: rows in, frozen dataclasses out."""
+"""SQL: one module per group of tables; rows in, frozen dataclasses out."""
 
-from dataclasses import dataclass
+from functools import cached_property
 
 from configsvc_server.db.database import Connection
 from configsvc_server.repositories.applications import ApplicationRepository
@@ -14,27 +14,43 @@ from configsvc_server.repositories.snapshots import SnapshotRepository
 __all__ = ["Repositories"]
 
 
-@dataclass(frozen=True, slots=True)
 class Repositories:
-    """Every table, over one connection."""
+    """Repositories of all tables, over one connection."""
 
-    applications: ApplicationRepository
-    configurations: ConfigurationRepository
-    revisions: RevisionRepository
-    environments: EnvironmentRepository
-    releases: ReleaseRepository
-    snapshots: SnapshotRepository
-    changes: ChangeRepository
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
-    @classmethod
-    def over(cls, connection: Connection) -> "Repositories":
-        """Return the repositories that work over ``connection``."""
-        return cls(
-            ApplicationRepository(connection),
-            ConfigurationRepository(connection),
-            RevisionRepository(connection),
-            EnvironmentRepository(connection),
-            ReleaseRepository(connection),
-            SnapshotRepository(connection),
-            ChangeRepository(connection),
-        )
+    @cached_property
+    def applications(self) -> ApplicationRepository:
+        """The table ``applications``."""
+        return ApplicationRepository(self._connection)
+
+    @cached_property
+    def configurations(self) -> ConfigurationRepository:
+        """The table ``configurations``."""
+        return ConfigurationRepository(self._connection)
+
+    @cached_property
+    def revisions(self) -> RevisionRepository:
+        """The table ``revisions``."""
+        return RevisionRepository(self._connection)
+
+    @cached_property
+    def environments(self) -> EnvironmentRepository:
+        """The table ``environments``."""
+        return EnvironmentRepository(self._connection)
+
+    @cached_property
+    def releases(self) -> ReleaseRepository:
+        """The tables ``releases`` and ``served_versions``."""
+        return ReleaseRepository(self._connection)
+
+    @cached_property
+    def snapshots(self) -> SnapshotRepository:
+        """Snapshots, over all tables."""
+        return SnapshotRepository(self._connection)
+
+    @cached_property
+    def changes(self) -> ChangeRepository:
+        """The table ``changes``, and the write lock."""
+        return ChangeRepository(self._connection)

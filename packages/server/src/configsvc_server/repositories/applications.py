@@ -1,7 +1,6 @@
-"""The table ``applications``."""
+"""Table ``applications``."""
 
 from datetime import datetime
-from typing import Any
 
 from psycopg.errors import UniqueViolation
 from psycopg.sql import SQL
@@ -9,13 +8,33 @@ from psycopg.sql import SQL
 from configsvc_server.db.database import Connection
 from configsvc_server.domain.errors import ConflictError
 from configsvc_server.domain.identifiers import is_ulid, normalize_ulid
-from configsvc_server.domain.models import Application, ApplicationDetail
+from configsvc_server.domain.models import Application, ApplicationDetail, ApplicationDocument
 from configsvc_server.domain.pages import Page, PageRequest
-from configsvc_server.repositories.paging import by_name, fetch_page
+from configsvc_server.repositories.pages import (
+    count_rows,
+    fetch_page,
+    name_conditions,
+    stored_total,
+)
 
 __all__ = ["ApplicationRepository"]
 
-_COLUMNS = "id, name, comments, created_at, updated_at"
+# The condition is that of an index (see the migrations), which finds the last change at once.
+_COLUMNS = """
+    id, name, comments, created_at, updated_at,
+    (
+        SELECT coalesce(max(changes.id), 0)
+        FROM changes
+        WHERE changes.application_id = applications.id
+            AND (
+                changes.entity = 'application'
+                OR (
+                    changes.entity = 'configuration'
+                    AND changes.action IN ('create', 'restore', 'delete')
+                )
+            )
+    )
+"""
 
 _DETAIL = f"""
     SELECT {_COLUMNS},
@@ -43,24 +62,22 @@ class ApplicationRepository:
         self._connection = connection
 
     def insert(
-        self, *, application_id: str, name: str, comments: str | None, moment: datetime
-    ) -> Application:
-        """Add an application; the writer has its turn, and ``moment`` from it.
+        self, *, application_id: str, document: ApplicationDocument, timestamp: datetime
+    ) -> None:
+        """Add an application; the writer holds the write lock, which gave the timestamp.
 
         Raises:
             ConflictError: the id or the name is taken.
         """
-        row = self._write(
-            f"""
-            INSERT INTO applications ({_COLUMNS})
-            VALUES (%s, %s, %s, %s, %s)
-            RETURNING {_COLUMNS}
-            """,  # noqa: S608
-            [application_id, name, comments, moment, moment],
+        self._write(
+            b"""
+            INSERT INTO applications (id, name, comments, created_at, updated_at)
+            VALUES (%(id)s, %(name)s, %(comments)s, %(timestamp)s, %(timestamp)s)
+            """,
             application_id=application_id,
-            name=name,
+            document=document,
+            timestamp=timestamp,
         )
-        return Application(*row)
 
     def find(self, key: str, *, lock: bool = False) -> ApplicationDetail | None:
         """Return the application with the id or the name ``key``.
@@ -80,34 +97,32 @@ class ApplicationRepository:
             return None
         return ApplicationDetail(Application(*row[:-1]), tuple(row[-1]))
 
-    def update(
-        self, *, application_id: str, name: str, comments: str | None, moment: datetime
-    ) -> Application:
-        """Replace what can be changed of an application that exists (see :meth:`insert`).
-
-        Raises:
-            ConflictError: the name is taken.
-        """
-        row = self._write(
-            f"""
-            UPDATE applications
-            SET name = %s, comments = %s, updated_at = %s
-            WHERE id = %s
-            RETURNING {_COLUMNS}
-            """,  # noqa: S608
-            [name, comments, moment, application_id],
-            application_id=application_id,
-            name=name,
-        )
-        return Application(*row)
-
-    def identify(self, key: str) -> str | None:
+    def find_id(self, key: str) -> str | None:
         """Return the id of the application with the id or the name ``key``."""
         if "\0" in key:
             return None
         query, value = (_ID_BY_ID, normalize_ulid(key)) if is_ulid(key) else (_ID_BY_NAME, key)
         row = self._connection.execute(query, [value]).fetchone()
         return None if row is None else str(row[0])
+
+    def update(
+        self, *, application_id: str, document: ApplicationDocument, timestamp: datetime
+    ) -> None:
+        """Replace the document of an application that exists (see :meth:`insert`).
+
+        Raises:
+            ConflictError: the name is taken.
+        """
+        self._write(
+            b"""
+            UPDATE applications
+            SET name = %(name)s, comments = %(comments)s, updated_at = %(timestamp)s
+            WHERE id = %(id)s
+            """,
+            application_id=application_id,
+            document=document,
+            timestamp=timestamp,
+        )
 
     def lock(self, application_id: str) -> bool:
         """Keep the application from being deleted or changed until the transaction ends.
@@ -127,34 +142,44 @@ class ApplicationRepository:
     def page(
         self, request: PageRequest, *, name: str | None = None, text: str | None = None
     ) -> Page[Application]:
-        """List applications.
+        """Return one page of applications.
 
         Args:
             request: which part, in which order.
             name: only the one with this name.
             text: only those whose name or comments contain this, in whichever case.
         """
-        filters = by_name(name, text)
+        conditions = name_conditions(name, text)
+        total = count_rows("applications", conditions) if conditions else None
         return fetch_page(
             self._connection,
             table="applications",
             columns=SQL(_COLUMNS),
-            filters=filters,
+            conditions=conditions,
             request=request,
             make=Application,
-            known_total=None
-            if filters
-            else (SQL("entity = 'application' AND application_id = %s"), [""]),
+            total=total or stored_total("application"),
         )
 
     def _write(
-        self, query: str, parameters: list[object], *, application_id: str, name: str
-    ) -> tuple[Any, ...]:
+        self,
+        query: bytes,
+        *,
+        application_id: str,
+        document: ApplicationDocument,
+        timestamp: datetime,
+    ) -> None:
+        parameters = {
+            "id": application_id,
+            "name": document.name,
+            "comments": document.comments,
+            "timestamp": timestamp,
+        }
         try:
-            row = self._connection.execute(query.encode(), parameters).fetchone()
+            # In pipeline mode an error shows when something is fetched.
+            self._connection.execute(query + b" RETURNING id", parameters).fetchone()
         except UniqueViolation as error:
-            if error.diag.constraint_name == "applications_name_key":
-                raise ConflictError(entity="application", field="name", value=name) from None
-            raise ConflictError(entity="application", field="id", value=application_id) from None
-        assert row is not None  # noqa: S101 - the row is locked or new
-        return row
+            is_name = error.diag.constraint_name == "applications_name_key"
+            field = "name" if is_name else "id"
+            value = document.name if is_name else application_id
+            raise ConflictError(entity="application", field=field, value=value) from None

@@ -1,4 +1,4 @@
-"""The table ``changes``: the audit trail and the change feed, and the turns of its writers."""
+"""Table ``changes``: the audit trail and the change feed; and the write lock."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,11 +10,11 @@ from psycopg.sql import SQL
 from configsvc_server.db.database import Connection
 from configsvc_server.domain.errors import StaleError
 from configsvc_server.domain.models import Change, ChangeFilter, Provenance
-from configsvc_server.domain.pages import NumberedPage, NumberedRequest
-from configsvc_server.repositories.numbered import fetch_numbered
+from configsvc_server.domain.pages import Page, PageRequest
+from configsvc_server.repositories.pages import fetch_page
 
 if TYPE_CHECKING:
-    from configsvc_server.repositories.paging import Filter
+    from configsvc_server.repositories.pages import Condition
 
 __all__ = ["ChangeRepository"]
 
@@ -35,42 +35,43 @@ class ChangeRepository:
         row = self._connection.execute("SELECT coalesce(max(id), 0) FROM changes").fetchone()
         return int(row[0]) if row else 0
 
-    def take_turn(
+    def acquire_write_lock(
         self,
         *,
-        seen: int | None = None,
+        observed_change_id: int | None = None,
         application_id: str | None = None,
         configuration_id: str | None = None,
     ) -> datetime:
-        """Wait for the turn to write, which lasts until the transaction ends.
+        """Wait for the write lock, which is held until the transaction ends.
 
-        Rows that the write depends on have to be locked before, never after: who has a row
-        may be waiting for the turn.
+        Rows that the write depends on have to be locked before, never after: a transaction that
+        has locked a row may be waiting for the write lock.
 
         Args:
-            seen: the last change when what the write depends on was read; ``None`` where
-                nothing was.
+            observed_change_id: the last change when what the write depends on was read;
+                ``None`` where nothing was.
             application_id: the application that it was read from.
             configuration_id: the configuration that it was read from; ``None`` for all.
 
         Returns:
-            The moment of the write, later than that of every write before.
+            The timestamp of the write, later than that of every write before.
 
         Raises:
             StaleError: what the write depends on has changed since.
         """
         try:
             row = self._connection.execute(
-                "SELECT configsvc_take_turn(%s, %s, %s)", [application_id, configuration_id, seen]
+                "SELECT configsvc_acquire_write_lock(%s, %s, %s)",
+                [application_id, configuration_id, observed_change_id],
             ).fetchone()
         except SerializationFailure:
             raise StaleError from None
         assert row is not None  # noqa: S101 - a function without FROM gives one row
-        moment: datetime = row[0]
-        return moment
+        timestamp: datetime = row[0]
+        return timestamp
 
-    def append(self, changes: Sequence[Change], *, moment: datetime) -> None:
-        """Add changes; the writer has its turn, and ``moment`` from it."""
+    def append(self, changes: Sequence[Change], *, timestamp: datetime) -> None:
+        """Add changes; the writer holds the write lock, which gave the timestamp."""
         with self._connection.cursor() as cursor:
             cursor.executemany(
                 """
@@ -96,41 +97,40 @@ class ChangeRepository:
                         change.provenance.actor,
                         change.provenance.request_id,
                         change.provenance.message,
-                        moment,
+                        timestamp,
                     )
                     for change in changes
                 ],
             )
 
-    def page(self, request: NumberedRequest, wanted: ChangeFilter) -> NumberedPage[Change]:
-        """Return the changes that pass a filter, in the order of their commits or back."""
-        filters: list[Filter] = []
+    def page(self, request: PageRequest, wanted: ChangeFilter) -> Page[Change]:
+        """Return one page of the changes that pass a filter, in the order of their commits."""
+        conditions: list[Condition] = []
         if wanted.application_id is not None:
-            filters.append((SQL("application_id = %s"), [wanted.application_id]))
+            conditions.append((SQL("application_id = %s"), [wanted.application_id]))
         if wanted.configuration_id is not None:
-            filters.append((SQL("configuration_id = %s"), [wanted.configuration_id]))
+            conditions.append((SQL("configuration_id = %s"), [wanted.configuration_id]))
         if wanted.actor is not None:
-            filters.append((SQL("actor = %s"), [wanted.actor]))
+            conditions.append((SQL("actor = %s"), [wanted.actor]))
         if wanted.action is not None:
-            filters.append((SQL("action = %s"), [wanted.action]))
+            conditions.append((SQL("action = %s"), [wanted.action]))
         if wanted.entity is not None:
-            filters.append((SQL("entity = %s"), [wanted.entity]))
+            conditions.append((SQL("entity = %s"), [wanted.entity]))
         if wanted.environment is not None:
-            filters.append((SQL("%s = ANY (environments)"), [wanted.environment]))
-        return fetch_numbered(
+            conditions.append((SQL("%s = ANY (environments)"), [wanted.environment]))
+        return fetch_page(
             self._connection,
             table="changes",
             columns=SQL(_COLUMNS),
-            number="id",
-            filters=filters,
+            conditions=conditions,
             request=request,
             make=_change,
             # Those of one kind may be far apart, or far back.
-            numbers_first=wanted.action is not None or wanted.entity is not None,
+            keys_first=wanted.action is not None or wanted.entity is not None,
         )
 
 
-def _change(row: tuple[Any, ...]) -> Change:
+def _change(*row: Any) -> Change:
     return Change(
         id=row[0],
         action=row[1],

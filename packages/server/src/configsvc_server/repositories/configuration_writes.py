@@ -1,9 +1,9 @@
-"""The two statements that write a configuration.
+"""Statements that write a configuration with its history: one to insert, one to update.
 
-A write is one statement that can't forget its history, and one round trip: the row, its
-revision, the releases to the environments that release by themselves, and the change. Each
-part waits for the one that it reads from, which leaves PostgreSQL no other order than this:
-lock the rows that the write depends on, take the turn, write.
+A write is one statement, and so one round trip, that can't leave out its history: the row, its
+revision, the releases to the environments with ``auto_release``, and the change. Each part waits
+for the one that it reads from, which leaves PostgreSQL no other order than this: lock the rows
+that the write depends on, acquire the write lock, write.
 """
 
 __all__ = ["INSERT", "UPDATE"]
@@ -36,13 +36,13 @@ _HISTORY = f"""
         ) AS auto
         RETURNING id, application_id, environment, configuration_id, name, version
     ),
-    pointed AS (
-        INSERT INTO release_pointers AS pointer (
+    served AS (
+        INSERT INTO served_versions (
             application_id, environment, configuration_id, name, version, release_id
         )
         SELECT application_id, environment, configuration_id, name, version, id
         FROM released
-        ON CONFLICT ON CONSTRAINT release_pointers_pkey DO UPDATE
+        ON CONFLICT ON CONSTRAINT served_versions_pkey DO UPDATE
         SET name = excluded.name, version = excluded.version, release_id = excluded.release_id
     ),
     moved AS (
@@ -69,18 +69,21 @@ INSERT = f"""
     WITH parent AS (
         SELECT id FROM applications WHERE id = %(application_id)s FOR KEY SHARE
     ),
-    turn AS MATERIALIZED (
-        SELECT id, configsvc_take_turn(id, %(id)s, %(seen)s) AS moment FROM parent
+    write_lock AS MATERIALIZED (
+        SELECT
+            id,
+            configsvc_acquire_write_lock(id, %(id)s, %(observed_change_id)s) AS acquired_at
+        FROM parent
     ),
     written AS (
         INSERT INTO configurations ({_COLUMNS})
         SELECT
-            %(id)s, turn.id, %(name)s, %(comments)s, %(config)s, %(overlays)s, %(schema)s,
+            %(id)s, write_lock.id, %(name)s, %(comments)s, %(config)s, %(overlays)s, %(schema)s,
             1 + coalesce(
                 (SELECT max(version) FROM revisions WHERE configuration_id = %(id)s), 0
             ),
-            coalesce(%(created_at)s, turn.moment), turn.moment, %(actor)s
-        FROM turn
+            coalesce(%(created_at)s, write_lock.acquired_at), write_lock.acquired_at, %(actor)s
+        FROM write_lock
         RETURNING {_RETURNING}, NULL::text AS previous_name
     ),
     {_HISTORY}
@@ -95,8 +98,12 @@ UPDATE = f"""
             AND (%(if_version)s::bigint[] IS NULL OR version = ANY (%(if_version)s))
         FOR UPDATE
     ),
-    turn AS MATERIALIZED (
-        SELECT id, name, configsvc_take_turn(application_id, id, %(seen)s) AS moment FROM locked
+    write_lock AS MATERIALIZED (
+        SELECT
+            id, name,
+            configsvc_acquire_write_lock(application_id, id, %(observed_change_id)s)
+                AS acquired_at
+        FROM locked
     ),
     written AS (
         UPDATE configurations
@@ -106,11 +113,11 @@ UPDATE = f"""
             overlays = %(overlays)s,
             schema = %(schema)s,
             version = version + 1,
-            updated_at = turn.moment,
+            updated_at = write_lock.acquired_at,
             updated_by = %(actor)s
-        FROM turn
-        WHERE configurations.id = turn.id
-        RETURNING {_RETURNING}, turn.name AS previous_name
+        FROM write_lock
+        WHERE configurations.id = write_lock.id
+        RETURNING {_RETURNING}, write_lock.name AS previous_name
     ),
     {_HISTORY}
 """.encode()  # noqa: S608

@@ -1,4 +1,4 @@
-"""The table ``configurations``; every write brings its revision, releases and change with it."""
+"""Table ``configurations``; every write brings its revision, releases and change with it."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,6 +9,7 @@ from psycopg.sql import SQL
 from psycopg.types.json import Jsonb
 
 from configsvc_server.db.database import Connection
+from configsvc_server.domain.digest import document_digest
 from configsvc_server.domain.errors import ConflictError, NotFoundError, StaleError
 from configsvc_server.domain.models import (
     Action,
@@ -20,9 +21,14 @@ from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.domain.schema.checks import schema_defaults
 from configsvc_server.domain.strict_json import dumps_exact
 from configsvc_server.repositories.configuration_writes import INSERT, UPDATE
-from configsvc_server.repositories.paging import Filter, by_name, fetch_page
+from configsvc_server.repositories.pages import (
+    count_rows,
+    fetch_page,
+    name_conditions,
+    stored_total,
+)
 
-__all__ = ["ConfigurationRepository", "NameTakenInEnvironmentError", "Written"]
+__all__ = ["ConfigurationRepository", "NameTakenInEnvironmentError", "WrittenConfiguration"]
 
 _COLUMNS = (
     "id, application_id, name, comments, config, overlays, schema, version, created_at, "
@@ -33,7 +39,7 @@ _GET = f"SELECT {_COLUMNS} FROM configurations WHERE id = %s"  # noqa: S608
 
 
 class NameTakenInEnvironmentError(Exception):
-    """An environment that releases by itself serves another configuration under the name."""
+    """An environment with ``auto_release`` serves another configuration under the name."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -41,8 +47,8 @@ class NameTakenInEnvironmentError(Exception):
         """The name."""
 
 
-class Written:
-    """A configuration as it was just written."""
+class WrittenConfiguration:
+    """Configuration as it was just written."""
 
     __slots__ = ("configuration", "environments")
 
@@ -50,7 +56,7 @@ class Written:
         self.configuration = Configuration(*row[:-1])
         """As it is now."""
         self.environments: tuple[str, ...] = tuple(row[-1])
-        """Those that serve the new version at once."""
+        """Names of those that serve the new version at once."""
 
 
 class ConfigurationRepository:
@@ -65,13 +71,12 @@ class ConfigurationRepository:
         configuration_id: str,
         application_id: str,
         document: ConfigurationDocument,
-        digest: str,
         provenance: Provenance,
         action: Action = "create",
         source_version: int | None = None,
         created_at: datetime | None = None,
-        seen: int | None = None,
-    ) -> Written:
+        observed_change_id: int | None = None,
+    ) -> WrittenConfiguration:
         """Add a configuration with its revision, releases and change.
 
         An id that was used before continues the numbering of its revisions, so that no
@@ -81,24 +86,24 @@ class ConfigurationRepository:
             configuration_id: a ULID in upper case.
             application_id: a ULID in upper case.
             document: its members.
-            digest: the digest of the document.
-            provenance: who does it and why.
-            action: what the change is called.
-            source_version: where the content is from, if from an earlier version.
-            created_at: when it was first created, if before.
-            seen: the last change when what the document was checked by was read.
+            provenance: author, request and reason.
+            action: the action of the change.
+            source_version: the version whose content it has, if an earlier one.
+            created_at: the time of its first creation, if it was deleted since.
+            observed_change_id: the last change when what the document was checked against was
+                read.
 
         Raises:
             ConflictError: the id, or the name within the application, is taken.
             NotFoundError: there is no such application.
             NameTakenInEnvironmentError: an environment serves another configuration under
                 this name.
-            StaleError: what the document was checked by has changed since ``seen``.
+            StaleError: what the document was checked against has changed since.
         """
         row = self._write(
             INSERT,
             {
-                **_parameters(action, document, digest, provenance, source_version, seen),
+                **_parameters(action, document, provenance, source_version, observed_change_id),
                 "id": configuration_id,
                 "application_id": application_id,
                 "created_at": created_at,
@@ -106,7 +111,7 @@ class ConfigurationRepository:
         )
         if row is None:
             raise NotFoundError("application", application_id)
-        return Written(row)
+        return WrittenConfiguration(row)
 
     def find(self, configuration_id: str, *, lock: bool = False) -> Configuration | None:
         """Return one configuration.
@@ -124,26 +129,25 @@ class ConfigurationRepository:
         *,
         configuration_id: str,
         document: ConfigurationDocument,
-        digest: str,
         provenance: Provenance,
         action: Action = "update",
         source_version: int | None = None,
         application_id: str | None = None,
         if_version: frozenset[int] | None = None,
-        seen: int | None = None,
-    ) -> Written | None:
+        observed_change_id: int | None = None,
+    ) -> WrittenConfiguration | None:
         """Write the next version of a configuration with its revision, releases and change.
 
         Args:
             configuration_id: a ULID in upper case.
             document: the whole new document.
-            digest: its digest.
-            provenance: who does it and why.
-            action: what the change is called.
-            source_version: where the content is from, if from an earlier version.
+            provenance: author, request and reason.
+            action: the action of the change.
+            source_version: the version whose content it has, if an earlier one.
             application_id: write only if it belongs to this application.
             if_version: write only if it is at one of these versions.
-            seen: the last change when what the document was checked by was read.
+            observed_change_id: the last change when what the document was checked against was
+                read.
 
         Returns:
             The configuration as it is now; ``None`` where nothing was written, because there
@@ -153,18 +157,18 @@ class ConfigurationRepository:
             ConflictError: the name is taken within the application.
             NameTakenInEnvironmentError: an environment serves another configuration under
                 this name.
-            StaleError: what the document was checked by has changed since ``seen``.
+            StaleError: what the document was checked against has changed since.
         """
         row = self._write(
             UPDATE,
             {
-                **_parameters(action, document, digest, provenance, source_version, seen),
+                **_parameters(action, document, provenance, source_version, observed_change_id),
                 "id": configuration_id,
                 "application_id": application_id,
                 "if_version": None if if_version is None else list(if_version),
             },
         )
-        return None if row is None else Written(row)
+        return None if row is None else WrittenConfiguration(row)
 
     def delete(self, configuration_id: str) -> None:
         """Remove a configuration; its revisions stay."""
@@ -210,7 +214,7 @@ class ConfigurationRepository:
         name: str | None = None,
         text: str | None = None,
     ) -> Page[Configuration]:
-        """List configurations.
+        """Return one page of configurations.
 
         Args:
             request: which part, in which order.
@@ -218,23 +222,20 @@ class ConfigurationRepository:
             name: only those with this name.
             text: only those whose name or comments contain this, in whichever case.
         """
-        filters = by_name(name, text)
-        known_total: Filter | None = None
-        if not filters:
-            known_total = (
-                SQL("entity = 'configuration' AND application_id = %s"),
-                [application_id or ""],
-            )
+        conditions = name_conditions(name, text)
+        is_counted = not conditions
         if application_id is not None:
-            filters.append((SQL("application_id = %s"), [application_id]))
+            conditions.append((SQL("application_id = %s"), [application_id]))
         return fetch_page(
             self._connection,
             table="configurations",
             columns=SQL(_COLUMNS),
-            filters=filters,
+            conditions=conditions,
             request=request,
             make=Configuration,
-            known_total=known_total,
+            total=stored_total("configuration", application_id or "")
+            if is_counted
+            else count_rows("configurations", conditions),
         )
 
     def _write(self, query: bytes, parameters: dict[str, object]) -> tuple[Any, ...] | None:
@@ -242,7 +243,7 @@ class ConfigurationRepository:
             row = self._connection.execute(query, parameters).fetchone()
         except UniqueViolation as error:
             constraint = error.diag.constraint_name
-            if constraint == "release_pointers_name_key":
+            if constraint == "served_versions_name_key":
                 # It aborts the statement, so who serves it has to be found out by another.
                 raise NameTakenInEnvironmentError(str(parameters["name"])) from None
             is_id = constraint in {"configurations_pkey", "revisions_pkey"}
@@ -257,10 +258,9 @@ class ConfigurationRepository:
 def _parameters(
     action: Action,
     document: ConfigurationDocument,
-    digest: str,
     provenance: Provenance,
     source_version: int | None,
-    seen: int | None,
+    observed_change_id: int | None,
 ) -> dict[str, object]:
     schema = document.schema
     defaults = {} if schema is None else schema_defaults(schema)
@@ -272,10 +272,10 @@ def _parameters(
         "overlays": Jsonb(document.overlays, dumps=dumps_exact),
         "schema": None if schema is None else Jsonb(schema, dumps=dumps_exact),
         "defaults": Jsonb(defaults, dumps=dumps_exact) if defaults else None,
-        "digest": digest,
+        "digest": document_digest(document),
         "actor": provenance.actor,
         "request_id": provenance.request_id,
         "message": provenance.message,
         "source_version": source_version,
-        "seen": seen,
+        "observed_change_id": observed_change_id,
     }

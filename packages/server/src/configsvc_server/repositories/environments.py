@@ -1,12 +1,15 @@
-"""The table ``environments``; one that is deleted stays there with its time."""
+"""Table ``environments``; a deleted one keeps its row, with the time of its deletion."""
 
 from datetime import datetime
 
 from psycopg.errors import UniqueViolation
+from psycopg.sql import SQL
 
 from configsvc_server.db.database import Connection
 from configsvc_server.domain.errors import ConflictError
 from configsvc_server.domain.models import Environment, EnvironmentDocument
+from configsvc_server.domain.pages import Page, PageRequest
+from configsvc_server.repositories.pages import Condition, count_rows, fetch_page
 
 __all__ = ["EnvironmentRepository"]
 
@@ -14,13 +17,13 @@ _COLUMNS = "application_id, name, position, auto_release, protected, created_at,
 
 
 class EnvironmentRepository:
-    """Reads and writes environments over one connection; writers have their turn."""
+    """Reads and writes environments over one connection; writers hold the write lock."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def insert(
-        self, *, application_id: str, name: str, document: EnvironmentDocument, moment: datetime
+        self, *, application_id: str, name: str, document: EnvironmentDocument, timestamp: datetime
     ) -> Environment:
         """Add an environment.
 
@@ -40,8 +43,8 @@ class EnvironmentRepository:
                     document.position,
                     document.auto_release,
                     document.protected,
-                    moment,
-                    moment,
+                    timestamp,
+                    timestamp,
                 ],
             ).fetchone()
         except UniqueViolation:
@@ -74,8 +77,24 @@ class EnvironmentRepository:
         )
         return [Environment(*row) for row in rows]
 
+    def page(self, application_id: str, request: PageRequest) -> Page[Environment]:
+        """Return one page of the environments of an application."""
+        conditions: list[Condition] = [
+            (SQL("application_id = %s"), [application_id]),
+            (SQL("deleted_at IS NULL"), []),
+        ]
+        return fetch_page(
+            self._connection,
+            table="environments",
+            columns=SQL(_COLUMNS),
+            conditions=conditions,
+            request=request,
+            make=Environment,
+            total=count_rows("environments", conditions),
+        )
+
     def update(
-        self, *, application_id: str, name: str, document: EnvironmentDocument, moment: datetime
+        self, *, application_id: str, name: str, document: EnvironmentDocument, timestamp: datetime
     ) -> Environment:
         """Replace what can be changed of an environment that exists."""
         row = self._connection.execute(
@@ -89,20 +108,20 @@ class EnvironmentRepository:
                 document.position,
                 document.auto_release,
                 document.protected,
-                moment,
+                timestamp,
                 application_id,
                 name,
             ],
         ).fetchone()
-        assert row is not None  # noqa: S101 - nobody else has the turn
+        assert row is not None  # noqa: S101 - the write lock is held
         return Environment(*row)
 
-    def delete(self, application_id: str, name: str, *, moment: datetime) -> None:
-        """End the time of an environment."""
+    def delete(self, application_id: str, name: str, *, timestamp: datetime) -> None:
+        """Mark an environment as deleted."""
         self._connection.execute(
             """
             UPDATE environments SET deleted_at = %s
             WHERE application_id = %s AND name = %s AND deleted_at IS NULL
             """,
-            [moment, application_id, name],
+            [timestamp, application_id, name],
         )

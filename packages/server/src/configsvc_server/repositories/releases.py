@@ -1,4 +1,4 @@
-"""The tables ``releases`` and ``release_pointers``: what environments serve, and served."""
+"""Tables ``releases`` and ``served_versions``: what environments served, and what they serve."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,10 +7,22 @@ from psycopg.sql import SQL
 
 from configsvc_server.db.database import Connection
 from configsvc_server.domain.errors import NameServedError
-from configsvc_server.domain.models import Environment, Move, Pointer, Provenance, Release
-from configsvc_server.domain.pages import NumberedPage, NumberedRequest
-from configsvc_server.repositories.numbered import fetch_numbered
-from configsvc_server.repositories.paging import Filter, conjunction
+from configsvc_server.domain.models import (
+    Environment,
+    Provenance,
+    Release,
+    ReleaseMove,
+    ServedVersion,
+)
+from configsvc_server.domain.pages import Page, PageRequest
+from configsvc_server.repositories.pages import (
+    Condition,
+    conjunction,
+    count_rows,
+    fetch_page,
+    parameters_of,
+    qualified,
+)
 
 __all__ = ["ReleaseRepository"]
 
@@ -19,29 +31,29 @@ _COLUMNS = (
     "message, created_at"
 )
 
-_POINTER = "application_id, environment, configuration_id, name, version, release_id"
+_SERVED = "application_id, environment, configuration_id, name, version, release_id"
 
 
 class ReleaseRepository:
-    """Reads and writes releases over one connection; writers have their turn."""
+    """Reads and writes releases over one connection; writers hold the write lock."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def move(
-        self, moves: Sequence[Move], provenance: Provenance, *, moment: datetime
+    def release(
+        self, moves: Sequence[ReleaseMove], provenance: Provenance, *, timestamp: datetime
     ) -> list[Release]:
-        """Move pointers, all at once, and remember it.
+        """Change what environments serve, all at once, and record it.
 
         Raises:
             NameServedError: two configurations would have one name in an environment.
         """
         self._connection.execute(
             """
-            DELETE FROM release_pointers
+            DELETE FROM served_versions
             USING unnest(%s::text[], %s::text[]) AS gone (configuration_id, environment)
-            WHERE release_pointers.configuration_id = gone.configuration_id
-                AND release_pointers.environment = gone.environment
+            WHERE served_versions.configuration_id = gone.configuration_id
+                AND served_versions.environment = gone.environment
             """,
             [[move.configuration_id for move in moves], [move.environment for move in moves]],
         )
@@ -60,8 +72,8 @@ class ReleaseRepository:
                 ) AS moves
                 RETURNING {_COLUMNS}
             ),
-            pointed AS (
-                INSERT INTO release_pointers ({_POINTER})
+            served AS (
+                INSERT INTO served_versions ({_SERVED})
                 SELECT application_id, environment, configuration_id, name, version, id
                 FROM released
                 WHERE version IS NOT NULL
@@ -71,7 +83,7 @@ class ReleaseRepository:
             [
                 provenance.actor,
                 provenance.message,
-                moment,
+                timestamp,
                 [move.application_id for move in moves],
                 [move.environment for move in moves],
                 [move.configuration_id for move in moves],
@@ -83,24 +95,24 @@ class ReleaseRepository:
         ).fetchall()
         return [Release(*row) for row in rows]
 
-    def served_by(self, application_id: str, environment: str) -> list[Pointer]:
+    def served_in_environment(self, application_id: str, environment: str) -> list[ServedVersion]:
         """Return what an environment serves now, by name."""
-        return self._pointers(
+        return self._served(
             [
                 (SQL("application_id = %s"), [application_id]),
                 (SQL("environment = %s"), [environment]),
             ]
         )
 
-    def served_of(self, configuration_id: str) -> list[Pointer]:
-        """Return which environments serve a configuration now."""
-        return self._pointers([(SQL("configuration_id = %s"), [configuration_id])])
+    def served_of(self, configuration_id: str) -> list[ServedVersion]:
+        """Return the versions of a configuration that environments serve now."""
+        return self._served([(SQL("configuration_id = %s"), [configuration_id])])
 
-    def served_as(
+    def served_under_name(
         self, application_id: str, environments: Sequence[str], name: str
-    ) -> list[Pointer]:
+    ) -> list[ServedVersion]:
         """Return what environments of an application serve under a name."""
-        return self._pointers(
+        return self._served(
             [
                 (SQL("application_id = %s"), [application_id]),
                 (SQL("environment = ANY (%s)"), [list(environments)]),
@@ -108,12 +120,12 @@ class ReleaseRepository:
             ]
         )
 
-    def served_in(self, application_id: str) -> list[Pointer]:
+    def served_in_application(self, application_id: str) -> list[ServedVersion]:
         """Return everything that the environments of an application serve now."""
-        return self._pointers([(SQL("application_id = %s"), [application_id])])
+        return self._served([(SQL("application_id = %s"), [application_id])])
 
     def latest(self, environment: Environment, configuration_id: str) -> Release | None:
-        """Return the last release of a configuration to an environment as it is now."""
+        """Return the last release of a configuration since the environment was created."""
         row = self._connection.execute(
             f"""
             SELECT {_COLUMNS}
@@ -134,11 +146,11 @@ class ReleaseRepository:
         ).fetchone()
         return None if row is None else Release(*row)
 
-    def before(self, environment: Environment, release: Release) -> Release | None:
-        """Return the last release of a version before a release of an environment.
+    def previous(self, environment: Environment, release: Release) -> Release | None:
+        """Return the release whose version was served before a release of an environment.
 
-        Before one that has brought back an earlier release, it is the one before that; and
-        for one that has been brought back, it is that one.
+        A rollback counts as the release that it has brought back: the release before a rollback is
+        the one before that, so that rolling back again goes one further back.
         """
         row = self._connection.execute(
             f"""
@@ -154,7 +166,7 @@ class ReleaseRepository:
                 ORDER BY releases.id DESC
                 LIMIT 1
             )
-            SELECT {", ".join(f"releases.{column}" for column in _COLUMNS.split(", "))}
+            SELECT {qualified("releases", _COLUMNS)}
             FROM earlier
             JOIN releases ON releases.id = earlier.id
             """.encode(),  # noqa: S608
@@ -168,67 +180,74 @@ class ReleaseRepository:
         ).fetchone()
         return None if row is None else Release(*row)
 
-    def forget(self, application_id: str, environment: str | None = None) -> None:
-        """Remove the pointers of an environment, or of all of an application.
+    def delete_served(self, application_id: str, environment: str | None = None) -> None:
+        """Remove what an environment serves, or all environments of an application.
 
-        Nothing is added to the history of releases: that ends with the environment.
+        No release is recorded: the history of releases ends with the environment.
         """
         self._connection.execute(
             """
-            DELETE FROM release_pointers
+            DELETE FROM served_versions
             WHERE application_id = %s AND (%s::text IS NULL OR environment = %s)
             """,
             [application_id, environment, environment],
         )
 
     def page(
-        self, configuration_id: str, request: NumberedRequest, *, environment: str | None = None
-    ) -> NumberedPage[Release]:
-        """Return releases of a configuration, in the order of their commits or back."""
-        return fetch_numbered(
+        self,
+        configuration_id: str,
+        request: PageRequest,
+        *,
+        environment: str | None = None,
+        only_current: bool = False,
+    ) -> Page[Release]:
+        """Return one page of the releases of a configuration, in the order of their commits.
+
+        Args:
+            configuration_id: a ULID in upper case.
+            request: which part, in which order.
+            environment: only those to this environment.
+            only_current: only those that made environments serve what they serve now.
+        """
+        conditions: list[Condition] = [(SQL("configuration_id = %s"), [configuration_id])]
+        if environment is not None:
+            conditions.append((SQL("environment = %s"), [environment]))
+        if only_current:
+            current = "id IN (SELECT release_id FROM served_versions WHERE configuration_id = %s)"
+            conditions.append((SQL(current), [configuration_id]))
+        return fetch_page(
             self._connection,
             table="releases",
             columns=SQL(_COLUMNS),
-            number="id",
-            filters=_of(configuration_id, environment),
+            conditions=conditions,
             request=request,
-            make=lambda row: Release(*row),
+            make=Release,
+            total=count_rows("releases", conditions),
         )
 
-    def count(self, configuration_id: str, *, environment: str | None = None) -> int:
-        """Return how many releases of a configuration there are."""
-        filters = _of(configuration_id, environment)
+    def current(self, configuration_id: str, environment: str) -> Release | None:
+        """Return the release that made an environment serve what it serves now."""
         row = self._connection.execute(
-            SQL("SELECT count(*) FROM releases WHERE {}").format(
-                conjunction([condition for condition, _ in filters])
-            ),
-            [value for _, values in filters for value in values],
-        ).fetchone()
-        return int(row[0]) if row else 0
-
-    def current_of(self, configuration_id: str) -> list[Release]:
-        """Return the releases that made environments serve what they serve now."""
-        rows = self._connection.execute(
             f"""
-            SELECT {", ".join(f"releases.{column}" for column in _COLUMNS.split(", "))}
-            FROM release_pointers
-            JOIN releases ON releases.id = release_pointers.release_id
-            WHERE release_pointers.configuration_id = %s
-            ORDER BY releases.id
+            SELECT {qualified("releases", _COLUMNS)}
+            FROM served_versions
+            JOIN releases ON releases.id = served_versions.release_id
+            WHERE served_versions.configuration_id = %s
+                AND served_versions.environment = %s
             """.encode(),  # noqa: S608
-            [configuration_id],
-        )
-        return [Release(*row) for row in rows]
+            [configuration_id, environment],
+        ).fetchone()
+        return None if row is None else Release(*row)
 
-    def _require_free_names(self, moves: Sequence[Move]) -> None:
+    def _require_free_names(self, moves: Sequence[ReleaseMove]) -> None:
         kept = [move for move in moves if move.version is not None]
         taken = self._connection.execute(
             """
-            SELECT pointer.environment, pointer.name, pointer.configuration_id, pointer.version
+            SELECT served.environment, served.name, served.configuration_id, served.version
             FROM unnest(%s::text[], %s::text[], %s::text[])
                 AS wanted (application_id, environment, name)
-            JOIN release_pointers AS pointer USING (application_id, environment, name)
-            ORDER BY pointer.name
+            JOIN served_versions AS served USING (application_id, environment, name)
+            ORDER BY served.name
             LIMIT 1
             """,
             [
@@ -240,18 +259,11 @@ class ReleaseRepository:
         if taken is not None:
             raise NameServedError(*taken)
 
-    def _pointers(self, filters: Sequence[Filter]) -> list[Pointer]:
+    def _served(self, conditions: Sequence[Condition]) -> list[ServedVersion]:
         rows = self._connection.execute(
-            SQL("SELECT {} FROM release_pointers WHERE {} ORDER BY environment, name").format(
-                SQL(_POINTER), conjunction([condition for condition, _ in filters])
+            SQL("SELECT {} FROM served_versions WHERE {} ORDER BY environment, name").format(
+                SQL(_SERVED), conjunction(conditions)
             ),
-            [value for _, values in filters for value in values],
+            parameters_of(conditions),
         )
-        return [Pointer(*row) for row in rows]
-
-
-def _of(configuration_id: str, environment: str | None) -> list[Filter]:
-    filters: list[Filter] = [(SQL("configuration_id = %s"), [configuration_id])]
-    if environment is not None:
-        filters.append((SQL("environment = %s"), [environment]))
-    return filters
+        return [ServedVersion(*row) for row in rows]

@@ -1,4 +1,4 @@
-"""The table ``revisions``: every version of every configuration, for ever."""
+"""Table ``revisions``: every version of every configuration; immutable."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,8 @@ from psycopg.sql import SQL
 
 from configsvc_server.db.database import Connection
 from configsvc_server.domain.models import Revision
-from configsvc_server.domain.pages import NumberedPage, NumberedRequest
-from configsvc_server.repositories.numbered import fetch_numbered
+from configsvc_server.domain.pages import Page, PageRequest
+from configsvc_server.repositories.pages import fetch_page, qualified
 
 __all__ = ["RevisionRepository"]
 
@@ -15,6 +15,8 @@ _COLUMNS = (
     "configuration_id, version, application_id, name, comments, config, overlays, schema, digest, "
     "author, message, created_at"
 )
+
+_NEWEST_VERSION = SQL("SELECT coalesce(max(version), 0) FROM revisions WHERE configuration_id = %s")
 
 
 class RevisionRepository:
@@ -48,7 +50,7 @@ class RevisionRepository:
         """Return the revisions with these configuration ids and versions."""
         rows = self._connection.execute(
             f"""
-            SELECT {", ".join(f"revisions.{column}" for column in _COLUMNS.split(", "))}
+            SELECT {qualified("revisions", _COLUMNS)}
             FROM unnest(%s::text[], %s::bigint[]) AS wanted (configuration_id, version)
             JOIN revisions USING (configuration_id, version)
             """.encode(),  # noqa: S608
@@ -59,20 +61,18 @@ class RevisionRepository:
 
     def newest_version(self, configuration_id: str) -> int:
         """Return the version that was written last, 0 where there is none."""
-        row = self._connection.execute(
-            "SELECT coalesce(max(version), 0) FROM revisions WHERE configuration_id = %s",
-            [configuration_id],
-        ).fetchone()
+        row = self._connection.execute(_NEWEST_VERSION, [configuration_id]).fetchone()
         return int(row[0]) if row else 0
 
-    def page(self, configuration_id: str, request: NumberedRequest) -> NumberedPage[Revision]:
-        """Return revisions of a configuration, in the order of their versions or back."""
-        return fetch_numbered(
+    def page(self, configuration_id: str, request: PageRequest) -> Page[Revision]:
+        """Return one page of the revisions of a configuration."""
+        return fetch_page(
             self._connection,
             table="revisions",
             columns=SQL(_COLUMNS),
-            number="version",
-            filters=[(SQL("configuration_id = %s"), [configuration_id])],
+            conditions=[(SQL("configuration_id = %s"), [configuration_id])],
             request=request,
-            make=lambda row: Revision(*row),
+            make=Revision,
+            # Versions have no gaps.
+            total=(_NEWEST_VERSION, [configuration_id]),
         )

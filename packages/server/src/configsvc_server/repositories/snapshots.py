@@ -1,4 +1,4 @@
-"""What an environment serves as a whole, now or at a past moment."""
+"""Snapshots: everything that an environment serves, now or at a past time."""
 
 from datetime import datetime
 
@@ -9,43 +9,43 @@ __all__ = ["SnapshotRepository"]
 
 # Outer joins, so that an environment that serves nothing is one row of nothing but the name
 # of its application.
-_NOW = b"""
-    SELECT applications.name, release_pointers.name, revisions.configuration_id,
+_CURRENT = b"""
+    SELECT applications.name, served_versions.name, revisions.configuration_id,
            revisions.version, revisions.created_at,
            -- The text of the object goes to clients as it is: no need to read and write it again.
            revisions.config::text, revisions.overlays -> environments.name,
            revisions.defaults::text
     FROM environments
     JOIN applications ON applications.id = environments.application_id
-    LEFT JOIN release_pointers
-        ON release_pointers.application_id = environments.application_id
-        AND release_pointers.environment = environments.name
+    LEFT JOIN served_versions
+        ON served_versions.application_id = environments.application_id
+        AND served_versions.environment = environments.name
     LEFT JOIN revisions
-        ON revisions.configuration_id = release_pointers.configuration_id
-        AND revisions.version = release_pointers.version
+        ON revisions.configuration_id = served_versions.configuration_id
+        AND revisions.version = served_versions.version
     WHERE environments.application_id = %(application_id)s
         AND environments.name = %(environment)s
         AND environments.deleted_at IS NULL
-    ORDER BY release_pointers.name
+    ORDER BY served_versions.name
 """
 
-_THEN = b"""
-    WITH named AS (
+_PAST = b"""
+    WITH application AS (
         SELECT name, action
         FROM changes
         WHERE application_id = %(application_id)s
             AND entity = 'application'
-            AND created_at <= %(moment)s
+            AND created_at <= %(timestamp)s
         ORDER BY id DESC
         LIMIT 1
     ),
-    place AS (
+    environment AS (
         SELECT name, created_at
         FROM environments
         WHERE application_id = %(application_id)s
             AND name = %(environment)s
-            AND created_at <= %(moment)s
-            AND (deleted_at IS NULL OR deleted_at > %(moment)s)
+            AND created_at <= %(timestamp)s
+            AND (deleted_at IS NULL OR deleted_at > %(timestamp)s)
     ),
     served AS (
         -- What an earlier environment of this name served has ended with it.
@@ -53,14 +53,14 @@ _THEN = b"""
         FROM releases
         WHERE application_id = %(application_id)s
             AND environment = %(environment)s
-            AND created_at BETWEEN (SELECT created_at FROM place) AND %(moment)s
+            AND created_at BETWEEN (SELECT created_at FROM environment) AND %(timestamp)s
         ORDER BY configuration_id, id DESC
     )
-    SELECT named.name, revisions.name, revisions.configuration_id, revisions.version,
-           revisions.created_at, revisions.config::text, revisions.overlays -> place.name,
+    SELECT application.name, revisions.name, revisions.configuration_id, revisions.version,
+           revisions.created_at, revisions.config::text, revisions.overlays -> environment.name,
            revisions.defaults::text
-    FROM place
-    JOIN named ON named.action <> 'delete'
+    FROM environment
+    JOIN application ON application.action <> 'delete'
     LEFT JOIN (
         served
         JOIN revisions
@@ -77,26 +77,34 @@ class SnapshotRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def now(self, application_id: str, environment: str) -> Snapshot | None:
+    def current(self, application_id: str, environment: str) -> Snapshot | None:
         """Return what an environment serves, or ``None`` without application or environment."""
-        return self._read(_NOW, {"application_id": application_id, "environment": environment})
+        return self._read(_CURRENT, {"application_id": application_id, "environment": environment})
 
-    def then(self, application_id: str, environment: str, moment: datetime) -> Snapshot | None:
-        """Return what an environment served at a moment, or ``None`` where it was not there.
+    def past(self, application_id: str, environment: str, timestamp: datetime) -> Snapshot | None:
+        """Return what an environment served, or ``None`` where it did not exist then.
 
-        It is exact for every moment for which no writer has its turn any more.
+        It is exact for every timestamp up to that of :meth:`write_barrier`.
         """
         return self._read(
-            _THEN,
-            {"application_id": application_id, "environment": environment, "moment": moment},
+            _PAST,
+            {
+                "application_id": application_id,
+                "environment": environment,
+                "timestamp": timestamp,
+            },
         )
 
-    def settle(self) -> datetime:
-        """Wait until every moment until now is one that :meth:`then` is exact for; return it."""
-        row = self._connection.execute("SELECT configsvc_settle()").fetchone()
+    def write_barrier(self) -> datetime:
+        """Wait for the writer that holds the write lock now, if one does.
+
+        Returns:
+            A timestamp, up to which nothing can be written any more.
+        """
+        row = self._connection.execute("SELECT configsvc_write_barrier()").fetchone()
         assert row is not None  # noqa: S101 - a function without FROM gives one row
-        moment: datetime = row[0]
-        return moment
+        timestamp: datetime = row[0]
+        return timestamp
 
     def _read(self, query: bytes, parameters: dict[str, object]) -> Snapshot | None:
         rows = self._connection.execute(query, parameters).fetchall()

@@ -1,11 +1,11 @@
-"""What can be done with applications."""
+"""Application use cases."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from configsvc_server.cache.responses import Reads
+from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.db.database import Database
-from configsvc_server.domain.errors import NotFoundError
+from configsvc_server.domain.entity_tags import EntityTags
 from configsvc_server.domain.identifiers import new_ulid
 from configsvc_server.domain.models import (
     DEFAULT_ENVIRONMENT,
@@ -15,29 +15,33 @@ from configsvc_server.domain.models import (
     ApplicationDocument,
     Change,
     EnvironmentDocument,
-    Pointer,
     Provenance,
+    ServedVersion,
 )
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories import Repositories
-from configsvc_server.services.edits import Edit, Precondition, always
-from configsvc_server.services.guards import require_unprotected
+from configsvc_server.services.guards import (
+    find_application,
+    require_match,
+    require_unchanged,
+    require_unprotected,
+)
 
 __all__ = ["ApplicationService"]
 
 
 class ApplicationService:
-    """Creates, reads, changes and deletes applications."""
+    """Creates, reads, updates and deletes applications."""
 
-    def __init__(self, database: Database, reads: Reads) -> None:
+    def __init__(self, database: Database, cache: ResponseCache) -> None:
         """Serve applications.
 
         Args:
-            database: where they are.
-            reads: what is in memory; evicted by every write before it returns.
+            database: where they are stored.
+            cache: what every write evicts before it returns.
         """
         self._database = database
-        self._reads = reads
+        self._cache = cache
 
     def create(
         self,
@@ -50,31 +54,30 @@ class ApplicationService:
 
         Args:
             document: its members.
-            application_id: the id it shall have; ``None`` for a new one.
-            provenance: who does it and why.
+            application_id: its id, a ULID in upper case; ``None`` for a new one.
+            provenance: author, request and reason.
 
         Raises:
             ConflictError: the id or the name is taken.
         """
+        new_id = application_id or new_ulid()
         with self._database.transaction() as connection:
-            store = Repositories.over(connection)
-            moment = store.changes.take_turn()
-            application = store.applications.insert(
-                application_id=application_id or new_ulid(),
-                name=document.name,
-                comments=document.comments,
-                moment=moment,
-            )
+            store = Repositories(connection)
+            timestamp = store.changes.acquire_write_lock()
+            store.applications.insert(application_id=new_id, document=document, timestamp=timestamp)
             store.environments.insert(
-                application_id=application.id,
+                application_id=new_id,
                 name=DEFAULT_ENVIRONMENT,
                 document=EnvironmentDocument(position=0, auto_release=True, protected=False),
-                moment=moment,
+                timestamp=timestamp,
             )
-            change = _change("create", application, provenance, environments=(DEFAULT_ENVIRONMENT,))
-            store.changes.append([change], moment=moment)
-        self._reads.changed(application.id, None, (DEFAULT_ENVIRONMENT,))
-        return ApplicationDetail(application, ())
+            change = _change(
+                "create", new_id, document.name, provenance, environments=(DEFAULT_ENVIRONMENT,)
+            )
+            store.changes.append([change], timestamp=timestamp)
+            detail = find_application(store, new_id)
+        self._cache.evict(new_id, None, (DEFAULT_ENVIRONMENT,))
+        return detail
 
     def get(self, key: str) -> ApplicationDetail:
         """Return one application by id or name.
@@ -83,89 +86,91 @@ class ApplicationService:
             NotFoundError: there is none.
         """
         with self._database.autocommit() as connection:
-            return _found(key, Repositories.over(connection).applications.find(key))
+            return find_application(Repositories(connection), key)
 
     def list(
         self, request: PageRequest, *, name: str | None = None, text: str | None = None
     ) -> Page[Application]:
         """Return one page of applications (see the repository for the filters)."""
         with self._database.autocommit() as connection:
-            return Repositories.over(connection).applications.page(request, name=name, text=text)
+            return Repositories(connection).applications.page(request, name=name, text=text)
 
-    def edit(
+    def update(
         self,
         key: str,
-        edit: Edit[ApplicationDetail, ApplicationDocument],
+        members: Mapping[str, str | None],
         *,
         provenance: Provenance,
-        precondition: Precondition[ApplicationDetail] = always,
+        application_id: str | None = None,
+        if_match: EntityTags | None = None,
     ) -> ApplicationDetail:
-        """Change an application.
+        """Change members of an application.
 
         Args:
             key: its id or name.
-            edit: makes the new document from the current application.
-            provenance: who does it and why.
-            precondition: may refuse the change.
+            members: those of its document that are to be set.
+            provenance: author, request and reason.
+            application_id: the id that it must have; ``None`` for whichever.
+            if_match: the states that it may be in; ``None`` for any.
 
         Raises:
             NotFoundError: there is no such application.
+            PreconditionFailedError: it is in another state.
+            InvalidError: it has another id.
             ConflictError: the new name is taken.
         """
         with self._database.transaction() as connection:
-            store = Repositories.over(connection)
-            current = _found(key, store.applications.find(key, lock=True))
-            precondition(current)
-            document = edit(current)
-            moment = store.changes.take_turn()
-            application = store.applications.update(
-                application_id=current.application.id,
-                name=document.name,
-                comments=document.comments,
-                moment=moment,
+            store = Repositories(connection)
+            current = find_application(store, key, lock=True).application
+            require_match(if_match, current.etag)
+            require_unchanged("id", application_id, current.id)
+            document = ApplicationDocument(
+                members.get("name") or current.name, members.get("comments", current.comments)
             )
-            is_renamed = application.name != current.application.name
+            timestamp = store.changes.acquire_write_lock()
+            store.applications.update(
+                application_id=current.id, document=document, timestamp=timestamp
+            )
+            is_renamed = document.name != current.name
             # A snapshot has the name of its application.
-            environments = _environments(store, application.id) if is_renamed else ()
+            environments = _environments(store, current.id) if is_renamed else ()
             change = _change(
                 "update",
-                application,
+                current.id,
+                document.name,
                 provenance,
                 environments=environments,
-                previous_name=current.application.name if is_renamed else None,
+                previous_name=current.name if is_renamed else None,
             )
-            store.changes.append([change], moment=moment)
-        self._reads.changed(application.id, None, environments)
-        return ApplicationDetail(application, current.configuration_ids)
+            store.changes.append([change], timestamp=timestamp)
+            detail = find_application(store, current.id)
+        self._cache.evict(current.id, None, environments)
+        return detail
 
     def delete(
-        self,
-        key: str,
-        *,
-        provenance: Provenance,
-        precondition: Precondition[ApplicationDetail] = always,
+        self, key: str, *, provenance: Provenance, if_match: EntityTags | None = None
     ) -> None:
         """Remove an application with its configurations; their revisions stay.
 
         Raises:
             NotFoundError: there is no such application.
-            StateError: a protected environment serves one of them.
+            PreconditionFailedError: it is in another state.
+            StateError: a protected environment serves one of its configurations.
         """
         with self._database.transaction() as connection:
-            store = Repositories.over(connection)
-            current = _found(key, store.applications.find(key, lock=True))
-            precondition(current)
-            application = current.application
+            store = Repositories(connection)
+            application = find_application(store, key, lock=True).application
+            require_match(if_match, application.etag)
             store.configurations.lock_all_of(application.id)
-            moment = store.changes.take_turn()
-            pointers = store.releases.served_in(application.id)
-            require_unprotected(store, application.id, pointers)
-            store.releases.forget(application.id)
+            timestamp = store.changes.acquire_write_lock()
+            served = store.releases.served_in_application(application.id)
+            require_unprotected(store, application.id, served)
+            store.releases.delete_served(application.id)
             removed = store.configurations.delete_all_of(application.id)
             environments = _environments(store, application.id)
-            serving = _serving(pointers)
+            serving = _serving(served)
             for environment in environments:
-                store.environments.delete(application.id, environment, moment=moment)
+                store.environments.delete(application.id, environment, timestamp=timestamp)
             store.applications.delete(application.id)
             store.changes.append(
                 [
@@ -182,35 +187,37 @@ class ApplicationService:
                         )
                         for configuration_id, name, version in removed
                     ),
-                    _change("delete", application, provenance, environments=environments),
+                    _change(
+                        "delete",
+                        application.id,
+                        application.name,
+                        provenance,
+                        environments=environments,
+                    ),
                 ],
-                moment=moment,
+                timestamp=timestamp,
             )
         for configuration_id, _, _ in removed:
-            self._reads.changed(application.id, configuration_id, ())
-        self._reads.changed(application.id, None, environments)
-
-
-def _found(key: str, detail: ApplicationDetail | None) -> ApplicationDetail:
-    if detail is None:
-        raise NotFoundError("application", key)
-    return detail
+            self._cache.evict(application.id, configuration_id, ())
+        self._cache.evict(application.id, None, environments)
 
 
 def _environments(store: Repositories, application_id: str) -> tuple[str, ...]:
     return tuple(environment.name for environment in store.environments.all_of(application_id))
 
 
-def _serving(pointers: Sequence[Pointer]) -> dict[str, list[str]]:
+def _serving(served: Sequence[ServedVersion]) -> dict[str, list[str]]:
+    """Return the names of the environments that serve each configuration."""
     serving = defaultdict(list)
-    for pointer in pointers:
-        serving[pointer.configuration_id].append(pointer.environment)
+    for version in served:
+        serving[version.configuration_id].append(version.environment)
     return serving
 
 
 def _change(
     action: Action,
-    application: Application,
+    application_id: str,
+    name: str,
     provenance: Provenance,
     *,
     environments: tuple[str, ...] = (),
@@ -219,9 +226,9 @@ def _change(
     return Change(
         action,
         "application",
-        application.id,
+        application_id,
         None,
-        application.name,
+        name,
         None,
         provenance,
         environments=environments,

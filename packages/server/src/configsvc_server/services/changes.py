@@ -1,86 +1,88 @@
-"""The audit trail, which is the change feed at once: read it, or wait for what comes next."""
+"""Change feed use cases: read the audit trail, or wait for what comes next."""
 
 from collections.abc import Callable
 from dataclasses import replace
 
-from configsvc_server.cache.responses import ANYTHING
+from configsvc_server.cache.responses import ALL_CHANGES
 from configsvc_server.cache.waiters import Waiters
 from configsvc_server.db.database import Database
 from configsvc_server.domain.models import Change, ChangeFilter
-from configsvc_server.domain.pages import NumberedPage, NumberedRequest
+from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories import Repositories
 
-__all__ = ["FeedService"]
+__all__ = ["ChangeService"]
 
 
-class FeedService:
+class ChangeService:
     """Reads changes in the order of their commits.
 
-    Whoever follows the ids meets every change once: a change becomes visible only when all
-    with lower ids are.
+    Who follows the ids meets every change once: a change becomes visible only when all with
+    lower ids are.
     """
 
     PAUSE = 0.05
-    """Seconds between two looks at the database of one waiter, however much happens that its
-    filter does not let through."""
+    """Seconds between two queries of one waiter, however many changes its filter does not let
+    through."""
 
     def __init__(self, database: Database, *, waiters: Waiters) -> None:
         """Serve the feed.
 
         Args:
-            database: where it is.
-            waiters: lets callers wait.
+            database: where the changes are stored.
+            waiters: slots to wait in.
         """
         self._database = database
         self._waiters = waiters
 
-    def page(self, request: NumberedRequest, wanted: ChangeFilter) -> NumberedPage[Change]:
-        """Return the changes that pass a filter.
+    def list(self, request: PageRequest, wanted: ChangeFilter) -> Page[Change]:
+        """Return one page of the changes that pass a filter.
 
-        The page ends where the log does, if nothing more of it passes: whoever goes on from
-        there does not meet again what has been looked at.
+        The page ends where the log does, if nothing more of it passes: who goes on from there
+        does not search again what has been searched.
         """
         with self._database.autocommit() as connection:
-            changes = Repositories.over(connection).changes
+            changes = Repositories(connection).changes
             # Before the page: what is visible then is in it, if it passes.
-            last = changes.last_id()
+            last_id = changes.last_id()
             page = changes.page(request, wanted)
-        if request.descending or page.has_more:
+        if request.sort.descending or page.has_more:
             return page
-        return replace(page, last=max(last, page.last or 0, request.after or 0))
+        positions = [position for position in (page.last, request.after) if position is not None]
+        return replace(page, last=max([(last_id,), *positions]))
 
     def wait(
         self,
-        request: NumberedRequest,
+        request: PageRequest,
         wanted: ChangeFilter,
         *,
         timeout: float,
-        is_abandoned: Callable[[], bool] = lambda: False,
-    ) -> tuple[NumberedPage[Change], bool]:
+        is_abandoned: Callable[[], bool],
+    ) -> tuple[Page[Change], bool]:
         """Return the changes that pass a filter once there are any.
 
         Args:
-            request: which part.
+            request: which part, in ascending order.
             wanted: the filter.
             timeout: how long to wait at most, in seconds.
-            is_abandoned: tells whether the caller has gone away.
+            is_abandoned: returns whether the client has gone.
 
         Returns:
             The page, and whether the wish to wait was granted. It is not where too many
-            wait already, or while news of changes does not arrive.
+            wait already, or while evictions do not arrive.
         """
-        cursor = request.after
-
-        def look() -> tuple[NumberedPage[Change], bool]:
-            nonlocal cursor
-            page = self.page(replace(request, after=cursor), wanted)
-            cursor = page.last
-            return page, bool(page.items)
-
-        return self._waiters.wait(
-            look,
-            topic=lambda: wanted.application_id or ANYTHING,
-            timeout=timeout,
-            is_abandoned=is_abandoned,
-            pause=0.0 if wanted == ChangeFilter() else self.PAUSE,
-        )
+        page = self.list(request, wanted)
+        if page.items or self._waiters.is_closed:
+            return page, True
+        with self._waiters.slot() as slot:
+            if not slot.granted:
+                return page, False
+            for _ in slot.changes(
+                wanted.application_id or ALL_CHANGES,
+                timeout=timeout,
+                is_abandoned=is_abandoned,
+                pause=0.0 if wanted == ChangeFilter() else self.PAUSE,
+            ):
+                page = self.list(replace(request, after=page.last), wanted)
+                if page.items:
+                    break
+        return page, True

@@ -1,14 +1,16 @@
-"""How every version of a configuration comes to be, whichever use case makes it."""
+"""Configuration writer: checks documents and writes them, each as the next version."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import TypeAlias
 
-from configsvc_server.cache.responses import Reads
+from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.db.database import Database
-from configsvc_server.domain.digest import document_digest
+from configsvc_server.domain.entity_tags import EntityTags
 from configsvc_server.domain.errors import StaleError, StateError
-from configsvc_server.domain.identifiers import normalize_ulid
+from configsvc_server.domain.identifiers import is_ulid, normalize_ulid
 from configsvc_server.domain.models import (
     Action,
     Configuration,
@@ -16,27 +18,41 @@ from configsvc_server.domain.models import (
     Provenance,
 )
 from configsvc_server.repositories import Repositories
-from configsvc_server.repositories.configurations import NameTakenInEnvironmentError, Written
-from configsvc_server.services.document_checks import DocumentChecks, is_unbound
-from configsvc_server.services.guards import find_configuration, require_free_name
-from configsvc_server.services.write_attempts import Attempt, take_turns
+from configsvc_server.repositories.configurations import (
+    NameTakenInEnvironmentError,
+    WrittenConfiguration,
+)
+from configsvc_server.services.document_checks import DocumentChecks
+from configsvc_server.services.guards import (
+    find_configuration,
+    require_free_name,
+    require_match,
+    require_unchanged,
+)
+from configsvc_server.services.write_attempts import WriteAttempt, optimistic_retry
 
-__all__ = ["ConfigurationWriter"]
+__all__ = ["ConfigurationWriter", "Edit"]
+
+Edit: TypeAlias = Callable[[Configuration], ConfigurationDocument]
+"""Returns the new document of a configuration, or raises to refuse the write; may be called
+more than once."""
+
+_VERSION = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 
 
 class ConfigurationWriter:
-    """Checks documents and writes them, each as the next version."""
+    """The one way to write a configuration, whichever use case does it."""
 
-    def __init__(self, database: Database, reads: Reads, *, checks: DocumentChecks) -> None:
+    def __init__(self, database: Database, cache: ResponseCache, *, checks: DocumentChecks) -> None:
         """Write to ``database``.
 
         Args:
-            database: where they are.
-            reads: what is in memory; evicted by every write before it returns.
+            database: where they are stored.
+            cache: what every write evicts before it returns.
             checks: what documents have to pass.
         """
         self._database = database
-        self._reads = reads
+        self._cache = cache
         self._checks = checks
 
     def create(
@@ -56,136 +72,132 @@ class ConfigurationWriter:
             document: its members.
             application_id: a ULID in upper case.
             configuration_id: a ULID in upper case.
-            provenance: who does it and why.
-            action: what the change is called.
-            source_version: where the content is from, if from an earlier version.
-            created_at: when it was first created, if before.
+            provenance: author, request and reason.
+            action: the action of the change.
+            source_version: the version whose content it has, if an earlier one.
+            created_at: the time of its first creation, if it was deleted since.
 
         Raises:
-            NotFoundError, InvalidError, ConflictError, StateError: it can't be.
+            NotFoundError: there is no such application.
+            InvalidError: the document breaks a rule.
+            ConflictError: the id, or the name within the application, is taken.
+            StateError: an environment serves another configuration under its name.
         """
-        digest = document_digest(document)
 
-        def attempt(turn: Attempt) -> Written:
-            seen = self.check(
-                turn,
+        def attempt(write: WriteAttempt) -> WrittenConfiguration:
+            observed_change_id = self.check(
+                write,
                 document,
                 application_id=application_id,
                 current=None,
                 may_have_unknown_overlays=action == "restore",
             )
-            with turn.reading() as store:
+            with write.reading() as store:
                 return store.configurations.insert(
                     configuration_id=configuration_id,
                     application_id=application_id,
                     document=document,
-                    digest=digest,
                     provenance=provenance,
                     action=action,
                     source_version=source_version,
                     created_at=created_at,
-                    seen=seen,
+                    observed_change_id=observed_change_id,
                 )
 
-        with self._naming_who_is_in_the_way(configuration_id, application_id):
-            if is_unbound(document):
-                return self._written(attempt(Attempt(self._database, None)))
-            return self._written(
-                take_turns(
-                    self._database,
-                    attempt,
-                    lock=lambda store: store.applications.lock(application_id),
-                )
-            )
+        with self._explained_name_conflict(configuration_id, application_id):
+            if document.is_self_contained:
+                written = attempt(WriteAttempt(self._database))
+            else:
+                written = optimistic_retry(self._database, attempt, lock_application=application_id)
+        return self._evicted(written)
 
-    def replace(
+    def update(
         self,
         configuration_id: str,
-        document: ConfigurationDocument,
+        document: ConfigurationDocument | Edit,
         *,
         provenance: Provenance,
-        application_id: str | None,
-        if_version: frozenset[int] | None,
-    ) -> Configuration | None:
-        """Write a document that needs no check as the next version, in one round trip.
-
-        Returns:
-            ``None`` where nothing was written (see the repository).
-        """
-        with (
-            self._naming_who_is_in_the_way(configuration_id),
-            self._database.autocommit() as connection,
-        ):
-            written = Repositories.over(connection).configurations.update(
-                configuration_id=configuration_id,
-                document=document,
-                digest=document_digest(document),
-                provenance=provenance,
-                application_id=application_id,
-                if_version=if_version,
-            )
-        return None if written is None else self._written(written)
-
-    def edit(
-        self,
-        configuration_id: str,
-        edit: Callable[[Configuration], ConfigurationDocument],
-        *,
-        provenance: Provenance,
+        application_id: str | None = None,
+        if_match: EntityTags | None = None,
         action: Action = "update",
         source_version: int | None = None,
     ) -> Configuration:
-        """Make the next version from the current one.
+        """Write the next version of a configuration.
+
+        A document that nothing can contradict is written by one statement, which tells by
+        writing nothing that a condition does not hold; everything else is read and checked
+        before.
 
         Args:
             configuration_id: its id.
-            edit: makes the new document; may be called more than once.
-            provenance: who does it and why.
-            action: what the change is called.
-            source_version: where the content is from, if from an earlier version.
+            document: the new document, or what makes it from the current configuration.
+            provenance: author, request and reason.
+            application_id: the application it must belong to; ``None`` for whichever.
+            if_match: the states that it may be in; ``None`` for any.
+            action: the action of the change.
+            source_version: the version whose content it has, if an earlier one.
 
         Raises:
-            NotFoundError, InvalidError, ConflictError, StateError: it can't be.
+            NotFoundError: there is no such configuration.
+            PreconditionFailedError: it is at another version.
+            InvalidError: it belongs to another application, or the document breaks a rule.
+            ConflictError: the new name is taken within the application.
+            StateError: an environment serves another configuration under the new name.
         """
 
-        def attempt(turn: Attempt) -> Written:
-            with turn.reading() as store:
+        def write_version(
+            store: Repositories,
+            new: ConfigurationDocument,
+            if_version: frozenset[int] | None,
+            observed_change_id: int | None = None,
+        ) -> WrittenConfiguration | None:
+            return store.configurations.update(
+                configuration_id=normalize_ulid(configuration_id),
+                document=new,
+                provenance=provenance,
+                action=action,
+                source_version=source_version,
+                application_id=application_id,
+                if_version=if_version,
+                observed_change_id=observed_change_id,
+            )
+
+        def attempt(write: WriteAttempt) -> WrittenConfiguration:
+            with write.reading() as store:
                 current = find_configuration(store, configuration_id)
-            document = edit(current)
-            seen = self.check(
-                turn,
-                document,
+            require_match(if_match, current.etag, current_version=current.version)
+            require_unchanged("application_id", application_id, current.application_id)
+            new = document(current) if callable(document) else document
+            observed_change_id = self.check(
+                write,
+                new,
                 application_id=current.application_id,
                 current=current,
                 may_have_unknown_overlays=action == "rollback",
             )
-            with turn.reading() as store:
-                written = store.configurations.update(
-                    configuration_id=current.id,
-                    document=document,
-                    digest=document_digest(document),
-                    provenance=provenance,
-                    action=action,
-                    source_version=source_version,
-                    if_version=frozenset({current.version}),
-                    seen=seen,
+            with write.reading() as store:
+                written = write_version(
+                    store, new, frozenset({current.version}), observed_change_id
                 )
             if written is None:
                 raise StaleError
             return written
 
-        with self._naming_who_is_in_the_way(configuration_id):
-            return self._written(
-                take_turns(
-                    self._database,
-                    attempt,
-                    lock=lambda store: find_configuration(store, configuration_id, lock=True),
+        with self._explained_name_conflict(configuration_id):
+            written = None
+            if not callable(document) and document.is_self_contained and is_ulid(configuration_id):
+                with self._database.autocommit() as connection:
+                    written = write_version(Repositories(connection), document, _versions(if_match))
+            if written is None:
+                # There is something to check, or a condition does not hold: reading tells which.
+                written = optimistic_retry(
+                    self._database, attempt, lock_configuration=configuration_id
                 )
-            )
+        return self._evicted(written)
 
     def check(
         self,
-        turn: Attempt,
+        write: WriteAttempt,
         document: ConfigurationDocument,
         *,
         application_id: str,
@@ -195,59 +207,68 @@ class ConfigurationWriter:
         """Check a document that is to be written.
 
         Returns:
-            The last change that the check knows of; ``None`` where it depends on nothing.
+            The last change that the check has taken into account; ``None`` where it depends
+            on nothing.
 
         Raises:
             InvalidError: it may not be written.
         """
-        if is_unbound(document):
+        if document.is_self_contained:
             return None
-        with turn.reading() as store:
+        with write.reading() as store:
             environments = store.environments.all_of(application_id)
             served = {}
             if current is not None and current.schema != document.schema:
                 # The others will serve the new version.
                 staying = {e.name for e in environments if not e.auto_release}
-                pointers = [
-                    pointer
-                    for pointer in store.releases.served_of(current.id)
-                    if pointer.environment in staying
+                versions = [
+                    version
+                    for version in store.releases.served_of(current.id)
+                    if version.environment in staying
                 ]
                 revisions = store.revisions.find_all(
-                    [(p.configuration_id, p.version) for p in pointers]
+                    [(v.configuration_id, v.version) for v in versions]
                 )
-                served = {p.environment: revisions[p.configuration_id, p.version] for p in pointers}
+                served = {v.environment: revisions[v.configuration_id, v.version] for v in versions}
         self._checks.check(
             document,
             current=None if current is None else current.document,
             environments=[environment.name for environment in environments],
             served=served,
             may_have_unknown_overlays=may_have_unknown_overlays,
-            is_in_turn=turn.is_in_turn,
+            holds_write_lock=write.holds_write_lock,
         )
-        return turn.seen
+        return write.observed_change_id
 
     @contextmanager
-    def _naming_who_is_in_the_way(
+    def _explained_name_conflict(
         self, configuration_id: str, application_id: str | None = None
     ) -> Iterator[None]:
-        """Say which environment serves which other configuration under the name."""
+        """Name the environment that serves another configuration under the name, and which."""
         try:
             yield
         except NameTakenInEnvironmentError as error:
             with self._database.autocommit() as connection:
-                store = Repositories.over(connection)
+                store = Repositories(connection)
                 if application_id is None:
                     current = find_configuration(store, configuration_id)
                     application_id = current.application_id
                 require_free_name(
                     store, application_id, error.name, normalize_ulid(configuration_id)
                 )
-            # Whoever was in the way has just gone.
+            # What was in the way has just gone.
             message = "Another configuration was released under this name at the same time."
             raise StateError("name-served", message, pointer="/name") from None
 
-    def _written(self, written: Written) -> Configuration:
+    def _evicted(self, written: WrittenConfiguration) -> Configuration:
         configuration = written.configuration
-        self._reads.changed(configuration.application_id, configuration.id, written.environments)
+        self._cache.evict(configuration.application_id, configuration.id, written.environments)
         return configuration
+
+
+def _versions(if_match: EntityTags | None) -> frozenset[int] | None:
+    """Return the versions that a condition allows; ``None`` for all of them."""
+    if if_match is None or if_match.is_any:
+        return None
+    # A tag that is not written as versions are matches nothing.
+    return frozenset(int(tag) for tag in if_match.strong if _VERSION.fullmatch(tag))

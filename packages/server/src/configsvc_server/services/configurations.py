@@ -1,10 +1,11 @@
-"""What can be done with configurations."""
+"""Configuration use cases."""
 
 from collections.abc import Callable
 
-from configsvc_server.cache.responses import Reads, Rendered
+from configsvc_server.cache.responses import CachedResponse, ResponseCache
 from configsvc_server.db.database import Database
-from configsvc_server.domain.errors import ConflictError, FieldError, InvalidError
+from configsvc_server.domain.entity_tags import EntityTags
+from configsvc_server.domain.errors import ConflictError
 from configsvc_server.domain.identifiers import is_ulid, new_ulid, normalize_ulid
 from configsvc_server.domain.models import (
     Change,
@@ -12,47 +13,46 @@ from configsvc_server.domain.models import (
     ConfigurationDocument,
     Provenance,
 )
-from configsvc_server.domain.pages import Page, PageRequest
-from configsvc_server.domain.resolve import resolve_all
+from configsvc_server.domain.overlays import resolve_all
+from configsvc_server.domain.pages import Page, PageRequest, Sort
 from configsvc_server.domain.strict_json import JsonObject
 from configsvc_server.repositories import Repositories
-from configsvc_server.services.configuration_writer import ConfigurationWriter
-from configsvc_server.services.document_checks import is_unbound
-from configsvc_server.services.edits import Edit, Precondition, always
+from configsvc_server.services.configuration_writer import ConfigurationWriter, Edit
 from configsvc_server.services.guards import (
     find_application_id,
     find_configuration,
     require_free_name,
+    require_match,
+    require_unchanged,
     require_unprotected,
-    require_version,
-    withdrawal,
+    unrelease_move,
 )
-from configsvc_server.services.write_attempts import Attempt
+from configsvc_server.services.write_attempts import WriteAttempt
 
 __all__ = ["ConfigurationService"]
 
 
 class ConfigurationService:
-    """Creates, reads, changes and deletes configurations."""
+    """Creates, reads, updates and deletes configurations."""
 
     def __init__(
         self,
         database: Database,
-        reads: Reads,
+        cache: ResponseCache,
         *,
         writer: ConfigurationWriter,
-        render: Callable[[Configuration], Rendered],
+        render: Callable[[Configuration], CachedResponse],
     ) -> None:
         """Serve configurations as ``render`` writes them.
 
         Args:
-            database: where they are.
-            reads: what is in memory; evicted by every write before it returns.
+            database: where they are stored.
+            cache: what every write evicts before it returns.
             writer: writes them.
-            render: makes the answer of a configuration.
+            render: returns the response of a configuration.
         """
         self._database = database
-        self._reads = reads
+        self._cache = cache
         self._writer = writer
         self._render = render
 
@@ -63,26 +63,28 @@ class ConfigurationService:
         application: str,
         configuration_id: str | None,
         provenance: Provenance,
-        check: Precondition[str] = always,
+        required_application_id: str | None = None,
     ) -> Configuration:
         """Add a configuration as version 1, or as the next version of an id used before.
 
         Args:
             document: its members.
             application: id or name of the application.
-            configuration_id: the id it shall have; ``None`` for a new one.
-            provenance: who does it and why.
-            check: called with the id of the application; may refuse.
+            configuration_id: its id, a ULID in upper case; ``None`` for a new one.
+            provenance: author, request and reason.
+            required_application_id: the id that the application must have; ``None`` for
+                whichever.
 
         Raises:
             NotFoundError: there is no such application.
-            InvalidError: the document breaks its schema, or has an unknown environment.
+            InvalidError: the application has another id, or the document breaks its schema or
+                has an unknown environment.
             ConflictError: the id, or the name within the application, is taken.
             StateError: an environment serves another configuration under this name.
         """
         with self._database.autocommit() as connection:
-            application_id = _application_id(Repositories.over(connection), application)
-        check(application_id)
+            application_id = _application_id(Repositories(connection), application)
+        require_unchanged("application_id", required_application_id, application_id)
         return self._writer.create(
             document,
             application_id=application_id,
@@ -96,43 +98,43 @@ class ConfigurationService:
         """Try to create a configuration, without writing it.
 
         Returns:
-            What each environment would serve if it were released there.
+            The values that each environment would serve.
 
         Raises:
             NotFoundError, InvalidError, ConflictError: as creating it would.
         """
         with self._database.autocommit() as connection:
-            store = Repositories.over(connection)
+            store = Repositories(connection)
             find_application_id(store, application_id)
         return self._try(document, application_id, None)
 
     def validate_change(
         self,
         configuration_id: str,
-        edit: Edit[Configuration, ConfigurationDocument],
+        edit: Edit,
         *,
         application_id: str | None = None,
     ) -> dict[str, JsonObject]:
-        """Try to change a configuration, without writing it (see :meth:`edit`).
+        """Try to change a configuration, without writing it (see :meth:`update`).
 
         Returns:
-            What each environment would serve if it were released there.
+            The values that each environment would serve.
 
         Raises:
             NotFoundError, InvalidError, ConflictError: as changing it would.
         """
         with self._database.autocommit() as connection:
-            current = find_configuration(Repositories.over(connection), configuration_id)
-        _require_application(current, application_id)
+            current = find_configuration(Repositories(connection), configuration_id)
+        require_unchanged("application_id", application_id, current.application_id)
         return self._try(edit(current), current.application_id, current)
 
     def _try(
         self, document: ConfigurationDocument, application_id: str, current: Configuration | None
     ) -> dict[str, JsonObject]:
         with self._database.autocommit() as connection:
-            store = Repositories.over(connection)
+            store = Repositories(connection)
             named = store.configurations.page(
-                PageRequest(limit=1), application_id=application_id, name=document.name
+                PageRequest(1, Sort(("id",))), application_id=application_id, name=document.name
             ).items
             if named and (current is None or named[0].id != current.id):
                 raise ConflictError(entity="configuration", field="name", value=document.name)
@@ -140,29 +142,29 @@ class ConfigurationService:
             require_free_name(store, application_id, document.name, own_id)
             environments = [e.name for e in store.environments.all_of(application_id)]
         self._writer.check(
-            Attempt(self._database, None), document, application_id=application_id, current=current
+            WriteAttempt(self._database), document, application_id=application_id, current=current
         )
         return resolve_all(document, environments)
 
-    def get(self, configuration_id: str, *, from_memory: bool = True) -> Rendered:
-        """Return the answer of one configuration.
+    def get(self, configuration_id: str, *, bypass_cache: bool = False) -> CachedResponse:
+        """Return the response of one configuration.
 
         Args:
             configuration_id: its id.
-            from_memory: whether an answer in memory will do.
+            bypass_cache: whether to read the database in any case.
 
         Raises:
             NotFoundError: there is none.
         """
 
-        def read() -> Rendered:
+        def load() -> CachedResponse:
             with self._database.autocommit() as connection:
-                store = Repositories.over(connection)
+                store = Repositories(connection)
                 return self._render(find_configuration(store, configuration_id))
 
-        if not from_memory:
-            return read()
-        return self._reads.configurations.get(normalize_ulid(configuration_id), read)
+        if bypass_cache:
+            return load()
+        return self._cache.configurations.get(normalize_ulid(configuration_id), load)
 
     def list(
         self,
@@ -174,7 +176,7 @@ class ConfigurationService:
     ) -> Page[Configuration]:
         """Return one page of configurations (see the repository for the filters)."""
         with self._database.autocommit() as connection:
-            return Repositories.over(connection).configurations.page(
+            return Repositories(connection).configurations.page(
                 request, application_id=application_id, name=name, text=text
             )
 
@@ -192,112 +194,55 @@ class ConfigurationService:
             NotFoundError: there is no such application.
         """
         with self._database.autocommit() as connection:
-            store = Repositories.over(connection)
+            store = Repositories(connection)
             application_id = find_application_id(store, application)
             return store.configurations.page(
                 request, application_id=application_id, name=name, text=text
             )
 
-    def replace(
+    def update(
         self,
         configuration_id: str,
-        document: ConfigurationDocument,
+        document: ConfigurationDocument | Edit,
         *,
         provenance: Provenance,
         application_id: str | None = None,
-        if_version: frozenset[int] | None = None,
+        if_match: EntityTags | None = None,
     ) -> Configuration:
-        """Write a whole new document as the next version.
-
-        Args:
-            configuration_id: its id.
-            document: the new document.
-            provenance: who does it and why.
-            application_id: the application it must belong to; ``None`` for whichever.
-            if_version: the versions it may be at; ``None`` for any.
-
-        Raises:
-            NotFoundError: there is no such configuration.
-            InvalidError: it belongs to another application.
-            PreconditionFailedError: it is at another version.
-            ConflictError: the new name is taken within the application.
-        """
-        if is_ulid(configuration_id) and is_unbound(document):
-            written = self._writer.replace(
-                normalize_ulid(configuration_id),
-                document,
-                provenance=provenance,
-                application_id=application_id,
-                if_version=if_version,
-            )
-            if written is not None:
-                return written
-        # There is something to check, or nothing was written; the way that looks first tells.
-        return self.edit(
+        """Write the next version of a configuration (see the writer)."""
+        return self._writer.update(
             configuration_id,
-            lambda _: document,
+            document,
             provenance=provenance,
             application_id=application_id,
-            if_version=if_version,
+            if_match=if_match,
         )
-
-    def edit(
-        self,
-        configuration_id: str,
-        edit: Edit[Configuration, ConfigurationDocument],
-        *,
-        provenance: Provenance,
-        application_id: str | None = None,
-        if_version: frozenset[int] | None = None,
-    ) -> Configuration:
-        """Make the next version from the current one.
-
-        Args:
-            configuration_id: its id.
-            edit: makes the new document from the current configuration.
-            provenance: who does it and why.
-            application_id: the application it must belong to; ``None`` for whichever.
-            if_version: the versions it may be at; ``None`` for any.
-
-        Raises:
-            NotFoundError: there is no such configuration.
-            InvalidError: it belongs to another application, or ``edit`` refuses.
-            PreconditionFailedError: it is at another version.
-            ConflictError: the new name is taken within the application.
-        """
-
-        def checked(current: Configuration) -> ConfigurationDocument:
-            require_version(current, if_version)
-            _require_application(current, application_id)
-            return edit(current)
-
-        return self._writer.edit(configuration_id, checked, provenance=provenance)
 
     def delete(
         self,
         configuration_id: str,
         *,
         provenance: Provenance,
-        if_version: frozenset[int] | None = None,
+        if_match: EntityTags | None = None,
     ) -> None:
         """Remove a configuration; its revisions stay.
 
         Raises:
             NotFoundError: there is no such configuration.
             PreconditionFailedError: it is at another version.
+            StateError: a protected environment serves it.
         """
         with self._database.transaction() as connection:
-            store = Repositories.over(connection)
+            store = Repositories(connection)
             current = find_configuration(store, configuration_id, lock=True)
-            require_version(current, if_version)
-            moment = store.changes.take_turn()
-            pointers = store.releases.served_of(current.id)
-            require_unprotected(store, current.application_id, pointers)
-            store.releases.move(
-                [withdrawal(pointer) for pointer in pointers], provenance, moment=moment
-            )
+            require_match(if_match, current.etag, current_version=current.version)
+            timestamp = store.changes.acquire_write_lock()
+            served = store.releases.served_of(current.id)
+            require_unprotected(store, current.application_id, served)
+            moves = [unrelease_move(version) for version in served]
+            store.releases.release(moves, provenance, timestamp=timestamp)
             store.configurations.delete(current.id)
-            environments = tuple(pointer.environment for pointer in pointers)
+            environments = tuple(version.environment for version in served)
             change = Change(
                 "delete",
                 "configuration",
@@ -308,8 +253,8 @@ class ConfigurationService:
                 provenance,
                 environments=environments,
             )
-            store.changes.append([change], moment=moment)
-        self._reads.changed(current.application_id, current.id, environments)
+            store.changes.append([change], timestamp=timestamp)
+        self._cache.evict(current.application_id, current.id, environments)
 
 
 def _application_id(store: Repositories, key: str) -> str:
@@ -317,9 +262,3 @@ def _application_id(store: Repositories, key: str) -> str:
         # The insert finds out whether it exists, in its own round trip.
         return normalize_ulid(key)
     return find_application_id(store, key)
-
-
-def _require_application(current: Configuration, application_id: str | None) -> None:
-    if application_id is not None and application_id != current.application_id:
-        message = f"must be {current.application_id!r}: it can't change"
-        raise InvalidError([FieldError("/application_id", message)])

@@ -1,4 +1,4 @@
-"""What a configuration has to be before it may be written or released.
+"""Document checks: rules that a configuration has to meet before it is written or released.
 
 A schema binds what is served, so documents are checked as each environment resolves them.
 """
@@ -14,17 +14,12 @@ from configsvc_server.domain.errors import (
     UnavailableError,
 )
 from configsvc_server.domain.models import ConfigurationDocument, Revision
-from configsvc_server.domain.resolve import resolve
+from configsvc_server.domain.overlays import resolve
 from configsvc_server.domain.schema.checks import Violation, is_cheap, schema_defaults
 from configsvc_server.domain.strict_json import JsonObject, JsonValue, json_pointer
 from configsvc_server.schema_checks.checker import SchemaChecker
 
-__all__ = ["DocumentChecks", "is_unbound"]
-
-
-def is_unbound(document: ConfigurationDocument) -> bool:
-    """Tell whether a document has nothing that other things could contradict."""
-    return document.schema is None and not document.overlays
+__all__ = ["DocumentChecks"]
 
 
 class DocumentChecks:
@@ -44,7 +39,7 @@ class DocumentChecks:
         environments: Sequence[str],
         served: Mapping[str, Revision],
         may_have_unknown_overlays: bool = False,
-        is_in_turn: bool = False,
+        holds_write_lock: bool = False,
     ) -> None:
         """Check a document that is to be written.
 
@@ -52,14 +47,15 @@ class DocumentChecks:
             document: the new document.
             current: the document that it replaces.
             environments: those of the application.
-            served: what the environments serve that will not serve the new document at once.
-            may_have_unknown_overlays: whether overlays for environments that are not there
-                are all right, because the document was written when they were.
-            is_in_turn: whether all other writers are waiting.
+            served: revisions in the environments that will not serve the new document at once.
+            may_have_unknown_overlays: whether overlays for environments that do not exist are
+                allowed, because the document was written when they did.
+            holds_write_lock: whether all other writers are waiting, so that a check must be
+                quick.
 
         Raises:
             InvalidError: the document may not be written.
-            UnavailableError: it would take too long for those who wait.
+            UnavailableError: the check would take too long for the writers that wait.
         """
         if not may_have_unknown_overlays:
             self._check_overlays(document, current, environments)
@@ -67,7 +63,7 @@ class DocumentChecks:
         if schema is None:
             return
         is_new = current is None or current.schema != schema
-        _require_quick(schema, [document.config, *document.overlays.values()], is_in_turn)
+        _require_quick(schema, [document.config, *document.overlays.values()], holds_write_lock)
         try:
             if is_new:
                 self._check_schema(schema)
@@ -82,23 +78,24 @@ class DocumentChecks:
         revisions: Iterable[Revision],
         environment: str,
         *,
-        pointer_to: str,
+        pointer: str,
         passed: set[tuple[str, int]],
-        is_in_turn: bool,
+        holds_write_lock: bool,
     ) -> None:
         """Check that revisions meet their schemas in an environment.
 
         Args:
             revisions: those that are to be released.
-            environment: where to.
-            pointer_to: the member of the request that asks for it.
-            passed: those, by configuration and version, that have passed already; the others
+            environment: the one to release them to.
+            pointer: JSON Pointer to the field of the input that asks for it.
+            passed: those, by configuration id and version, that have passed already; the others
                 are added when they have.
-            is_in_turn: whether all other writers are waiting.
+            holds_write_lock: whether all other writers are waiting, so that a check must be
+                quick.
 
         Raises:
             InvalidError: one of them does not.
-            UnavailableError: it would take too long for those who wait.
+            UnavailableError: the check would take too long for the writers that wait.
         """
         errors = []
         deadline = time.monotonic() + self.RELEASE_TIMEOUT
@@ -108,13 +105,13 @@ class DocumentChecks:
                 continue
             if time.monotonic() > deadline:
                 message = f"asks for more checks than fit in {self.RELEASE_TIMEOUT:.0f} seconds"
-                raise InvalidError([FieldError(pointer_to, message)])
-            found = self._violations(revision, environment, pointer_to, is_in_turn)
+                raise InvalidError([FieldError(pointer, message)])
+            found = self._violations(revision, environment, pointer, holds_write_lock)
             if not found:
                 passed.add(key)
             errors += [
                 FieldError(
-                    pointer_to,
+                    pointer,
                     f"asks for {_name(revision)}, which breaks its schema in {environment!r}: "
                     f"{json_pointer(violation.path) or 'it'} {violation.message}",
                     schema_pointer=violation.schema_pointer,
@@ -126,16 +123,16 @@ class DocumentChecks:
             raise InvalidError(errors)
 
     def _violations(
-        self, revision: Revision, environment: str, pointer_to: str, is_in_turn: bool
+        self, revision: Revision, environment: str, pointer: str, holds_write_lock: bool
     ) -> Sequence[Violation]:
         value = resolve(revision.document, environment)
         assert revision.schema is not None  # noqa: S101 - the caller has looked
-        _require_quick(revision.schema, [value], is_in_turn)
+        _require_quick(revision.schema, [value], holds_write_lock)
         try:
             (found,) = self._schemas.check_values(revision.schema, [value])
         except SchemaTooCostlyError as error:
             message = f"asks for {_name(revision)}, whose schema {error}"
-            raise InvalidError([FieldError(pointer_to, message)]) from None
+            raise InvalidError([FieldError(pointer, message)]) from None
         return found
 
     @staticmethod
@@ -177,7 +174,7 @@ class DocumentChecks:
         for names, found in zip(groups, self._schemas.check_values(schema, values), strict=True):
             for violation in found:
                 error = FieldError(
-                    _place(document, names[0], violation.path),
+                    _source(document, names[0], violation.path),
                     violation.message,
                     schema_pointer=violation.schema_pointer,
                 )
@@ -205,8 +202,8 @@ class DocumentChecks:
             raise InvalidError(errors)
 
 
-def _place(document: ConfigurationDocument, environment: str, path: Sequence[str | int]) -> str:
-    """Return the pointer to where a value of an environment comes from."""
+def _source(document: ConfigurationDocument, environment: str, path: Sequence[str | int]) -> str:
+    """Return the JSON Pointer to the member that a value in an environment comes from."""
     patch: JsonValue = document.overlays.get(environment)
     for step in path:
         # A patch that is no object has taken the place of everything below it.
@@ -219,8 +216,8 @@ def _place(document: ConfigurationDocument, environment: str, path: Sequence[str
     return json_pointer(["overlays", environment, *path] if is_patched else ["config", *path])
 
 
-def _require_quick(schema: JsonObject, values: Sequence[JsonValue], is_in_turn: bool) -> None:
-    if is_in_turn and not is_cheap(schema, values):
+def _require_quick(schema: JsonObject, values: Sequence[JsonValue], holds_write_lock: bool) -> None:
+    if holds_write_lock and not is_cheap(schema, values):
         raise UnavailableError(
             "Others change the same things faster than this schema can be checked.", retry_after=1
         )

@@ -1,11 +1,11 @@
-"""What can be done with the environments of an application."""
+"""Environment use cases."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
-from configsvc_server.cache.responses import Reads
+from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.db.database import Database
-from configsvc_server.domain.errors import NotFoundError, StateError
+from configsvc_server.domain.entity_tags import EntityTags
+from configsvc_server.domain.errors import FieldError, InvalidError, NotFoundError, StateError
 from configsvc_server.domain.models import (
     DEFAULT_ENVIRONMENT,
     MAX_ENVIRONMENTS,
@@ -15,31 +15,37 @@ from configsvc_server.domain.models import (
     Configuration,
     Environment,
     EnvironmentDocument,
-    Move,
+    EnvironmentPatch,
     Provenance,
+    ReleaseMove,
 )
+from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories import Repositories
 from configsvc_server.services.document_checks import DocumentChecks
-from configsvc_server.services.edits import Edit, Precondition, always
-from configsvc_server.services.guards import find_application_id
-from configsvc_server.services.write_attempts import Attempt, take_turns
+from configsvc_server.services.guards import (
+    find_application_id,
+    find_environment,
+    require_match,
+    require_unchanged,
+)
+from configsvc_server.services.write_attempts import WriteAttempt, optimistic_retry
 
 __all__ = ["EnvironmentService"]
 
 
 class EnvironmentService:
-    """Creates, reads, changes and deletes environments."""
+    """Creates, reads, updates and deletes environments."""
 
-    def __init__(self, database: Database, reads: Reads, *, checks: DocumentChecks) -> None:
+    def __init__(self, database: Database, cache: ResponseCache, *, checks: DocumentChecks) -> None:
         """Serve environments.
 
         Args:
-            database: where they are.
-            reads: what is in memory; evicted by every write before it returns.
+            database: where they are stored.
+            cache: what every write evicts before it returns.
             checks: what configurations have to pass before an environment serves them.
         """
         self._database = database
-        self._reads = reads
+        self._cache = cache
         self._checks = checks
 
     def create(
@@ -48,36 +54,40 @@ class EnvironmentService:
         name: str,
         *,
         position: int | None,
-        auto_release: bool,
+        auto_release: bool | None,
         protected: bool,
         provenance: Provenance,
     ) -> Environment:
         """Add an environment.
 
-        One that releases by itself begins with the newest version of every configuration, as
-        if it had been there all along; another one begins empty.
+        With ``auto_release`` it begins with the newest version of every configuration, as if it
+        had existed all along; otherwise it begins empty.
 
         Args:
             application: id or name of the application.
-            name: what it shall be called.
-            position: where it stands in the order of promotion; ``None`` for last.
-            auto_release: whether new revisions are released to it at once.
+            name: its name.
+            position: its position in the order of promotion; ``None`` for last.
+            auto_release: whether new revisions are released to it at once; ``None`` unless it
+                is protected.
             protected: whether nothing but an explicit release changes what it serves.
-            provenance: who does it and why.
+            provenance: author, request and reason.
 
         Raises:
             NotFoundError: there is no such application.
-            InvalidError: a configuration would break its schema in it.
+            InvalidError: a configuration would break its schema in it, or it would be both
+                protected and released to at once.
             ConflictError: there is one of this name.
             StateError: the application has as many as it may have.
         """
+        releases_at_once = not protected if auto_release is None else auto_release
+        _require_consistent(EnvironmentDocument(0, releases_at_once, protected))
         passed: set[tuple[str, int]] = set()
 
-        def attempt(turn: Attempt) -> Environment:
-            with turn.reading() as store:
+        def attempt(write: WriteAttempt) -> Environment:
+            with write.reading() as store:
                 application_id = find_application_id(store, application)
                 others = store.environments.all_of(application_id)
-                newest = store.configurations.newest_of(application_id) if auto_release else []
+                newest = store.configurations.newest_of(application_id) if releases_at_once else []
                 keys = [(configuration.id, configuration.version) for configuration in newest]
                 revisions = store.revisions.find_all(keys)
             if len(others) >= MAX_ENVIRONMENTS:
@@ -86,37 +96,39 @@ class EnvironmentService:
             self._checks.check_release(
                 [revisions[key] for key in keys],
                 name,
-                pointer_to="/auto_release",
+                pointer="/auto_release",
                 passed=passed,
-                is_in_turn=turn.is_in_turn,
+                holds_write_lock=write.holds_write_lock,
             )
             last = max((environment.position for environment in others), default=-1)
             following = min(last + 1, MAX_POSITION)
             document = EnvironmentDocument(
-                following if position is None else position, auto_release, protected
+                following if position is None else position, releases_at_once, protected
             )
-            with turn.writing() as store:
+            with write.writing() as store:
                 if not store.applications.lock(application_id):
                     raise NotFoundError("application", application)
-                moment = store.changes.take_turn(seen=turn.seen, application_id=application_id)
-                environment = store.environments.insert(
-                    application_id=application_id, name=name, document=document, moment=moment
+                timestamp = store.changes.acquire_write_lock(
+                    observed_change_id=write.observed_change_id, application_id=application_id
                 )
-                store.releases.move(
-                    [_first(configuration, name) for configuration in newest],
+                environment = store.environments.insert(
+                    application_id=application_id, name=name, document=document, timestamp=timestamp
+                )
+                store.releases.release(
+                    [_first_release(configuration, name) for configuration in newest],
                     provenance,
-                    moment=moment,
+                    timestamp=timestamp,
                 )
                 change = _change("create", environment, provenance, environments=(name,))
-                store.changes.append([change], moment=moment)
+                store.changes.append([change], timestamp=timestamp)
             return environment
 
-        environment = take_turns(
+        environment = optimistic_retry(
             self._database,
             attempt,
-            lock=lambda store: store.applications.lock(find_application_id(store, application)),
+            lock_application=application,
         )
-        self._reads.changed(environment.application_id, None, (name,))
+        self._cache.evict(environment.application_id, None, (name,))
         return environment
 
     def get(self, application: str, name: str) -> Environment:
@@ -126,52 +138,64 @@ class EnvironmentService:
             NotFoundError: there is no such application or environment.
         """
         with self._database.autocommit() as connection:
-            store = Repositories.over(connection)
-            return _find(store, find_application_id(store, application), name)
+            store = Repositories(connection)
+            return find_environment(store, find_application_id(store, application), name)
 
-    def list(self, application: str) -> Sequence[Environment]:
-        """Return the environments of an application, in the order of promotion.
+    def list(self, application: str, request: PageRequest) -> Page[Environment]:
+        """Return one page of the environments of an application.
 
         Raises:
             NotFoundError: there is no such application.
         """
         with self._database.autocommit() as connection:
-            store = Repositories.over(connection)
-            return store.environments.all_of(find_application_id(store, application))
+            store = Repositories(connection)
+            return store.environments.page(find_application_id(store, application), request)
 
-    def edit(
+    def update(
         self,
         application: str,
         name: str,
-        edit: Edit[Environment, EnvironmentDocument],
+        patch: EnvironmentPatch,
         *,
         provenance: Provenance,
-        precondition: Precondition[Environment] = always,
+        application_id: str | None = None,
+        new_name: str | None = None,
+        if_match: EntityTags | None = None,
     ) -> Environment:
-        """Change an environment; what it serves stays as it is.
+        """Change members of an environment; what it serves stays as it is.
 
         Args:
             application: id or name of the application.
             name: its name.
-            edit: makes the new document from the current environment.
-            provenance: who does it and why.
-            precondition: may refuse the change.
+            patch: what to set.
+            provenance: author, request and reason.
+            application_id: the application it must belong to; ``None`` for whichever.
+            new_name: must be its name, which cannot change; ``None`` for whichever.
+            if_match: the states that it may be in; ``None`` for any.
 
         Raises:
             NotFoundError: there is no such application or environment.
+            PreconditionFailedError: it is in another state.
+            InvalidError: a member cannot change, or it would be both protected and released to
+                at once.
         """
         with self._database.transaction() as connection:
-            store = Repositories.over(connection)
-            current, moment = _lock(store, application, name)
-            precondition(current)
+            store = Repositories(connection)
+            current, timestamp = _lock(store, application, name)
+            require_match(if_match, current.etag)
+            require_unchanged("application_id", application_id, current.application_id)
+            require_unchanged("name", new_name, current.name, why=_NAME_IS_FINAL)
+            document = patch.apply(current.document)
+            _require_consistent(document)
             environment = store.environments.update(
                 application_id=current.application_id,
                 name=current.name,
-                document=edit(current),
-                moment=moment,
+                document=document,
+                timestamp=timestamp,
             )
-            store.changes.append([_change("update", environment, provenance)], moment=moment)
-        self._reads.changed(environment.application_id, None, ())
+            change = _change("update", environment, provenance)
+            store.changes.append([change], timestamp=timestamp)
+        self._cache.evict(environment.application_id, None, ())
         return environment
 
     def delete(
@@ -180,39 +204,43 @@ class EnvironmentService:
         name: str,
         *,
         provenance: Provenance,
-        precondition: Precondition[Environment] = always,
+        if_match: EntityTags | None = None,
     ) -> None:
-        """Remove an environment; what it has served can still be told.
+        """Remove an environment; past snapshots of it can still be read.
 
         Raises:
             NotFoundError: there is no such application or environment.
+            PreconditionFailedError: it is in another state.
             StateError: it is the default one, or protected.
         """
         with self._database.transaction() as connection:
-            store = Repositories.over(connection)
-            current, moment = _lock(store, application, name)
-            precondition(current)
+            store = Repositories(connection)
+            current, timestamp = _lock(store, application, name)
+            require_match(if_match, current.etag)
             _require_deletable(current)
-            store.releases.forget(current.application_id, name)
-            store.environments.delete(current.application_id, name, moment=moment)
+            store.releases.delete_served(current.application_id, name)
+            store.environments.delete(current.application_id, name, timestamp=timestamp)
             change = _change("delete", current, provenance, environments=(name,))
-            store.changes.append([change], moment=moment)
-        self._reads.changed(current.application_id, None, (name,))
+            store.changes.append([change], timestamp=timestamp)
+        self._cache.evict(current.application_id, None, (name,))
 
 
-def _find(store: Repositories, application_id: str, name: str) -> Environment:
-    environment = None if "\0" in name else store.environments.find(application_id, name)
-    if environment is None:
-        raise NotFoundError("environment", name)
-    return environment
+_NAME_IS_FINAL = "overlays and clients know the environment by it"
 
 
 def _lock(store: Repositories, application: str, name: str) -> tuple[Environment, datetime]:
+    """Return an environment that nobody else can change now, and the timestamp of the write."""
     application_id = find_application_id(store, application)
     if not store.applications.lock(application_id):
         raise NotFoundError("application", application)
-    moment = store.changes.take_turn()
-    return _find(store, application_id, name), moment
+    timestamp = store.changes.acquire_write_lock()
+    return find_environment(store, application_id, name), timestamp
+
+
+def _require_consistent(document: EnvironmentDocument) -> None:
+    if document.protected and document.auto_release:
+        message = "must be false in a protected environment: only explicit releases change it"
+        raise InvalidError([FieldError("/auto_release", message)])
 
 
 def _require_deletable(environment: Environment) -> None:
@@ -227,8 +255,8 @@ def _require_deletable(environment: Environment) -> None:
         raise StateError("protected", message)
 
 
-def _first(configuration: Configuration, environment: str) -> Move:
-    return Move(
+def _first_release(configuration: Configuration, environment: str) -> ReleaseMove:
+    return ReleaseMove(
         configuration.application_id,
         environment,
         configuration.id,

@@ -1,7 +1,8 @@
-"""What several use cases look up, and refuse where it is not there or not allowed."""
+"""Finders and guards: what several use cases look up, and refuse where it is not allowed."""
 
 from collections.abc import Sequence
 
+from configsvc_server.domain.entity_tags import EntityTags
 from configsvc_server.domain.errors import (
     FieldError,
     InvalidError,
@@ -11,20 +12,42 @@ from configsvc_server.domain.errors import (
     StateError,
 )
 from configsvc_server.domain.identifiers import is_ulid, normalize_ulid
-from configsvc_server.domain.models import Configuration, Environment, Move, Pointer, Revision
+from configsvc_server.domain.models import (
+    ApplicationDetail,
+    Configuration,
+    Environment,
+    ReleaseMove,
+    Revision,
+    ServedVersion,
+)
 from configsvc_server.repositories import Repositories
 
 __all__ = [
+    "find_application",
     "find_application_id",
     "find_configuration",
+    "find_configuration_id",
     "find_environment",
-    "find_revision",
+    "find_environment_field",
+    "find_revision_field",
     "require_free_name",
-    "require_known",
+    "require_match",
+    "require_unchanged",
     "require_unprotected",
-    "require_version",
-    "withdrawal",
+    "unrelease_move",
 ]
+
+
+def find_application(store: Repositories, key: str, *, lock: bool = False) -> ApplicationDetail:
+    """Return the application with the id or the name ``key``.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    detail = store.applications.find(key, lock=lock)
+    if detail is None:
+        raise NotFoundError("application", key)
+    return detail
 
 
 def find_application_id(store: Repositories, key: str) -> str:
@@ -33,7 +56,7 @@ def find_application_id(store: Repositories, key: str) -> str:
     Raises:
         NotFoundError: there is none.
     """
-    application_id = store.applications.identify(key)
+    application_id = store.applications.find_id(key)
     if application_id is None:
         raise NotFoundError("application", key)
     return application_id
@@ -55,18 +78,39 @@ def find_configuration(
     return configuration
 
 
-def find_environment(
-    store: Repositories,
-    application_id: str,
-    name: str,
-    *,
-    pointer: str,
-    location: str = "body",
-) -> Environment:
-    """Return an environment that a member of a request names.
+def find_configuration_id(store: Repositories, configuration_id: str) -> str:
+    """Return the id, as it is stored, of a configuration that exists or was deleted.
 
     Raises:
-        InvalidError: there is none; says which there are.
+        NotFoundError: there never was one.
+    """
+    if is_ulid(configuration_id):
+        stored_id = normalize_ulid(configuration_id)
+        if store.revisions.newest_version(stored_id):
+            return stored_id
+    raise NotFoundError("configuration", configuration_id)
+
+
+def find_environment(store: Repositories, application_id: str, name: str) -> Environment:
+    """Return an environment.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    # What cannot be stored cannot be there.
+    environment = None if "\0" in name else store.environments.find(application_id, name)
+    if environment is None:
+        raise NotFoundError("environment", name)
+    return environment
+
+
+def find_environment_field(
+    store: Repositories, application_id: str, name: str, *, pointer: str
+) -> Environment:
+    """Return the environment that a field of the input names.
+
+    Raises:
+        InvalidError: there is none; the message lists those that exist.
     """
     environments = store.environments.all_of(application_id)
     for environment in environments:
@@ -74,77 +118,83 @@ def find_environment(
             return environment
     names = ", ".join(environment.name for environment in environments)
     message = f"must be an environment of the application: {names}"
-    raise InvalidError([FieldError(pointer, message, location)])
+    raise InvalidError([FieldError(pointer, message)])
 
 
-def find_revision(
-    store: Repositories,
-    configuration_id: str,
-    version: int | None,
-    *,
-    pointer: str,
-    location: str = "body",
+def find_revision_field(
+    store: Repositories, configuration_id: str, version: int | None, *, pointer: str
 ) -> Revision:
-    """Return a revision that a member of a request names, the newest one by default.
+    """Return the revision that a field of the input names, the newest one by default.
 
     Raises:
-        InvalidError: there is none; says which there are.
+        InvalidError: there is none; the message says which versions exist.
     """
     revision = store.revisions.find(configuration_id, version)
     if revision is None:
         newest = store.revisions.newest_version(configuration_id)
         message = f"must be a version of this configuration: 1 to {newest}, not {version}"
-        raise InvalidError([FieldError(pointer, message, location)])
+        raise InvalidError([FieldError(pointer, message)])
     return revision
 
 
-def require_known(store: Repositories, configuration_id: str) -> str:
-    """Return the id of a configuration that there is, or was, as it is stored.
+def require_match(
+    if_match: EntityTags | None, etag: str, *, current_version: int | None = None
+) -> None:
+    """Check that a resource still is what the caller has read.
 
-    Raises:
-        NotFoundError: there never was one.
-    """
-    if is_ulid(configuration_id):
-        known_id = normalize_ulid(configuration_id)
-        if store.revisions.newest_version(known_id):
-            return known_id
-    raise NotFoundError("configuration", configuration_id)
-
-
-def require_version(current: Configuration, if_version: frozenset[int] | None) -> None:
-    """Check that a configuration is at a version that the caller expects.
+    Args:
+        if_match: the tags that the resource may have; ``None`` for any state of it.
+        etag: its tag now.
+        current_version: its version now, if it has versions.
 
     Raises:
         PreconditionFailedError: it is not.
     """
-    if if_version is not None and current.version not in if_version:
-        raise PreconditionFailedError(current_version=current.version)
+    if if_match is not None and not if_match.matches_strongly(etag):
+        raise PreconditionFailedError(etag, current_version=current_version)
+
+
+def require_unchanged(field: str, given: str | None, current: str, *, why: str = "") -> None:
+    """Check that a member that cannot change, if it was given, is what it was.
+
+    Args:
+        field: the name of the member.
+        given: what was given; ``None`` for nothing.
+        current: what it is.
+        why: the reason why it cannot change, if that is not plain.
+
+    Raises:
+        InvalidError: it is another one.
+    """
+    if given is not None and given != current:
+        reason = f"{why}, so it can't change" if why else "it can't change"
+        raise InvalidError([FieldError(f"/{field}", f"must be {current!r}: {reason}")])
 
 
 def require_free_name(
     store: Repositories, application_id: str, name: str, configuration_id: str | None
 ) -> None:
-    """Check that no environment to which a version goes at once serves another of its name.
+    """Check that no environment with ``auto_release`` serves another configuration of a name.
 
     Raises:
         NameServedError: one does.
     """
     auto = [e.name for e in store.environments.all_of(application_id) if e.auto_release]
-    for pointer in store.releases.served_as(application_id, auto, name):
-        if pointer.configuration_id != configuration_id:
+    for served in store.releases.served_under_name(application_id, auto, name):
+        if served.configuration_id != configuration_id:
             raise NameServedError(
-                pointer.environment,
+                served.environment,
                 name,
-                pointer.configuration_id,
-                pointer.version,
+                served.configuration_id,
+                served.version,
                 pointer="/name",
             )
 
 
 def require_unprotected(
-    store: Repositories, application_id: str, pointers: Sequence[Pointer]
+    store: Repositories, application_id: str, served: Sequence[ServedVersion]
 ) -> None:
-    """Check that no protected environment serves what is to go.
+    """Check that no protected environment serves what is to be deleted.
 
     Raises:
         StateError: one does.
@@ -154,23 +204,23 @@ def require_unprotected(
         for environment in store.environments.all_of(application_id)
         if environment.protected
     }
-    for pointer in pointers:
-        if pointer.environment in protected:
+    for version in served:
+        if version.environment in protected:
             message = (
-                f"The protected environment {pointer.environment!r} serves {pointer.name!r} "
-                f"({pointer.configuration_id}, version {pointer.version}). Withdraw it there "
+                f"The protected environment {version.environment!r} serves {version.name!r} "
+                f"({version.configuration_id}, version {version.version}). Withdraw it there "
                 "first, by a release of version null."
             )
             raise StateError("protected", message)
 
 
-def withdrawal(pointer: Pointer) -> Move:
-    """Return the move by which an environment ceases to serve a configuration."""
-    return Move(
-        pointer.application_id,
-        pointer.environment,
-        pointer.configuration_id,
-        pointer.name,
+def unrelease_move(served: ServedVersion) -> ReleaseMove:
+    """Return the move by which an environment stops serving a configuration."""
+    return ReleaseMove(
+        served.application_id,
+        served.environment,
+        served.configuration_id,
+        served.name,
         None,
-        pointer.version,
+        served.version,
     )

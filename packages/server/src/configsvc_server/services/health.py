@@ -1,4 +1,4 @@
-"""Whether the service can do its work."""
+"""Health checks: the database and its migrations."""
 
 import time
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ __all__ = ["Check", "HealthService"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result of looking at one thing that the service depends on."""
+    """Result of checking one thing that the service depends on."""
 
     name: str
     passed: bool
@@ -20,7 +20,7 @@ class Check:
 
 
 class HealthService:
-    """Looks at the database and its migrations."""
+    """Checks the database and its migrations."""
 
     def __init__(self, database: Database, migrator: Migrator) -> None:
         self._database = database

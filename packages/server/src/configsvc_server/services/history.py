@@ -1,31 +1,28 @@
-"""What configurations have been, and how to make them that again."""
+"""History use cases: revisions, comparison, rollback and restoration."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from configsvc_server.db.database import Database
 from configsvc_server.domain.diff import Difference, differences, json_patch
-from configsvc_server.domain.errors import (
-    ConflictError,
-    NotFoundError,
-    StateError,
-)
+from configsvc_server.domain.entity_tags import EntityTags
+from configsvc_server.domain.errors import ConflictError, NotFoundError, StateError
 from configsvc_server.domain.models import (
     Configuration,
     ConfigurationDocument,
     Provenance,
     Revision,
 )
-from configsvc_server.domain.pages import NumberedPage, NumberedRequest
-from configsvc_server.domain.resolve import resolve
+from configsvc_server.domain.overlays import resolve
+from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.domain.strict_json import JsonObject
 from configsvc_server.repositories import Repositories
 from configsvc_server.services.configuration_writer import ConfigurationWriter
 from configsvc_server.services.guards import (
     find_configuration,
-    find_environment,
-    find_revision,
-    require_known,
-    require_version,
+    find_configuration_id,
+    find_environment_field,
+    find_revision_field,
+    require_match,
 )
 
 __all__ = ["Comparison", "DiffRequest", "HistoryService", "Side"]
@@ -33,7 +30,7 @@ __all__ = ["Comparison", "DiffRequest", "HistoryService", "Side"]
 
 @dataclass(frozen=True, slots=True)
 class DiffRequest:
-    """What is to be compared; each side is a version, or what an environment serves."""
+    """Two sides to compare; each is a version, or what an environment serves."""
 
     from_version: int | None = None
     to_version: int | None = None
@@ -42,7 +39,7 @@ class DiffRequest:
     environment: str | None = None
     """The environment that both sides are resolved for."""
     document: ConfigurationDocument | None = None
-    """What to compare with instead of a version."""
+    """Compared with instead of a version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What differs between two sides."""
+    """Differences between two sides."""
 
     configuration_id: str
     before: Side
@@ -76,25 +73,23 @@ class Comparison:
 
 
 class HistoryService:
-    """Reads revisions, compares them, and brings their content back."""
+    """Reads and compares revisions, and writes their content again."""
 
     def __init__(self, database: Database, *, writer: ConfigurationWriter) -> None:
-        """Serve the history in ``database``; ``writer`` writes what is brought back."""
+        """Serve the history in ``database``; ``writer`` writes new versions."""
         self._database = database
         self._writer = writer
 
-    def revisions(self, configuration_id: str, request: NumberedRequest) -> NumberedPage[Revision]:
-        """Return revisions of a configuration, also of one that has been deleted since.
+    def revisions(self, configuration_id: str, request: PageRequest) -> Page[Revision]:
+        """Return one page of the revisions of a configuration, also of a deleted one.
 
         Raises:
             NotFoundError: there never was such a configuration.
         """
         with self._database.autocommit() as connection:
-            store = Repositories.over(connection)
-            known_id = require_known(store, configuration_id)
-            page = store.revisions.page(known_id, request)
-            # Versions have no gaps.
-            return replace(page, total=store.revisions.newest_version(known_id))
+            store = Repositories(connection)
+            stored_id = find_configuration_id(store, configuration_id)
+            return store.revisions.page(stored_id, request)
 
     def revision(self, configuration_id: str, version: int) -> Revision:
         """Return one revision.
@@ -103,14 +98,14 @@ class HistoryService:
             NotFoundError: there is no such configuration or version.
         """
         with self._database.autocommit() as connection:
-            store = Repositories.over(connection)
-            revision = store.revisions.find(require_known(store, configuration_id), version)
+            store = Repositories(connection)
+            revision = store.revisions.find(find_configuration_id(store, configuration_id), version)
         if revision is None:
             raise NotFoundError("revision", str(version))
         return revision
 
     def compare(self, configuration_id: str, request: DiffRequest) -> Comparison:
-        """Tell what differs between two versions, environments, or a version and a document.
+        """Compare two versions, what two environments serve, or a version and a document.
 
         Without anything else, the newest version is compared with the one before it.
 
@@ -119,7 +114,7 @@ class HistoryService:
             InvalidError: there is no such version or environment.
         """
         with self._database.autocommit() as connection:
-            sides = _Sides(Repositories.over(connection), configuration_id, request)
+            sides = _Sides(Repositories(connection), configuration_id, request)
             after = sides.after()
             return Comparison(sides.configuration_id, sides.before(after.version), after)
 
@@ -129,7 +124,7 @@ class HistoryService:
         version: int,
         *,
         provenance: Provenance,
-        if_version: frozenset[int] | None = None,
+        if_match: EntityTags | None = None,
     ) -> Configuration:
         """Make the next version of a configuration from the content of an earlier one.
 
@@ -140,18 +135,17 @@ class HistoryService:
             ConflictError: the name is taken by another configuration now.
         """
         with self._database.autocommit() as connection:
-            store = Repositories.over(connection)
-            # It is the same at every attempt: revisions never change.
+            store = Repositories(connection)
             current = find_configuration(store, configuration_id)
-            require_version(current, if_version)
-            document = find_revision(store, current.id, version, pointer="/version").document
-
-        def edit(current: Configuration) -> ConfigurationDocument:
-            require_version(current, if_version)
-            return document
-
-        return self._writer.edit(
-            configuration_id, edit, provenance=provenance, action="rollback", source_version=version
+            require_match(if_match, current.etag, current_version=current.version)
+            revision = find_revision_field(store, current.id, version, pointer="/version")
+        return self._writer.update(
+            current.id,
+            revision.document,
+            provenance=provenance,
+            if_match=if_match,
+            action="rollback",
+            source_version=version,
         )
 
     def restore(
@@ -162,7 +156,7 @@ class HistoryService:
         Args:
             configuration_id: its id.
             version: the version whose content it shall have; ``None`` for the last one.
-            provenance: who does it and why.
+            provenance: author, request and reason.
 
         Raises:
             NotFoundError: there never was such a configuration.
@@ -171,17 +165,17 @@ class HistoryService:
             ConflictError: the name is taken by another configuration now.
         """
         with self._database.autocommit() as connection:
-            store = Repositories.over(connection)
-            known_id = require_known(store, configuration_id)
-            if store.configurations.find(known_id) is not None:
-                raise _not_deleted(known_id)
-            revision = find_revision(store, known_id, version, pointer="/version")
-            first = find_revision(store, known_id, 1, pointer="/version")
+            store = Repositories(connection)
+            stored_id = find_configuration_id(store, configuration_id)
+            if store.configurations.find(stored_id) is not None:
+                raise _not_deleted(stored_id)
+            revision = find_revision_field(store, stored_id, version, pointer="/version")
+            first = find_revision_field(store, stored_id, 1, pointer="/version")
         try:
             return self._writer.create(
                 revision.document,
                 application_id=revision.application_id,
-                configuration_id=known_id,
+                configuration_id=stored_id,
                 provenance=provenance,
                 action="restore",
                 source_version=revision.version,
@@ -195,38 +189,34 @@ class HistoryService:
             raise StateError("application-deleted", message) from None
         except ConflictError as error:
             if error.field == "id":
-                raise _not_deleted(known_id) from None
+                raise _not_deleted(stored_id) from None
             raise
 
 
 class _Sides:
-    """Finds what a request wants to compare."""
+    """Finds the two sides of a comparison."""
 
     def __init__(self, store: Repositories, configuration_id: str, request: DiffRequest) -> None:
-        self.configuration_id = require_known(store, configuration_id)
+        self.configuration_id = find_configuration_id(store, configuration_id)
         self._store = store
         self._request = request
-        newest = find_revision(store, self.configuration_id, None, pointer="/to")
+        newest = find_revision_field(store, self.configuration_id, None, pointer="/to")
         self._application_id = newest.application_id
         if request.environment is not None:
-            find_environment(
-                store,
-                newest.application_id,
-                request.environment,
-                pointer="/environment",
-                location="query" if request.document is None else "body",
-            )
+            self._require_environment(request.environment, "/environment")
         # Where one side is what an environment serves, the other has to be comparable with it.
-        self._for = request.environment or request.from_environment or request.to_environment
+        self._environment = (
+            request.environment or request.from_environment or request.to_environment
+        )
 
     def after(self) -> Side:
         request = self._request
         if request.document is not None:
-            return self._side(None, request.document, self._for)
+            return self._side(None, request.document, self._environment)
         if request.to_environment is not None:
             return self._served(request.to_environment, "/to_environment")
         revision = self._revision(request.to_version, "/to")
-        return self._side(revision.version, revision.document, self._for)
+        return self._side(revision.version, revision.document, self._environment)
 
     def before(self, after: int | None) -> Side:
         request = self._request
@@ -235,21 +225,19 @@ class _Sides:
         version = request.from_version
         if version is None and after is not None and request.to_environment is None:
             if after == 1:
-                return Side(None, self._for, {})
+                return Side(None, self._environment, {})
             version = after - 1
-        location = "query" if request.document is None else "body"
-        revision = self._revision(version, "/from", location)
-        return self._side(revision.version, revision.document, self._for)
+        revision = self._revision(version, "/from")
+        return self._side(revision.version, revision.document, self._environment)
 
-    def _revision(self, version: int | None, pointer: str, location: str = "query") -> Revision:
-        return find_revision(
-            self._store, self.configuration_id, version, pointer=pointer, location=location
-        )
+    def _revision(self, version: int | None, pointer: str) -> Revision:
+        return find_revision_field(self._store, self.configuration_id, version, pointer=pointer)
+
+    def _require_environment(self, name: str, pointer: str) -> None:
+        find_environment_field(self._store, self._application_id, name, pointer=pointer)
 
     def _served(self, environment: str, pointer: str) -> Side:
-        find_environment(
-            self._store, self._application_id, environment, pointer=pointer, location="query"
-        )
+        self._require_environment(environment, pointer)
         resolved_for = self._request.environment or environment
         for served in self._store.releases.served_of(self.configuration_id):
             if served.environment == environment:

@@ -1,40 +1,42 @@
-"""What environments serve: releases, their undoing, and promotion."""
+"""Release use cases: release, unrelease, rollback and promotion."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from configsvc_server.cache.responses import Reads
+from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.db.database import Database
+from configsvc_server.domain.entity_tags import EntityTags
 from configsvc_server.domain.errors import StateError
 from configsvc_server.domain.models import (
     Action,
     Change,
     Configuration,
     Environment,
-    Move,
     Provenance,
     Release,
+    ReleaseMove,
+    ServedVersion,
 )
-from configsvc_server.domain.pages import NumberedPage, NumberedRequest
+from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories import Repositories
 from configsvc_server.services.document_checks import DocumentChecks
 from configsvc_server.services.guards import (
     find_application_id,
     find_configuration,
-    find_environment,
-    find_revision,
-    require_known,
-    require_version,
-    withdrawal,
+    find_configuration_id,
+    find_environment_field,
+    find_revision_field,
+    require_match,
+    unrelease_move,
 )
-from configsvc_server.services.write_attempts import Attempt, take_turns
+from configsvc_server.services.write_attempts import WriteAttempt, optimistic_retry
 
 __all__ = ["Promotion", "ReleaseService"]
 
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """What a promotion has done."""
+    """Outcome of a promotion."""
 
     source: str
     """The environment whose versions were taken."""
@@ -45,18 +47,18 @@ class Promotion:
 
 
 class ReleaseService:
-    """Moves the pointers of environments, and tells how they were moved."""
+    """Changes what environments serve, and lists how that was changed."""
 
-    def __init__(self, database: Database, reads: Reads, *, checks: DocumentChecks) -> None:
+    def __init__(self, database: Database, cache: ResponseCache, *, checks: DocumentChecks) -> None:
         """Serve releases.
 
         Args:
-            database: where they are.
-            reads: what is in memory; evicted by every write before it returns.
+            database: where they are stored.
+            cache: what every write evicts before it returns.
             checks: what configurations have to pass before an environment serves them.
         """
         self._database = database
-        self._reads = reads
+        self._cache = cache
         self._checks = checks
 
     def release(
@@ -66,7 +68,7 @@ class ReleaseService:
         *,
         version: int | None,
         provenance: Provenance,
-        if_version: frozenset[int] | None = None,
+        if_match: EntityTags | None = None,
     ) -> tuple[Release, bool]:
         """Make an environment serve a version of a configuration.
 
@@ -74,11 +76,11 @@ class ReleaseService:
             configuration_id: the configuration.
             environment: name of the environment.
             version: the version; ``None`` for the newest.
-            provenance: who does it and why.
-            if_version: the versions that the configuration may be at; ``None`` for any.
+            provenance: author, request and reason.
+            if_match: the states that the configuration may be in; ``None`` for any.
 
         Returns:
-            The release, and whether it is new: it is not where that version is served already.
+            The release, and whether it is new: it is not where that version was served already.
 
         Raises:
             NotFoundError: there is no such configuration.
@@ -88,44 +90,44 @@ class ReleaseService:
         """
         passed: set[tuple[str, int]] = set()
 
-        def attempt(turn: Attempt) -> tuple[Release, bool]:
-            with turn.reading() as store:
-                configuration, _ = _locate(store, configuration_id, environment, if_version)
-                revision = find_revision(store, configuration.id, version, pointer="/version")
-                present = _present(store, configuration.id, environment)
-            if present is not None and present.version == revision.version:
-                return present, False
+        def attempt(write: WriteAttempt) -> tuple[Release, bool]:
+            with write.reading() as store:
+                configuration, _ = _find_target(store, configuration_id, environment, if_match)
+                revision = find_revision_field(store, configuration.id, version, pointer="/version")
+                current = store.releases.current(configuration.id, environment)
+            if current is not None and current.version == revision.version:
+                return current, False
             self._checks.check_release(
                 [revision],
                 environment,
-                pointer_to="/version",
+                pointer="/version",
                 passed=passed,
-                is_in_turn=turn.is_in_turn,
+                holds_write_lock=write.holds_write_lock,
             )
-            move = Move(
+            move = ReleaseMove(
                 configuration.application_id,
                 environment,
                 configuration.id,
                 revision.name,
                 revision.version,
-                present.version if present else None,
+                current.version if current else None,
             )
-            return self._move(turn, configuration, move, "release", provenance), True
+            return self._release(write, move, "release", provenance), True
 
-        release, is_new = take_turns(self._database, attempt)
+        release, is_new = optimistic_retry(self._database, attempt)
         if is_new:
-            self._changed(release)
+            self._evict(release)
         return release, is_new
 
-    def withdraw(
+    def unrelease(
         self,
         configuration_id: str,
         environment: str,
         *,
         provenance: Provenance,
-        if_version: frozenset[int] | None = None,
+        if_match: EntityTags | None = None,
     ) -> Release:
-        """Make an environment cease to serve a configuration.
+        """Make an environment stop serving a configuration.
 
         Raises:
             NotFoundError: there is no such configuration.
@@ -134,19 +136,19 @@ class ReleaseService:
             StateError: it does not serve it.
         """
 
-        def attempt(turn: Attempt) -> Release:
-            with turn.reading() as store:
-                configuration, _ = _locate(store, configuration_id, environment, if_version)
-                pointers = store.releases.served_of(configuration.id)
-            for pointer in pointers:
-                if pointer.environment == environment:
-                    move = withdrawal(pointer)
-                    return self._move(turn, configuration, move, "withdraw", provenance)
+        def attempt(write: WriteAttempt) -> Release:
+            with write.reading() as store:
+                configuration, _ = _find_target(store, configuration_id, environment, if_match)
+                served = store.releases.served_of(configuration.id)
+            for version in served:
+                if version.environment == environment:
+                    move = unrelease_move(version)
+                    return self._release(write, move, "withdraw", provenance)
             message = f"The environment {environment!r} does not serve this configuration."
             raise StateError("not-served", message, pointer="/environment")
 
-        release = take_turns(self._database, attempt)
-        self._changed(release)
+        release = optimistic_retry(self._database, attempt)
+        self._evict(release)
         return release
 
     def roll_back(
@@ -155,9 +157,9 @@ class ReleaseService:
         environment: str,
         *,
         provenance: Provenance,
-        if_version: frozenset[int] | None = None,
+        if_match: EntityTags | None = None,
     ) -> Release:
-        """Make an environment serve again what it did before its present release.
+        """Make an environment serve again what it did before its current release.
 
         Done again, it goes one release further back. What was served once is not checked
         again: taking a change back must not fail.
@@ -169,18 +171,18 @@ class ReleaseService:
             StateError: there is nothing to go back to.
         """
 
-        def attempt(turn: Attempt) -> Release:
-            with turn.reading() as store:
-                configuration, place = _locate(store, configuration_id, environment, if_version)
-                latest = store.releases.latest(place, configuration.id)
-                target = None if latest is None else store.releases.before(place, latest)
+        def attempt(write: WriteAttempt) -> Release:
+            with write.reading() as store:
+                configuration, found = _find_target(store, configuration_id, environment, if_match)
+                latest = store.releases.latest(found, configuration.id)
+                target = None if latest is None else store.releases.previous(found, latest)
             if latest is None or target is None:
                 message = (
                     f"The environment {environment!r} served nothing before its first release. "
                     "A release of version null withdraws that."
                 )
                 raise StateError("nothing-before", message, pointer="/environment")
-            move = Move(
+            move = ReleaseMove(
                 configuration.application_id,
                 environment,
                 configuration.id,
@@ -189,10 +191,10 @@ class ReleaseService:
                 latest.version,
                 restores=target.id,
             )
-            return self._move(turn, configuration, move, "rollback", provenance)
+            return self._release(write, move, "rollback", provenance)
 
-        release = take_turns(self._database, attempt)
-        self._changed(release)
+        release = optimistic_retry(self._database, attempt)
+        self._evict(release)
         return release
 
     def promote(
@@ -206,7 +208,7 @@ class ReleaseService:
             application: id or name of the application.
             source: name of the environment to take versions from.
             target: name of the environment to release them in.
-            provenance: who does it and why.
+            provenance: author, request and reason.
 
         Raises:
             NotFoundError: there is no such application.
@@ -215,123 +217,125 @@ class ReleaseService:
         """
         passed: set[tuple[str, int]] = set()
 
-        def attempt(turn: Attempt) -> tuple[str, Promotion]:
-            with turn.reading() as store:
+        def attempt(write: WriteAttempt) -> tuple[str, Promotion]:
+            with write.reading() as store:
                 application_id = find_application_id(store, application)
-                find_environment(store, application_id, source, pointer="/from")
-                find_environment(store, application_id, target, pointer="/to")
-                wanted = store.releases.served_by(application_id, source)
-                present = {
-                    pointer.configuration_id: pointer.version
-                    for pointer in store.releases.served_by(application_id, target)
-                }
-                moving = [p for p in wanted if present.get(p.configuration_id) != p.version]
-                keys = [(p.configuration_id, p.version) for p in moving]
-                revisions = store.revisions.find_all(keys)
+                find_environment_field(store, application_id, source, pointer="/from")
+                find_environment_field(store, application_id, target, pointer="/to")
+                wanted = store.releases.served_in_environment(application_id, source)
+                moves = _promotion_moves(
+                    wanted, store.releases.served_in_environment(application_id, target), target
+                )
+                revisions = store.revisions.find_all([_key(move) for move in moves])
             self._checks.check_release(
-                [revisions[key] for key in keys],
+                [revisions[_key(move)] for move in moves],
                 target,
-                pointer_to="/to",
+                pointer="/to",
                 passed=passed,
-                is_in_turn=turn.is_in_turn,
+                holds_write_lock=write.holds_write_lock,
             )
-            unchanged = len(wanted) - len(moving)
-            if not moving:
-                return application_id, Promotion(source, target, [], unchanged)
-            moves = [
-                Move(
-                    application_id,
-                    target,
-                    pointer.configuration_id,
-                    pointer.name,
-                    pointer.version,
-                    present.get(pointer.configuration_id),
-                )
-                for pointer in moving
-            ]
-            with turn.writing() as store:
-                moment = store.changes.take_turn(seen=turn.seen, application_id=application_id)
-                released = store.releases.move(moves, provenance, moment=moment)
-                store.changes.append(
-                    [_change("promote", release, provenance) for release in released],
-                    moment=moment,
-                )
+            released: Sequence[Release] = ()
+            if moves:
+                with write.writing() as store:
+                    timestamp = store.changes.acquire_write_lock(
+                        observed_change_id=write.observed_change_id, application_id=application_id
+                    )
+                    released = store.releases.release(moves, provenance, timestamp=timestamp)
+                    store.changes.append(
+                        [_change("promote", release, provenance) for release in released],
+                        timestamp=timestamp,
+                    )
+            unchanged = len(wanted) - len(moves)
             return application_id, Promotion(source, target, released, unchanged)
 
-        application_id, promotion = take_turns(self._database, attempt)
-        for release in promotion.released:
-            self._reads.changed(application_id, release.configuration_id, (target,))
+        application_id, promotion = optimistic_retry(self._database, attempt)
+        if promotion.released:
+            self._cache.evict_snapshots(application_id, (target,))
         return promotion
 
-    def history(
-        self, configuration_id: str, request: NumberedRequest, *, environment: str | None = None
-    ) -> NumberedPage[Release]:
-        """Return releases of a configuration, also of one that has been deleted since.
-
-        Raises:
-            NotFoundError: there never was such a configuration.
-        """
-        with self._database.autocommit() as connection:
-            store = Repositories.over(connection)
-            known_id = require_known(store, configuration_id)
-            page = store.releases.page(known_id, request, environment=environment)
-            return replace(page, total=store.releases.count(known_id, environment=environment))
-
-    def current(self, configuration_id: str, *, environment: str | None = None) -> list[Release]:
-        """Return the releases that made environments serve what they serve now.
-
-        Raises:
-            NotFoundError: there never was such a configuration.
-        """
-        with self._database.autocommit() as connection:
-            store = Repositories.over(connection)
-            releases = store.releases.current_of(require_known(store, configuration_id))
-        return [release for release in releases if environment in {None, release.environment}]
-
-    def _move(
+    def list(
         self,
-        turn: Attempt,
-        configuration: Configuration,
-        move: Move,
-        action: Action,
-        provenance: Provenance,
-    ) -> Release:
-        with turn.writing() as store:
-            moment = store.changes.take_turn(
-                seen=turn.seen,
-                application_id=configuration.application_id,
-                configuration_id=configuration.id,
+        configuration_id: str,
+        request: PageRequest,
+        *,
+        environment: str | None = None,
+        only_current: bool = False,
+    ) -> Page[Release]:
+        """Return one page of the releases of a configuration, also of a deleted one.
+
+        Args:
+            configuration_id: the configuration.
+            request: which part, in which order.
+            environment: only those to this environment.
+            only_current: only those that made environments serve what they serve now.
+
+        Raises:
+            NotFoundError: there never was such a configuration.
+        """
+        with self._database.autocommit() as connection:
+            store = Repositories(connection)
+            return store.releases.page(
+                find_configuration_id(store, configuration_id),
+                request,
+                environment=environment,
+                only_current=only_current,
             )
-            (release,) = store.releases.move([move], provenance, moment=moment)
-            store.changes.append([_change(action, release, provenance)], moment=moment)
+
+    @staticmethod
+    def _release(
+        write: WriteAttempt, move: ReleaseMove, action: Action, provenance: Provenance
+    ) -> Release:
+        with write.writing() as store:
+            timestamp = store.changes.acquire_write_lock(
+                observed_change_id=write.observed_change_id,
+                application_id=move.application_id,
+                configuration_id=move.configuration_id,
+            )
+            (release,) = store.releases.release([move], provenance, timestamp=timestamp)
+            store.changes.append([_change(action, release, provenance)], timestamp=timestamp)
         return release
 
-    def _changed(self, release: Release) -> None:
-        self._reads.changed(
-            release.application_id, release.configuration_id, (release.environment,)
-        )
+    def _evict(self, release: Release) -> None:
+        self._cache.evict_snapshots(release.application_id, (release.environment,))
 
 
-def _locate(
+def _find_target(
     store: Repositories,
     configuration_id: str,
     environment: str,
-    if_version: frozenset[int] | None,
+    if_match: EntityTags | None,
 ) -> tuple[Configuration, Environment]:
-    """Return what is to be released and where to, both as they are now."""
+    """Return what is to be released, and the environment to release it to."""
     configuration = find_configuration(store, configuration_id)
-    require_version(configuration, if_version)
-    place = find_environment(
+    require_match(if_match, configuration.etag, current_version=configuration.version)
+    found = find_environment_field(
         store, configuration.application_id, environment, pointer="/environment"
     )
-    return configuration, place
+    return configuration, found
 
 
-def _present(store: Repositories, configuration_id: str, environment: str) -> Release | None:
-    for release in store.releases.current_of(configuration_id):
-        if release.environment == environment:
-            return release
-    return None
+def _promotion_moves(
+    wanted: Sequence[ServedVersion], present: Sequence[ServedVersion], target: str
+) -> list[ReleaseMove]:
+    """Return the moves that make ``target`` serve what is wanted and not present there."""
+    versions = {served.configuration_id: served.version for served in present}
+    return [
+        ReleaseMove(
+            served.application_id,
+            target,
+            served.configuration_id,
+            served.name,
+            served.version,
+            versions.get(served.configuration_id),
+        )
+        for served in wanted
+        if versions.get(served.configuration_id) != served.version
+    ]
+
+
+def _key(move: ReleaseMove) -> tuple[str, int]:
+    assert move.version is not None  # noqa: S101 - a promotion releases versions
+    return move.configuration_id, move.version
 
 
 def _change(action: Action, release: Release, provenance: Provenance) -> Change:

@@ -1,11 +1,12 @@
-"""All configurations of one application for one environment: what a client reads."""
+"""Snapshot use cases: read what an environment serves, wait for the next, or look back."""
 
 from collections.abc import Callable
 from datetime import datetime
 
-from configsvc_server.cache.responses import Reads, Rendered
+from configsvc_server.cache.responses import CachedResponse, ResponseCache
 from configsvc_server.cache.waiters import Waiters
 from configsvc_server.db.database import Database
+from configsvc_server.domain.entity_tags import EntityTags
 from configsvc_server.domain.errors import FieldError, InvalidError, NotFoundError
 from configsvc_server.domain.identifiers import is_ulid, normalize_ulid
 from configsvc_server.domain.models import Snapshot
@@ -21,73 +22,75 @@ class SnapshotService:
     def __init__(
         self,
         database: Database,
-        reads: Reads,
+        cache: ResponseCache,
         *,
-        render: Callable[[Snapshot], Rendered],
+        render: Callable[[Snapshot], CachedResponse],
         waiters: Waiters,
     ) -> None:
         """Serve snapshots as ``render`` writes them.
 
         Args:
-            database: where they are.
-            reads: what is in memory.
-            render: makes the answer of a snapshot.
-            waiters: lets callers wait.
+            database: where they are stored.
+            cache: keeps responses.
+            render: returns the response of a snapshot.
+            waiters: slots to wait in.
         """
         self._database = database
-        self._reads = reads
+        self._cache = cache
         self._render = render
         self._waiters = waiters
 
-    def get(self, application: str, environment: str, *, from_memory: bool = True) -> Rendered:
+    def get(
+        self, application: str, environment: str, *, bypass_cache: bool = False
+    ) -> CachedResponse:
         """Return the snapshot as it is now.
 
         Args:
             application: its id or name.
             environment: its name.
-            from_memory: whether an answer in memory will do.
+            bypass_cache: whether to read the database in any case.
 
         Raises:
             NotFoundError: there is no such application or environment.
         """
-        _require_possible(environment)
-        application_id = self._application_id(application, from_memory=from_memory)
+        _require_storable(environment)
+        application_id = self._application_id(application, bypass_cache=bypass_cache)
 
-        def read() -> Rendered:
+        def load() -> CachedResponse:
             with self._database.autocommit() as connection:
-                store = Repositories.over(connection)
-                snapshot = store.snapshots.now(application_id, environment)
+                store = Repositories(connection)
+                snapshot = store.snapshots.current(application_id, environment)
                 if snapshot is None:
                     raise _missing(store, application, application_id, environment)
             return self._render(snapshot)
 
-        if not from_memory:
-            return read()
-        return self._reads.snapshots.get((application_id, environment), read)
+        if bypass_cache:
+            return load()
+        return self._cache.snapshots.get((application_id, environment), load)
 
-    def at(self, application: str, environment: str, moment: datetime) -> Rendered:
-        """Return the snapshot as it was at a moment, to the byte.
+    def at(self, application: str, environment: str, timestamp: datetime) -> CachedResponse:
+        """Return the snapshot as it was at a past time, to the byte.
 
         Args:
             application: its id, also of one that has been deleted since, or its name now.
             environment: its name.
-            moment: timezone-aware.
+            timestamp: timezone-aware.
 
         Raises:
             NotFoundError: there was no such application or environment then.
-            InvalidError: the moment is yet to come.
+            InvalidError: the time is yet to come.
         """
-        _require_possible(environment)
+        _require_storable(environment)
         application_id = self._application_id(application)
         with self._database.autocommit() as connection:
-            store = Repositories.over(connection)
-            reached = store.snapshots.settle()
-            if moment > reached:
-                message = f"must not be in the future; it is {reached.isoformat()} now"
-                raise InvalidError([FieldError("/at", message, "query")])
-            snapshot = store.snapshots.then(application_id, environment, moment)
+            store = Repositories(connection)
+            now = store.snapshots.write_barrier()
+            if timestamp > now:
+                message = f"must not be in the future; it is {now.isoformat()} now"
+                raise InvalidError([FieldError("/at", message)])
+            snapshot = store.snapshots.past(application_id, environment, timestamp)
         if snapshot is None:
-            raise NotFoundError("environment", environment, when=moment)
+            raise NotFoundError("environment", environment, when=timestamp)
         return self._render(snapshot)
 
     def wait(
@@ -95,57 +98,58 @@ class SnapshotService:
         application: str,
         environment: str,
         *,
-        known: Callable[[str], bool],
+        known: EntityTags,
         timeout: float,
-        is_abandoned: Callable[[], bool] = lambda: False,
-    ) -> tuple[Rendered, bool]:
-        """Return the snapshot once it is one that the caller does not know.
+        is_abandoned: Callable[[], bool],
+    ) -> tuple[CachedResponse, bool]:
+        """Return the snapshot once it is one that the caller does not have.
 
         Args:
             application: its id or name.
             environment: its name.
-            known: tells whether the caller knows the content with this ETag.
+            known: tags of the snapshots that the caller has.
             timeout: how long to wait at most, in seconds.
-            is_abandoned: tells whether the caller has gone away.
+            is_abandoned: returns whether the client has gone.
 
         Returns:
             The snapshot, and whether the wish to wait was granted. It is not where too many
-            wait already, or while news of changes does not arrive.
+            wait already, or while evictions do not arrive.
 
         Raises:
             NotFoundError: there is no such application or environment.
         """
+        current = self.get(application, environment)
+        if not known.matches_weakly(current.etag) or self._waiters.is_closed:
+            return current, True
+        with self._waiters.slot() as slot:
+            if not slot.granted:
+                return current, False
+            key = (self._application_id(application), environment)
+            for _ in slot.changes(key, timeout=timeout, is_abandoned=is_abandoned):
+                current = self.get(application, environment)
+                if not known.matches_weakly(current.etag):
+                    break
+        return current, True
 
-        def look() -> tuple[Rendered, bool]:
-            current = self.get(application, environment)
-            return current, not known(current.etag)
-
-        return self._waiters.wait(
-            look,
-            topic=lambda: (self._application_id(application), environment),
-            timeout=timeout,
-            is_abandoned=is_abandoned,
-        )
-
-    def _application_id(self, key: str, *, from_memory: bool = True) -> str:
+    def _application_id(self, key: str, *, bypass_cache: bool = False) -> str:
         if is_ulid(key):
             return normalize_ulid(key)
 
-        def read() -> str:
+        def load() -> str:
             with self._database.autocommit() as connection:
-                return find_application_id(Repositories.over(connection), key)
+                return find_application_id(Repositories(connection), key)
 
-        return self._reads.application_ids.get(key, read) if from_memory else read()
+        return load() if bypass_cache else self._cache.application_ids.get(key, load)
 
 
-def _require_possible(environment: str) -> None:
-    if "\0" in environment:  # can't be stored, so can't be there
+def _require_storable(environment: str) -> None:
+    if "\0" in environment:  # cannot be stored, so cannot be there
         raise NotFoundError("environment", environment)
 
 
 def _missing(
     store: Repositories, application: str, application_id: str, environment: str
 ) -> NotFoundError:
-    if store.applications.identify(application_id) is None:
+    if store.applications.find_id(application_id) is None:
         return NotFoundError("application", application)
     return NotFoundError("environment", environment)

@@ -1,9 +1,9 @@
-"""How a write that depends on what it has read gets its turn.
+"""Optimistic retry: writes that depend on what they have read, without a lock while they check.
 
-Turns come one at a time for the whole service, so nothing slow may happen in one: what is to
-be written is read and checked before, and the turn is refused if that has changed meanwhile.
-Then everything is done again; whoever is unlucky a few times does it all in a turn, as nobody
-can come in between then; only checks that are not quick are refused there.
+There is one write lock for the whole service, so nothing slow may happen under it. What is to be
+written is read and checked before, and acquiring the lock fails if that has changed meanwhile; then
+everything is done again. After a few failures the write lock is acquired first, as nobody can come
+in between then; only checks that are not quick are refused under it.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,72 +14,79 @@ from typing import TypeVar
 from configsvc_server.db.database import Database
 from configsvc_server.domain.errors import StaleError
 from configsvc_server.repositories import Repositories
+from configsvc_server.services.guards import find_application_id, find_configuration
 
-__all__ = ["ATTEMPTS", "Attempt", "take_turns"]
+__all__ = ["ATTEMPTS", "WriteAttempt", "optimistic_retry"]
 
 T = TypeVar("T")
 
 ATTEMPTS = 3
-"""How often a write is tried before it takes its turn first."""
+"""How often a write is tried before it acquires the write lock first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """One go at reading, checking and writing."""
+class WriteAttempt:
+    """One attempt at reading, checking and writing."""
 
     database: Database
-    seen: int | None
+    observed_change_id: int | None = None
     """The last change before anything was read; ``None`` where nothing can come in between."""
     store: Repositories | None = None
-    """Where everything is to happen, in a turn that is taken already."""
+    """Where everything is to happen, in a transaction that holds the write lock."""
 
     @property
-    def is_in_turn(self) -> bool:
+    def holds_write_lock(self) -> bool:
         """Whether all other writers are waiting, so that nothing slow may be done."""
         return self.store is not None
 
     @contextmanager
     def reading(self) -> Iterator[Repositories]:
-        """Give the repositories for statements that each stand alone."""
+        """Yield the repositories for statements that each stand alone."""
         if self.store is not None:
             yield self.store
             return
         with self.database.autocommit() as connection:
-            yield Repositories.over(connection)
+            yield Repositories(connection)
 
     @contextmanager
     def writing(self) -> Iterator[Repositories]:
-        """Give the repositories in a transaction."""
+        """Yield the repositories in a transaction."""
         if self.store is not None:
             yield self.store
             return
         with self.database.transaction() as connection:
-            yield Repositories.over(connection)
+            yield Repositories(connection)
 
 
-def take_turns(
+def optimistic_retry(
     database: Database,
-    attempt: Callable[[Attempt], T],
+    attempt: Callable[[WriteAttempt], T],
     *,
-    lock: Callable[[Repositories], object] = lambda _: None,
+    lock_application: str | None = None,
+    lock_configuration: str | None = None,
 ) -> T:
     """Return the result of ``attempt``, which is called until nothing came in between.
 
     Args:
         database: where to write.
-        attempt: reads, checks and writes; passes on ``seen`` when it takes its turn, and has
-            no other effect than what it writes in one transaction.
-        lock: locks the rows that the attempt locks, since that has to come before the turn.
+        attempt: reads, checks and writes; passes ``observed_change_id`` on when it acquires the
+            write lock, and has no other effect than what it writes in one transaction.
+        lock_application: id or name of the application whose row the attempt locks.
+        lock_configuration: id of the configuration whose row the attempt locks.
     """
     for _ in range(ATTEMPTS):
         with database.autocommit() as connection:
-            seen = Repositories.over(connection).changes.last_id()
+            observed_change_id = Repositories(connection).changes.last_id()
         try:
-            return attempt(Attempt(database, seen))
+            return attempt(WriteAttempt(database, observed_change_id))
         except StaleError:
             continue
     with database.transaction() as connection:
-        store = Repositories.over(connection)
-        lock(store)
-        store.changes.take_turn()
-        return attempt(Attempt(database, None, store))
+        store = Repositories(connection)
+        # Rows are locked before the write lock is acquired, never after.
+        if lock_application is not None:
+            store.applications.lock(find_application_id(store, lock_application))
+        if lock_configuration is not None:
+            find_configuration(store, lock_configuration, lock=True)
+        store.changes.acquire_write_lock()
+        return attempt(WriteAttempt(database, store=store))

@@ -1,13 +1,13 @@
-"""The OpenAPI 3.1 document: every path, and the schemas that validate the requests."""
+"""OpenAPI 3.1 document: every path, and the schemas that validate the requests."""
 
 from typing import get_args
 
 from configsvc_server import __version__
 from configsvc_server.domain.models import Action, Entity
-from configsvc_server.domain.pages import DEFAULT_LIMIT, MAX_LIMIT, SORT_FIELDS
 from configsvc_server.http.openapi.history_paths import change_paths
 from configsvc_server.http.openapi.nodes import PROBLEMS, Node, problem, query
 from configsvc_server.http.openapi.resource_paths import base_paths
+from configsvc_server.http.pagination import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, NAMED_LIST
 from configsvc_server.http.schemas import load_schemas
 
 __all__ = ["build_openapi"]
@@ -59,12 +59,12 @@ def build_openapi() -> Node:
 
 
 def _parameters() -> Node:
-    orders = [f"{sign}{field}" for field in SORT_FIELDS for sign in ("", "-")]
+    orders = [f"{sign}{field}" for field in NAMED_LIST.fields for sign in ("", "-")]
     text = {"type": "string", "minLength": 1, "maxLength": 256}
     ulid = {"$ref": "#/components/schemas/Ulid"}
     limit = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
     version = {"$ref": "#/components/schemas/Version"}
-    offset = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1, "default": 0}
+    offset = {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "default": 0}
     return {
         "Application": query("application", "Id or name.", text, where="path"),
         "Environment": query("environment", "Name, such as default.", text, where="path"),

@@ -5,33 +5,34 @@ from typing import Final
 
 import falcon
 
+from configsvc_server.domain.entity_tags import EntityTags
 from configsvc_server.domain.models import ApplicationDetail, ApplicationDocument
 from configsvc_server.domain.strict_json import JsonObject
-from configsvc_server.http.bodies import BodyReader
-from configsvc_server.http.body_fields import (
-    optional_text_member,
-    patched,
-    require_same,
-    text_member,
-    ulid_member,
+from configsvc_server.http.bodies import (
+    BodyReader,
+    optional_text_field,
+    text_field,
+    ulid_field,
 )
 from configsvc_server.http.conditional import (
-    application_etag,
-    is_not_modified,
-    precondition,
+    answer_not_modified,
+    read_if_match,
+    read_if_none_match,
 )
 from configsvc_server.http.context import provenance_of
-from configsvc_server.http.pagination import next_link, read_list_query
-from configsvc_server.http.representations import application_body, application_item, page_body
+from configsvc_server.http.pagination import NAMED_LIST, PAGING, read_page_request, show_page
+from configsvc_server.http.query_params import QueryParams
+from configsvc_server.http.representations import application_body, application_item
 from configsvc_server.services.applications import ApplicationService
 
 __all__ = ["ApplicationResource", "ApplicationsResource"]
 
-_FILTERS: Final = frozenset({"name", "q"})
+_MEMBERS: Final = ("name", "comments")
+_PARAMS: Final = PAGING | {"name", "q"}
 
 
 class ApplicationsResource:
-    """Every application."""
+    """All applications."""
 
     def __init__(self, service: ApplicationService, bodies: BodyReader) -> None:
         self._service = service
@@ -39,11 +40,12 @@ class ApplicationsResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """List applications."""
-        query = read_list_query(req, filters=_FILTERS)
-        page = self._service.list(query.page, name=query.name, text=query.text)
-        resp.data = page_body(page, query.page, application_item)
-        if page.next:
-            resp.set_header("Link", next_link(req, page.next.encode()))
+        params = QueryParams(req, _PARAMS)
+        request = read_page_request(params, NAMED_LIST)
+        name, text = params.text("name"), params.text("q")
+        params.finish()
+        page = self._service.list(request, name=name, text=text)
+        show_page(req, resp, request, page, [application_item(item) for item in page.items])
 
     on_head = on_get
 
@@ -51,8 +53,8 @@ class ApplicationsResource:
         """Create an application."""
         body = self._bodies.read(req, "ApplicationCreate")
         detail = self._service.create(
-            _document(body),
-            application_id=ulid_member(body, "id"),
+            ApplicationDocument(text_field(body, "name"), optional_text_field(body, "comments")),
+            application_id=ulid_field(body, "id"),
             provenance=provenance_of(req, body),
         )
         resp.status = HTTPStatus.CREATED
@@ -61,7 +63,7 @@ class ApplicationsResource:
 
 
 class ApplicationResource:
-    """One application, by id or name."""
+    """Application, by id or name."""
 
     def __init__(self, service: ApplicationService, bodies: BodyReader) -> None:
         self._service = service
@@ -70,58 +72,47 @@ class ApplicationResource:
     def on_get(self, req: falcon.Request, resp: falcon.Response, application: str) -> None:
         """Get an application."""
         detail = self._service.get(application)
-        if not is_not_modified(req, resp, application_etag(detail)):
+        if not answer_not_modified(resp, detail.application.etag, read_if_none_match(req)):
             _show(resp, detail)
 
     on_head = on_get
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, application: str) -> None:
         """Replace an application."""
-        check = precondition(req, application_etag)
+        if_match = read_if_match(req)
         body = self._bodies.read(req, "ApplicationReplace")
-
-        def edit(current: ApplicationDetail) -> ApplicationDocument:
-            require_same(body, "id", current.application.id)
-            return _document(body)
-
-        detail = self._service.edit(
-            application, edit, provenance=provenance_of(req, body), precondition=check
-        )
-        _show(resp, detail)
+        self._update(req, resp, application, {"comments": None, **body}, if_match)
 
     def on_patch(self, req: falcon.Request, resp: falcon.Response, application: str) -> None:
         """Change parts of an application."""
-        check = precondition(req, application_etag)
+        if_match = read_if_match(req)
         body = self._bodies.read_patch(req, "ApplicationPatch")
-
-        def edit(current: ApplicationDetail) -> ApplicationDocument:
-            require_same(body, "id", current.application.id)
-            base = {"name": current.application.name, "comments": current.application.comments}
-            document = patched(base, body)
-            self._bodies.check(document, "ApplicationReplace")
-            return _document(document)
-
-        detail = self._service.edit(
-            application, edit, provenance=provenance_of(req, body), precondition=check
-        )
-        _show(resp, detail)
+        self._update(req, resp, application, body, if_match)
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, application: str) -> None:
         """Delete an application and its configurations."""
-        self._service.delete(
-            application,
-            provenance=provenance_of(req),
-            precondition=precondition(req, application_etag),
-        )
+        if_match = read_if_match(req)
+        self._service.delete(application, provenance=provenance_of(req), if_match=if_match)
         resp.status = HTTPStatus.NO_CONTENT
+
+    def _update(
+        self,
+        req: falcon.Request,
+        resp: falcon.Response,
+        application: str,
+        body: JsonObject,
+        if_match: EntityTags | None,
+    ) -> None:
+        detail = self._service.update(
+            application,
+            {name: optional_text_field(body, name) for name in _MEMBERS if name in body},
+            provenance=provenance_of(req, body),
+            application_id=ulid_field(body, "id"),
+            if_match=if_match,
+        )
+        _show(resp, detail)
 
 
 def _show(resp: falcon.Response, detail: ApplicationDetail) -> None:
-    resp.etag = application_etag(detail)
+    resp.etag = detail.application.etag
     resp.data = application_body(detail)
-
-
-def _document(body: JsonObject) -> ApplicationDocument:
-    return ApplicationDocument(
-        name=text_member(body, "name"), comments=optional_text_member(body, "comments")
-    )

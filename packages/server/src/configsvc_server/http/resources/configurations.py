@@ -5,30 +5,31 @@ from typing import TYPE_CHECKING, Final, cast
 
 import falcon
 
-from configsvc_server.cache.responses import Rendered
+from configsvc_server.cache.responses import CachedResponse
 from configsvc_server.domain.errors import FieldError, InvalidError, NotFoundError
 from configsvc_server.domain.identifiers import normalize_ulid
 from configsvc_server.domain.models import Configuration, ConfigurationDocument
+from configsvc_server.domain.overlays import merge_patch
 from configsvc_server.domain.strict_json import JsonObject, dumps
-from configsvc_server.http.bodies import BodyReader
-from configsvc_server.http.body_fields import (
-    object_member,
-    optional_text_member,
-    patched,
-    require_same,
-    text_member,
-    ulid_member,
+from configsvc_server.http.bodies import (
+    BodyReader,
+    object_field,
+    optional_text_field,
+    text_field,
+    ulid_field,
 )
 from configsvc_server.http.conditional import (
-    configuration_etag,
-    is_not_modified,
-    versions_wanted,
-    wants_fresh,
+    answer_not_modified,
+    has_no_cache,
+    read_if_match,
+    read_if_none_match,
 )
 from configsvc_server.http.context import provenance_of
-from configsvc_server.http.pagination import next_link, read_list_query
-from configsvc_server.http.representations import configuration_item, page_body
+from configsvc_server.http.pagination import NAMED_LIST, PAGING, read_page_request, show_page
+from configsvc_server.http.query_params import QueryParams
+from configsvc_server.http.representations import configuration_item
 from configsvc_server.services.configurations import ConfigurationService
+from configsvc_server.services.guards import require_unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,12 +44,12 @@ __all__ = [
     "show_configuration",
 ]
 
-_NESTED_FILTERS: Final = frozenset({"name", "q"})
-_FILTERS: Final = _NESTED_FILTERS | {"application_id"}
+_NESTED_PARAMS: Final = PAGING | {"name", "q"}
+_PARAMS: Final = _NESTED_PARAMS | {"application_id"}
 
 
 class ConfigurationsResource:
-    """Every configuration."""
+    """All configurations."""
 
     def __init__(self, service: ConfigurationService, bodies: BodyReader) -> None:
         self._service = service
@@ -56,25 +57,25 @@ class ConfigurationsResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """List configurations."""
-        query = read_list_query(req, filters=_FILTERS)
-        page = self._service.list(
-            query.page, application_id=query.application_id, name=query.name, text=query.text
-        )
-        resp.data = page_body(page, query.page, configuration_item)
-        if page.next:
-            resp.set_header("Link", next_link(req, page.next.encode()))
+        params = QueryParams(req, _PARAMS)
+        request = read_page_request(params, NAMED_LIST)
+        application_id = params.ulid("application_id")
+        name, text = params.text("name"), params.text("q")
+        params.finish()
+        page = self._service.list(request, application_id=application_id, name=name, text=text)
+        show_page(req, resp, request, page, [configuration_item(item) for item in page.items])
 
     on_head = on_get
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Create a configuration."""
         body = self._bodies.read(req, "ConfigurationCreate")
-        application_id = text_member(body, "application_id")
+        application_id = text_field(body, "application_id")
         try:
             configuration = self._service.create(
                 document_of(body),
                 application=application_id,
-                configuration_id=ulid_member(body, "id"),
+                configuration_id=ulid_field(body, "id"),
                 provenance=provenance_of(req, body),
             )
         except NotFoundError:
@@ -84,7 +85,7 @@ class ConfigurationsResource:
 
 
 class ApplicationConfigurationsResource:
-    """The configurations of one application, given by id or name."""
+    """Configurations of one application, given by id or name."""
 
     def __init__(self, service: ConfigurationService, bodies: BodyReader) -> None:
         self._service = service
@@ -92,11 +93,12 @@ class ApplicationConfigurationsResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, application: str) -> None:
         """List the configurations of an application."""
-        query = read_list_query(req, filters=_NESTED_FILTERS)
-        page = self._service.list_of(application, query.page, name=query.name, text=query.text)
-        resp.data = page_body(page, query.page, configuration_item)
-        if page.next:
-            resp.set_header("Link", next_link(req, page.next.encode()))
+        params = QueryParams(req, _NESTED_PARAMS)
+        request = read_page_request(params, NAMED_LIST)
+        name, text = params.text("name"), params.text("q")
+        params.finish()
+        page = self._service.list_of(application, request, name=name, text=text)
+        show_page(req, resp, request, page, [configuration_item(item) for item in page.items])
 
     on_head = on_get
 
@@ -106,15 +108,15 @@ class ApplicationConfigurationsResource:
         configuration = self._service.create(
             document_of(body),
             application=application,
-            configuration_id=ulid_member(body, "id"),
+            configuration_id=ulid_field(body, "id"),
             provenance=provenance_of(req, body),
-            check=lambda application_id: require_same(body, "application_id", application_id),
+            required_application_id=ulid_field(body, "application_id"),
         )
         _show_created(resp, configuration)
 
 
 class ConfigurationResource:
-    """One configuration."""
+    """Configuration, by id."""
 
     def __init__(self, service: ConfigurationService, bodies: BodyReader) -> None:
         self._service = service
@@ -122,54 +124,57 @@ class ConfigurationResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
         """Get a configuration."""
-        rendered = self._service.get(id, from_memory=not wants_fresh(req))
-        if not is_not_modified(req, resp, rendered.etag):
-            resp.data = rendered.body
+        response = self._service.get(id, bypass_cache=has_no_cache(req))
+        if not answer_not_modified(resp, response.etag, read_if_none_match(req)):
+            resp.data = response.body
 
     on_head = on_get
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
         """Replace a configuration."""
-        if_version = versions_wanted(req)
+        if_match = read_if_match(req)
         body = self._bodies.read(req, "ConfigurationReplace")
-        require_same(body, "id", normalize_ulid(id))
-        configuration = self._service.replace(
+        require_unchanged("id", ulid_field(body, "id"), normalize_ulid(id))
+        configuration = self._service.update(
             id,
             document_of(body),
             provenance=provenance_of(req, body),
-            application_id=ulid_member(body, "application_id"),
-            if_version=if_version,
+            application_id=ulid_field(body, "application_id"),
+            if_match=if_match,
         )
         show_configuration(resp, configuration)
 
     def on_patch(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
         """Change parts of a configuration."""
-        if_version = versions_wanted(req)
+        if_match = read_if_match(req)
         body = self._bodies.read_patch(req, "ConfigurationPatch")
-        require_same(body, "id", normalize_ulid(id))
+        require_unchanged("id", ulid_field(body, "id"), normalize_ulid(id))
 
         def edit(current: Configuration) -> ConfigurationDocument:
-            document = patched(current.document.members, body)
+            members = current.document.members
+            patch = {name: value for name, value in body.items() if name in members}
+            document = cast("JsonObject", merge_patch(members, patch))
             self._bodies.check(document, "ConfigurationReplace")
             self._require_size(document)
             return document_of(document)
 
-        configuration = self._service.edit(
+        configuration = self._service.update(
             id,
             edit,
             provenance=provenance_of(req, body),
-            application_id=ulid_member(body, "application_id"),
-            if_version=if_version,
+            application_id=ulid_field(body, "application_id"),
+            if_match=if_match,
         )
         show_configuration(resp, configuration)
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
         """Delete a configuration."""
-        self._service.delete(id, provenance=provenance_of(req), if_version=versions_wanted(req))
+        if_match = read_if_match(req)
+        self._service.delete(id, provenance=provenance_of(req), if_match=if_match)
         resp.status = HTTPStatus.NO_CONTENT
 
     def _require_size(self, document: JsonObject) -> None:
-        """Keep many small patches from making what one PUT could not."""
+        """Refuse a document that is too large for one PUT, and made by many small patches."""
         size = len(dumps(document))
         if size > self._bodies.limit:
             message = f"would have {size} bytes; at most {self._bodies.limit} are possible"
@@ -186,11 +191,11 @@ class ValidateResource:
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Try a configuration without writing it."""
         body = self._bodies.read(req, "ConfigurationValidate")
-        configuration_id = ulid_member(body, "id")
+        configuration_id = ulid_field(body, "id")
         try:
             if configuration_id is None:
                 self._bodies.check(body, "ConfigurationCreate")
-                application_id = normalize_ulid(text_member(body, "application_id"))
+                application_id = normalize_ulid(text_field(body, "application_id"))
                 environments = self._service.validate_new(
                     document_of(body), application_id=application_id
                 )
@@ -198,7 +203,7 @@ class ValidateResource:
                 environments = self._service.validate_change(
                     configuration_id,
                     lambda current: document_of({**current.document.members, **body}),
-                    application_id=ulid_member(body, "application_id"),
+                    application_id=ulid_field(body, "application_id"),
                 )
         except NotFoundError as error:
             member = "application_id" if error.entity == "application" else "id"
@@ -210,25 +215,24 @@ class ValidateResource:
 def document_of(body: JsonObject) -> ConfigurationDocument:
     """Return the document that a valid body has."""
     return ConfigurationDocument(
-        name=text_member(body, "name"),
-        comments=optional_text_member(body, "comments"),
-        config=object_member(body, "config"),
+        name=text_field(body, "name"),
+        comments=optional_text_field(body, "comments"),
+        config=object_field(body, "config"),
         overlays=cast("Mapping[str, JsonObject]", body.get("overlays") or {}),
         schema=cast("JsonObject | None", body.get("schema")),
     )
 
 
-def render_configuration(configuration: Configuration) -> Rendered:
-    """Write a configuration."""
-    body = dumps(configuration_item(configuration))
-    return Rendered(configuration_etag(configuration), body)
+def render_configuration(configuration: Configuration) -> CachedResponse:
+    """Return the response of a configuration."""
+    return CachedResponse(configuration.etag, dumps(configuration_item(configuration)))
 
 
 def show_configuration(resp: falcon.Response, configuration: Configuration) -> None:
     """Answer with a configuration."""
-    rendered = render_configuration(configuration)
-    resp.etag = rendered.etag
-    resp.data = rendered.body
+    response = render_configuration(configuration)
+    resp.etag = response.etag
+    resp.data = response.body
 
 
 def _show_created(resp: falcon.Response, configuration: Configuration) -> None:

@@ -1,4 +1,4 @@
-"""``/``, ``/openapi.json`` and ``/docs``: the service explains itself.
+"""API documentation: ``/``, ``/openapi.json`` and ``/docs``.
 
 The documentation page is Swagger UI from the ``offapi`` wheel; nothing is loaded from
 another host, and the Content-Security-Policy sees to it.
@@ -13,7 +13,7 @@ import falcon
 
 from configsvc_server import __version__
 from configsvc_server.domain.strict_json import JsonObject
-from configsvc_server.http.conditional import content_etag, is_not_modified
+from configsvc_server.http.conditional import answer_not_modified, content_etag, read_if_none_match
 
 __all__ = ["DocsAssetResource", "DocsResource", "IndexResource", "OpenApiResource"]
 
@@ -54,7 +54,7 @@ _POLICY: Final = (
 
 
 class IndexResource:
-    """The root: where to go from here."""
+    """Root: links to the entry points."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Name the service and its entry points."""
@@ -81,14 +81,14 @@ class OpenApiResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Get the document."""
-        if not is_not_modified(req, resp, self._etag):
+        if not answer_not_modified(resp, self._etag, read_if_none_match(req)):
             resp.data = self._body
 
     on_head = on_get
 
 
 class DocsResource:
-    """A page that renders the OpenAPI document and can try it out."""
+    """Page that renders the OpenAPI document and can try it out."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Get the page."""
@@ -100,7 +100,7 @@ class DocsResource:
 
 
 class DocsAssetResource:
-    """The scripts and styles of the page."""
+    """Scripts and styles of the page."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, asset: str) -> None:
         """Get one of them."""
@@ -111,7 +111,7 @@ class DocsAssetResource:
             body = resources.files("offapi").joinpath(file).read_bytes()
         else:
             raise falcon.HTTPNotFound
-        if is_not_modified(req, resp, content_etag(body)):
+        if answer_not_modified(resp, content_etag(body), read_if_none_match(req)):
             return
         resp.content_type = media_type
         resp.set_header("Cache-Control", "no-cache")

@@ -6,32 +6,40 @@ from urllib.parse import quote
 
 import falcon
 
-from configsvc_server.domain.errors import FieldError, InvalidError
-from configsvc_server.domain.models import Environment, EnvironmentDocument
-from configsvc_server.domain.pages import DEFAULT_LIMIT, MAX_LIMIT
-from configsvc_server.domain.strict_json import JsonObject, dumps
-from configsvc_server.http.bodies import BodyReader
-from configsvc_server.http.body_fields import (
-    flag_member,
-    integer_member,
-    optional_text_member,
-    require_same,
-    text_member,
+from configsvc_server.domain.entity_tags import EntityTags
+from configsvc_server.domain.models import Environment, EnvironmentPatch
+from configsvc_server.domain.strict_json import JsonObject
+from configsvc_server.http.bodies import (
+    BodyReader,
+    boolean_field,
+    integer_field,
+    optional_text_field,
+    text_field,
+    ulid_field,
 )
-from configsvc_server.http.conditional import content_etag, is_not_modified, precondition
+from configsvc_server.http.conditional import (
+    answer_not_modified,
+    read_if_match,
+    read_if_none_match,
+)
 from configsvc_server.http.context import provenance_of
-from configsvc_server.http.pagination import next_link
-from configsvc_server.http.query_params import QueryReader
-from configsvc_server.http.representations import environment_item
+from configsvc_server.http.pagination import (
+    PAGING,
+    PROMOTION_ORDER,
+    read_page_request,
+    show_page,
+)
+from configsvc_server.http.query_params import QueryParams
+from configsvc_server.http.representations import environment_body, environment_item
 from configsvc_server.services.environments import EnvironmentService
 
 __all__ = ["EnvironmentResource", "EnvironmentsResource"]
 
-_MAX_OFFSET: Final = 2**31 - 1
+_PARAMS: Final = PAGING - {"sort"}
 
 
 class EnvironmentsResource:
-    """The environments of an application, in the order of promotion."""
+    """Environments of an application, in the order of promotion."""
 
     def __init__(self, service: EnvironmentService, bodies: BodyReader) -> None:
         self._service = service
@@ -39,43 +47,23 @@ class EnvironmentsResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, application: str) -> None:
         """List the environments of an application."""
-        reader = QueryReader(req, frozenset({"limit", "offset", "after"}))
-        limit = reader.integer("limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
-        offset = reader.integer("offset", 0, 0, _MAX_OFFSET)
-        after = reader.text("after")
-        environments = self._service.list(application)
-        names = [environment.name for environment in environments]
-        if after is not None and after not in names:
-            reader.refuse("after", "must be the 'next' of an earlier page")
-        reader.finish()
-        start = offset + (names.index(after) + 1 if after is not None else 0)
-        shown = environments[start : start + limit]
-        has_more = start + limit < len(environments)
-        resp.data = dumps(
-            {
-                "items": [environment_item(environment) for environment in shown],
-                "total": len(environments),
-                "limit": limit,
-                "offset": offset,
-                "has_more": has_more,
-                "next": shown[-1].name if has_more else None,
-            }
-        )
-        if has_more:
-            resp.set_header("Link", next_link(req, shown[-1].name))
+        params = QueryParams(req, _PARAMS)
+        request = read_page_request(params, PROMOTION_ORDER)
+        params.finish()
+        page = self._service.list(application, request)
+        show_page(req, resp, request, page, [environment_item(item) for item in page.items])
 
     on_head = on_get
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, application: str) -> None:
         """Create an environment."""
         body = self._bodies.read(req, "EnvironmentCreate")
-        document = _document(body, position=0)
         environment = self._service.create(
             application,
-            text_member(body, "name"),
-            position=integer_member(body, "position"),
-            auto_release=document.auto_release,
-            protected=document.protected,
+            text_field(body, "name"),
+            position=integer_field(body, "position"),
+            auto_release=boolean_field(body, "auto_release"),
+            protected=boolean_field(body, "protected") or False,
             provenance=provenance_of(req, body),
         )
         resp.status = HTTPStatus.CREATED
@@ -87,7 +75,7 @@ class EnvironmentsResource:
 
 
 class EnvironmentResource:
-    """One environment."""
+    """Environment, by name."""
 
     def __init__(self, service: EnvironmentService, bodies: BodyReader) -> None:
         self._service = service
@@ -98,7 +86,7 @@ class EnvironmentResource:
     ) -> None:
         """Get an environment."""
         found = self._service.get(application, environment)
-        if not is_not_modified(req, resp, _etag(found)):
+        if not answer_not_modified(resp, found.etag, read_if_none_match(req)):
             _show(resp, found)
 
     on_head = on_get
@@ -107,80 +95,61 @@ class EnvironmentResource:
         self, req: falcon.Request, resp: falcon.Response, application: str, environment: str
     ) -> None:
         """Replace an environment."""
-        check = precondition(req, _etag)
+        if_match = read_if_match(req)
         body = self._bodies.read(req, "EnvironmentReplace")
-
-        def edit(current: Environment) -> EnvironmentDocument:
-            _require_identity(body, current)
-            return _document(body, position=current.position)
-
-        changed = self._service.edit(
-            application, environment, edit, provenance=provenance_of(req, body), precondition=check
+        protected = boolean_field(body, "protected") or False
+        auto_release = boolean_field(body, "auto_release")
+        patch = EnvironmentPatch(
+            # The server has chosen the position if nobody else has: it stays if left out.
+            position=integer_field(body, "position"),
+            auto_release=not protected if auto_release is None else auto_release,
+            protected=protected,
         )
-        _show(resp, changed)
+        self._update(req, resp, (application, environment), body, patch, if_match)
 
     def on_patch(
         self, req: falcon.Request, resp: falcon.Response, application: str, environment: str
     ) -> None:
         """Change parts of an environment."""
-        check = precondition(req, _etag)
+        if_match = read_if_match(req)
         body = self._bodies.read_patch(req, "EnvironmentPatch")
-
-        def edit(current: Environment) -> EnvironmentDocument:
-            _require_identity(body, current)
-            base: dict[str, bool] = {"protected": current.protected}
-            # What becomes protected ceases to release by itself, unless that is said as well.
-            if not flag_member(body, "protected") or current.protected:
-                base["auto_release"] = current.auto_release
-            return _document({**base, **body}, position=current.position)
-
-        changed = self._service.edit(
-            application, environment, edit, provenance=provenance_of(req, body), precondition=check
+        patch = EnvironmentPatch(
+            position=integer_field(body, "position"),
+            auto_release=boolean_field(body, "auto_release"),
+            protected=boolean_field(body, "protected"),
         )
-        _show(resp, changed)
+        self._update(req, resp, (application, environment), body, patch, if_match)
 
     def on_delete(
         self, req: falcon.Request, resp: falcon.Response, application: str, environment: str
     ) -> None:
         """Delete an environment."""
+        if_match = read_if_match(req)
         self._service.delete(
-            application,
-            environment,
-            provenance=provenance_of(req),
-            precondition=precondition(req, _etag),
+            application, environment, provenance=provenance_of(req), if_match=if_match
         )
         resp.status = HTTPStatus.NO_CONTENT
 
-
-def _document(body: JsonObject, *, position: int) -> EnvironmentDocument:
-    given = integer_member(body, "position")
-    protected = flag_member(body, "protected") or False
-    auto_release = flag_member(body, "auto_release")
-    if protected and auto_release:
-        message = "must be false in a protected environment: only explicit releases change it"
-        raise InvalidError([FieldError("/auto_release", message)])
-    return EnvironmentDocument(
-        position=position if given is None else given,
-        auto_release=not protected if auto_release is None else auto_release,
-        protected=protected,
-    )
-
-
-def _require_identity(body: JsonObject, current: Environment) -> None:
-    require_same(body, "application_id", current.application_id)
-    name = optional_text_member(body, "name")
-    if name is not None and name != current.name:
-        message = (
-            f"must be {current.name!r}: overlays and clients know the environment by it, so it "
-            "can't change"
+    def _update(
+        self,
+        req: falcon.Request,
+        resp: falcon.Response,
+        key: tuple[str, str],
+        body: JsonObject,
+        patch: EnvironmentPatch,
+        if_match: EntityTags | None,
+    ) -> None:
+        environment = self._service.update(
+            *key,
+            patch,
+            provenance=provenance_of(req, body),
+            application_id=ulid_field(body, "application_id"),
+            new_name=optional_text_field(body, "name"),
+            if_match=if_match,
         )
-        raise InvalidError([FieldError("/name", message)])
-
-
-def _etag(environment: Environment) -> str:
-    return content_etag(dumps(environment_item(environment)))
+        _show(resp, environment)
 
 
 def _show(resp: falcon.Response, environment: Environment) -> None:
-    resp.etag = _etag(environment)
-    resp.data = dumps(environment_item(environment))
+    resp.etag = environment.etag
+    resp.data = environment_body(environment)

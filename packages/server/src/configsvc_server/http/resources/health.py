@@ -1,4 +1,4 @@
-"""``/health``, ``/health/live`` and ``/health/ready``."""
+"""Health checks: ``/health``, ``/health/live`` and ``/health/ready``."""
 
 from http import HTTPStatus
 
@@ -12,7 +12,7 @@ __all__ = ["HealthResource", "LivenessResource"]
 
 
 class HealthResource:
-    """Whether the service can do its work, for load balancers and people."""
+    """Readiness: whether the service can do its work, for load balancers and people."""
 
     def __init__(self, service: HealthService) -> None:
         self._service = service
@@ -29,7 +29,7 @@ class HealthResource:
 
 
 class LivenessResource:
-    """Whether the process answers at all; says nothing about the database on purpose.
+    """Liveness: whether the process answers; says nothing about the database on purpose.
 
     An orchestrator restarts what is not alive, and a restart does not bring a database back.
     """

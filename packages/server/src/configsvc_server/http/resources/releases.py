@@ -1,26 +1,27 @@
 """``/configurations/{id}/releases``, and ``/applications/{application}/promote``."""
 
 from http import HTTPStatus
+from typing import Final
 
 import falcon
 
 from configsvc_server.domain.errors import FieldError, InvalidError
-from configsvc_server.domain.pages import NumberedPage
 from configsvc_server.domain.strict_json import dumps
-from configsvc_server.http.bodies import BodyReader
-from configsvc_server.http.body_fields import integer_member, text_member
-from configsvc_server.http.conditional import versions_wanted
+from configsvc_server.http.bodies import BodyReader, integer_field, text_field
+from configsvc_server.http.conditional import read_if_match
 from configsvc_server.http.context import provenance_of
-from configsvc_server.http.pagination import NUMBERED_PAGING, next_link, numbered_request
-from configsvc_server.http.query_params import QueryReader
-from configsvc_server.http.representations import numbered_body, release_item
+from configsvc_server.http.pagination import PAGING, read_sequence_request, show_page
+from configsvc_server.http.query_params import QueryParams
+from configsvc_server.http.representations import release_item
 from configsvc_server.services.releases import ReleaseService
 
 __all__ = ["PromoteResource", "ReleaseRollbackResource", "ReleasesResource"]
 
+_PARAMS: Final = PAGING | {"environment", "current"}
+
 
 class ReleasesResource:
-    """What environments serve of a configuration, and served."""
+    """Releases of a configuration."""
 
     def __init__(self, service: ReleaseService, bodies: BodyReader) -> None:
         self._service = service
@@ -28,58 +29,41 @@ class ReleasesResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
         """List the releases of a configuration."""
-        reader = QueryReader(req, NUMBERED_PAGING | {"environment", "current"})
-        request = numbered_request(reader, "id")
-        environment = reader.text("environment")
-        only_current = reader.choice("current", ["true", "false"]) == "true"
-        reader.finish()
-        if only_current:
-            found = self._service.current(id, environment=environment)
-            if request.descending:
-                found.reverse()
-            if request.after is not None:
-                after = request.after
-                found = [r for r in found if (r.id < after if request.descending else r.id > after)]
-            shown = found[request.offset : request.offset + request.limit]
-            page = NumberedPage(
-                items=shown,
-                has_more=request.offset + request.limit < len(found),
-                last=shown[-1].id if shown else None,
-                total=len(found),
-            )
-        else:
-            page = self._service.history(id, request, environment=environment)
-        resp.data = numbered_body(page, request, release_item)
-        if page.has_more:
-            resp.set_header("Link", next_link(req, str(page.last)))
+        params = QueryParams(req, _PARAMS)
+        request = read_sequence_request(params, "id")
+        environment = params.text("environment")
+        only_current = params.choice("current", ["true", "false"]) == "true"
+        params.finish()
+        page = self._service.list(id, request, environment=environment, only_current=only_current)
+        show_page(req, resp, request, page, [release_item(release) for release in page.items])
 
     on_head = on_get
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
         """Release a version of a configuration, or withdraw it."""
-        if_version = versions_wanted(req)
+        if_match = read_if_match(req)
         body = self._bodies.read(req, "ReleaseCreate")
-        environment = text_member(body, "environment")
+        environment = text_field(body, "environment")
         provenance = provenance_of(req, body)
         if "version" in body and body["version"] is None:
-            release = self._service.withdraw(
-                id, environment, provenance=provenance, if_version=if_version
+            release = self._service.unrelease(
+                id, environment, provenance=provenance, if_match=if_match
             )
             is_new = True
         else:
             release, is_new = self._service.release(
                 id,
                 environment,
-                version=integer_member(body, "version"),
+                version=integer_field(body, "version"),
                 provenance=provenance,
-                if_version=if_version,
+                if_match=if_match,
             )
         resp.status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
         resp.data = dumps(release_item(release))
 
 
 class ReleaseRollbackResource:
-    """The way back from a release."""
+    """Rollback of a release."""
 
     def __init__(self, service: ReleaseService, bodies: BodyReader) -> None:
         self._service = service
@@ -87,20 +71,20 @@ class ReleaseRollbackResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
         """Make an environment serve again what it served before."""
-        if_version = versions_wanted(req)
+        if_match = read_if_match(req)
         body = self._bodies.read(req, "ReleaseRollback")
         release = self._service.roll_back(
             id,
-            text_member(body, "environment"),
+            text_field(body, "environment"),
             provenance=provenance_of(req, body),
-            if_version=if_version,
+            if_match=if_match,
         )
         resp.status = HTTPStatus.CREATED
         resp.data = dumps(release_item(release))
 
 
 class PromoteResource:
-    """The way from one environment to the next."""
+    """Promotion from one environment to another."""
 
     def __init__(self, service: ReleaseService, bodies: BodyReader) -> None:
         self._service = service
@@ -109,7 +93,7 @@ class PromoteResource:
     def on_post(self, req: falcon.Request, resp: falcon.Response, application: str) -> None:
         """Release in one environment what another serves, all or nothing."""
         body = self._bodies.read(req, "Promote")
-        source, target = text_member(body, "from"), text_member(body, "to")
+        source, target = text_field(body, "from"), text_field(body, "to")
         if source == target:
             raise InvalidError([FieldError("/to", "must be another environment than 'from'")])
         promotion = self._service.promote(

@@ -8,17 +8,22 @@ import falcon
 from configsvc_server.domain.diff import Difference
 from configsvc_server.domain.errors import NotFoundError
 from configsvc_server.domain.strict_json import JsonObject, JsonValue, dumps
-from configsvc_server.http.bodies import BodyReader
-from configsvc_server.http.body_fields import (
-    integer_member,
-    object_member,
-    optional_text_member,
+from configsvc_server.http.bodies import (
+    BodyReader,
+    integer_field,
+    object_field,
+    optional_text_field,
 )
-from configsvc_server.http.conditional import is_not_modified, refuse_if_match, versions_wanted
+from configsvc_server.http.conditional import (
+    answer_not_modified,
+    read_if_match,
+    read_if_none_match,
+    refuse_if_match,
+)
 from configsvc_server.http.context import provenance_of
-from configsvc_server.http.pagination import NUMBERED_PAGING, next_link, numbered_request
-from configsvc_server.http.query_params import QueryReader
-from configsvc_server.http.representations import numbered_body, revision_item
+from configsvc_server.http.pagination import PAGING, read_sequence_request, show_page
+from configsvc_server.http.query_params import QueryParams
+from configsvc_server.http.representations import revision_item
 from configsvc_server.http.resources.configurations import document_of, show_configuration
 from configsvc_server.services.history import Comparison, DiffRequest, HistoryService, Side
 
@@ -37,26 +42,24 @@ _SIDES: Final = frozenset({"from", "to", "from_environment", "to_environment", "
 
 
 class RevisionsResource:
-    """The history of a configuration, also of one that has been deleted since."""
+    """Revisions of a configuration, also of a deleted one."""
 
     def __init__(self, service: HistoryService) -> None:
         self._service = service
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
         """List the revisions of a configuration."""
-        reader = QueryReader(req, NUMBERED_PAGING)
-        request = numbered_request(reader, "version")
-        reader.finish()
+        params = QueryParams(req, PAGING)
+        request = read_sequence_request(params, "version")
+        params.finish()
         page = self._service.revisions(id, request)
-        resp.data = numbered_body(page, request, revision_item)
-        if page.has_more:
-            resp.set_header("Link", next_link(req, str(page.last)))
+        show_page(req, resp, request, page, [revision_item(revision) for revision in page.items])
 
     on_head = on_get
 
 
 class RevisionResource:
-    """One revision."""
+    """Revision, by version."""
 
     def __init__(self, service: HistoryService) -> None:
         self._service = service
@@ -72,14 +75,14 @@ class RevisionResource:
         if not _VERSION.fullmatch(version):
             raise NotFoundError("revision", version)
         revision = self._service.revision(id, int(version))
-        if not is_not_modified(req, resp, revision.digest):
+        if not answer_not_modified(resp, revision.digest, read_if_none_match(req)):
             resp.data = dumps(revision_item(revision))
 
     on_head = on_get
 
 
 class DiffResource:
-    """What differs between two versions, environments, or a version and a document."""
+    """Differences between two versions, environments, or a version and a document."""
 
     def __init__(self, service: HistoryService, bodies: BodyReader) -> None:
         self._service = service
@@ -87,17 +90,17 @@ class DiffResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
         """Compare versions or environments."""
-        reader = QueryReader(req, _SIDES)
+        params = QueryParams(req, _SIDES)
         request = DiffRequest(
-            from_version=reader.integer("from", None, 1, _MAX_VERSION),
-            to_version=reader.integer("to", None, 1, _MAX_VERSION),
-            from_environment=reader.text("from_environment"),
-            to_environment=reader.text("to_environment"),
-            environment=reader.text("environment"),
+            from_version=params.integer("from", None, 1, _MAX_VERSION),
+            to_version=params.integer("to", None, 1, _MAX_VERSION),
+            from_environment=params.text("from_environment"),
+            to_environment=params.text("to_environment"),
+            environment=params.text("environment"),
         )
-        _refuse_both(reader, "from")
-        _refuse_both(reader, "to")
-        reader.finish()
+        _refuse_both(params, "from")
+        _refuse_both(params, "to")
+        params.finish()
         resp.data = dumps(_comparison(self._service.compare(id, request)))
 
     on_head = on_get
@@ -106,15 +109,15 @@ class DiffResource:
         """Compare a version with a document."""
         body = self._bodies.read(req, "DiffRequest")
         request = DiffRequest(
-            from_version=integer_member(body, "from"),
-            environment=optional_text_member(body, "environment"),
-            document=document_of(object_member(body, "document")),
+            from_version=integer_field(body, "from"),
+            environment=optional_text_field(body, "environment"),
+            document=document_of(object_field(body, "document")),
         )
         resp.data = dumps(_comparison(self._service.compare(id, request)))
 
 
 class RollbackResource:
-    """The way back to an earlier version."""
+    """Rollback to an earlier version."""
 
     def __init__(self, service: HistoryService, bodies: BodyReader) -> None:
         self._service = service
@@ -122,18 +125,18 @@ class RollbackResource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
         """Make a new version from the content of an earlier one."""
-        if_version = versions_wanted(req)
+        if_match = read_if_match(req)
         body = self._bodies.read(req, "Rollback")
-        version = integer_member(body, "version")
+        version = integer_field(body, "version")
         assert version is not None  # noqa: S101 - the schema requires it
         configuration = self._service.roll_back(
-            id, version, provenance=provenance_of(req, body), if_version=if_version
+            id, version, provenance=provenance_of(req, body), if_match=if_match
         )
         show_configuration(resp, configuration)
 
 
 class RestoreResource:
-    """The way back from a deletion."""
+    """Restoration of a deleted configuration."""
 
     def __init__(self, service: HistoryService, bodies: BodyReader) -> None:
         self._service = service
@@ -144,14 +147,14 @@ class RestoreResource:
         refuse_if_match(req)
         body = self._bodies.read_optional(req, "Restore")
         configuration = self._service.restore(
-            id, version=integer_member(body, "version"), provenance=provenance_of(req, body)
+            id, version=integer_field(body, "version"), provenance=provenance_of(req, body)
         )
         show_configuration(resp, configuration)
 
 
-def _refuse_both(reader: QueryReader, side: str) -> None:
-    if reader.raw(side) is not None and reader.raw(f"{side}_environment") is not None:
-        reader.refuse(side, f"must not be given together with {side}_environment")
+def _refuse_both(params: QueryParams, side: str) -> None:
+    if params.raw(side) is not None and params.raw(f"{side}_environment") is not None:
+        params.refuse(side, f"must not be given together with {side}_environment")
 
 
 def _comparison(comparison: Comparison) -> JsonObject:

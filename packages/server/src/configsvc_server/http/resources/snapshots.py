@@ -1,29 +1,32 @@
-"""``/applications/{application}/environments/{environment}/snapshot``."""
+"""Snapshots: ``/applications/{application}/environments/{environment}/snapshot``."""
 
-import json
+from typing import Final
 
 import falcon
 
-from configsvc_server.cache.responses import Rendered
-from configsvc_server.domain.merge import merge_patch
+from configsvc_server.cache.responses import CachedResponse
 from configsvc_server.domain.models import Snapshot, SnapshotEntry
+from configsvc_server.domain.overlays import resolve_entry
 from configsvc_server.domain.strict_json import dumps
 from configsvc_server.http.conditional import (
+    answer_not_modified,
     content_etag,
-    content_wanted,
-    is_not_modified,
-    wants_fresh,
+    has_no_cache,
+    read_if_none_match,
+    read_wait,
 )
-from configsvc_server.http.preferences import wait_wanted
-from configsvc_server.http.query_params import QueryReader
-from configsvc_server.http.representations import timestamp
+from configsvc_server.http.context import client_disconnected
+from configsvc_server.http.query_params import QueryParams
+from configsvc_server.http.representations import format_timestamp
 from configsvc_server.services.snapshots import SnapshotService
 
 __all__ = ["SnapshotResource", "render_snapshot"]
 
+_PARAMS: Final = frozenset({"at"})
+
 
 class SnapshotResource:
-    """Every configuration of an application, as one document."""
+    """All configurations that an environment serves, as one document."""
 
     def __init__(self, service: SnapshotService) -> None:
         self._service = service
@@ -31,36 +34,36 @@ class SnapshotResource:
     def on_get(
         self, req: falcon.Request, resp: falcon.Response, application: str, environment: str
     ) -> None:
-        """Get the snapshot; with ``Prefer: wait=N``, once it is another one."""
-        reader = QueryReader(req, frozenset({"at"}))
-        moment = reader.moment("at")
-        reader.finish()
-        wait = wait_wanted(req)
-        is_known = content_wanted(req)
-        if moment is not None:
-            rendered = self._service.at(application, environment, moment)
-        elif wait and is_known is not None:
-            rendered, granted = self._service.wait(
+        """Get the snapshot; with ``Prefer: wait=N``, once it has changed."""
+        params = QueryParams(req, _PARAMS)
+        timestamp = params.timestamp("at")
+        params.finish()
+        wait = read_wait(req)
+        known = read_if_none_match(req)
+        if timestamp is not None:
+            response = self._service.at(application, environment, timestamp)
+        elif wait and known is not None:
+            response, granted = self._service.wait(
                 application,
                 environment,
-                known=is_known,
+                known=known,
                 timeout=wait,
-                is_abandoned=req.env.get("waitress.client_disconnected", lambda: False),
+                is_abandoned=client_disconnected(req),
             )
             if granted:
                 resp.set_header("Preference-Applied", f"wait={wait}")
         else:
-            rendered = self._service.get(application, environment, from_memory=not wants_fresh(req))
+            response = self._service.get(application, environment, bypass_cache=has_no_cache(req))
         resp.set_header("Vary", "Prefer")
         resp.set_header("Cache-Control", "no-cache")
-        if not is_not_modified(req, resp, rendered.etag):
-            resp.data = rendered.body
+        if not answer_not_modified(resp, response.etag, known):
+            resp.data = response.body
 
     on_head = on_get
 
 
-def render_snapshot(snapshot: Snapshot) -> Rendered:
-    """Write a snapshot, resolved; equal content is equal to the byte, and so is its ETag."""
+def render_snapshot(snapshot: Snapshot) -> CachedResponse:
+    """Return the response of a snapshot; equal content is equal to the byte, and so is its ETag."""
     configurations = b",".join(map(_entry, snapshot.entries))
     body = b'{"application_id":%b,"application":%b,"environment":%b,"configurations":{%b}}' % (
         dumps(snapshot.application_id),
@@ -68,18 +71,15 @@ def render_snapshot(snapshot: Snapshot) -> Rendered:
         dumps(snapshot.environment),
         configurations,
     )
-    return Rendered(content_etag(body), body)
+    return CachedResponse(content_etag(body), body)
 
 
 def _entry(entry: SnapshotEntry) -> bytes:
-    config = entry.config.encode()
-    if entry.overlay is not None:
-        config = dumps(merge_patch(json.loads(entry.config), entry.overlay))
     return b'%b:{"id":%b,"version":%d,"updated_at":%b,"config":%b%b}' % (
         dumps(entry.name),
         dumps(entry.configuration_id),
         entry.version,
-        dumps(timestamp(entry.updated_at)),
-        config,
+        dumps(format_timestamp(entry.updated_at)),
+        resolve_entry(entry),
         b"" if entry.defaults is None else b',"defaults":' + entry.defaults.encode(),
     )

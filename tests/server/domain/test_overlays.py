@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from configsvc_server.domain.merge import merge_patch
+from configsvc_server.domain.overlays import merge_patch
 from tests.support.json_values import json_objects
 
 RFC_7396_APPENDIX_A = [

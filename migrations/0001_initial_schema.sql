@@ -1,0 +1,376 @@
+-- The whole schema: applications, their configurations and environments, immutable revisions,
+-- releases, and the log of changes. Every limit that the API promises is a constraint here too, so
+-- that no other writer of this database can break what readers rely on.
+--
+-- The order of every write: lock the rows that it depends on, acquire the write lock
+-- (configsvc_acquire_write_lock), write. One writer at a time holds that lock, until it commits, so
+-- changes become visible in the order of their ids and of their timestamps.
+
+CREATE TABLE applications (
+    id text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    comments text,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    CONSTRAINT applications_pkey PRIMARY KEY (id),
+    CONSTRAINT applications_name_key UNIQUE (name),
+    CONSTRAINT applications_id_is_ulid CHECK (id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
+    CONSTRAINT applications_name_length CHECK (char_length(name) BETWEEN 1 AND 256),
+    -- A path takes an id or a name, so no name may look like an id.
+    CONSTRAINT applications_name_is_not_ulid CHECK (name !~* '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
+    CONSTRAINT applications_comments_length CHECK (char_length(comments) <= 1024),
+    CONSTRAINT applications_updated_after_created CHECK (updated_at >= created_at)
+);
+
+CREATE INDEX applications_updated_at_idx ON applications (updated_at, id);
+
+CREATE TABLE configurations (
+    id text COLLATE "C" NOT NULL,
+    application_id text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    comments text,
+    config jsonb NOT NULL,
+    overlays jsonb NOT NULL DEFAULT '{}',
+    schema jsonb,
+    version bigint NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    updated_by text NOT NULL,
+    CONSTRAINT configurations_pkey PRIMARY KEY (id),
+    CONSTRAINT configurations_application_id_name_key UNIQUE (application_id, name),
+    CONSTRAINT configurations_application_id_fkey FOREIGN KEY (application_id)
+        REFERENCES applications (id) ON DELETE CASCADE,
+    CONSTRAINT configurations_id_is_ulid CHECK (id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
+    CONSTRAINT configurations_name_length CHECK (char_length(name) BETWEEN 1 AND 256),
+    CONSTRAINT configurations_comments_length CHECK (char_length(comments) <= 1024),
+    CONSTRAINT configurations_config_is_object CHECK (jsonb_typeof(config) = 'object'),
+    CONSTRAINT configurations_overlays_is_object CHECK (jsonb_typeof(overlays) = 'object'),
+    CONSTRAINT configurations_schema_is_object CHECK (jsonb_typeof(schema) = 'object'),
+    CONSTRAINT configurations_version_is_positive CHECK (version >= 1),
+    CONSTRAINT configurations_updated_after_created CHECK (updated_at >= created_at)
+);
+
+CREATE INDEX configurations_application_id_id_idx ON configurations (application_id, id);
+CREATE INDEX configurations_application_id_updated_at_idx
+    ON configurations (application_id, updated_at, id);
+CREATE INDEX configurations_name_idx ON configurations (name, id);
+CREATE INDEX configurations_updated_at_idx ON configurations (updated_at, id);
+
+-- One row per version of a configuration, never changed. There is deliberately no foreign
+-- key to configurations: a revision outlives its configuration, so that a deletion can be
+-- undone and a re-created id continues its numbering.
+CREATE TABLE revisions (
+    configuration_id text COLLATE "C" NOT NULL,
+    version bigint NOT NULL,
+    application_id text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    comments text,
+    config jsonb NOT NULL,
+    overlays jsonb NOT NULL DEFAULT '{}',
+    schema jsonb,
+    -- The defaults of the schema, by JSON Pointer: found once, read with every snapshot.
+    defaults jsonb,
+    digest text COLLATE "C" NOT NULL,
+    author text NOT NULL,
+    message text,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT revisions_pkey PRIMARY KEY (configuration_id, version),
+    CONSTRAINT revisions_name_length CHECK (char_length(name) BETWEEN 1 AND 256),
+    CONSTRAINT revisions_comments_length CHECK (char_length(comments) <= 1024),
+    CONSTRAINT revisions_message_length CHECK (char_length(message) <= 1024),
+    CONSTRAINT revisions_config_is_object CHECK (jsonb_typeof(config) = 'object'),
+    CONSTRAINT revisions_overlays_is_object CHECK (jsonb_typeof(overlays) = 'object'),
+    CONSTRAINT revisions_schema_is_object CHECK (jsonb_typeof(schema) = 'object'),
+    CONSTRAINT revisions_defaults_is_object CHECK (jsonb_typeof(defaults) = 'object'),
+    CONSTRAINT revisions_version_is_positive CHECK (version >= 1),
+    CONSTRAINT revisions_digest_is_sha256 CHECK (digest ~ '^[0-9a-f]{64}$')
+);
+
+-- A deleted environment keeps its row, with the time of its deletion, so that past snapshots can
+-- still be read; one that is created again under the same name is another row.
+CREATE TABLE environments (
+    application_id text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    position integer NOT NULL,
+    auto_release boolean NOT NULL,
+    protected boolean NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    deleted_at timestamptz,
+    CONSTRAINT environments_pkey PRIMARY KEY (application_id, name, created_at),
+    CONSTRAINT environments_name_is_plain CHECK (name ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'),
+    CONSTRAINT environments_position_is_natural CHECK (position >= 0),
+    CONSTRAINT environments_protected_is_released_by_hand CHECK (NOT (protected AND auto_release)),
+    CONSTRAINT environments_updated_after_created CHECK (updated_at >= created_at),
+    CONSTRAINT environments_deleted_after_created CHECK (deleted_at >= created_at)
+);
+
+CREATE UNIQUE INDEX environments_name_key ON environments (application_id, name)
+    WHERE deleted_at IS NULL;
+
+-- Every change of what an environment serves, append-only. A row without a version ends the
+-- serving of the configuration. What an environment served ends with it, without a row.
+CREATE TABLE releases (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    application_id text COLLATE "C" NOT NULL,
+    environment text COLLATE "C" NOT NULL,
+    configuration_id text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    version bigint,
+    previous_version bigint,
+    -- The earlier release whose state a rollback has brought back.
+    restores bigint,
+    author text NOT NULL,
+    message text,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT releases_pkey PRIMARY KEY (id),
+    CONSTRAINT releases_version_is_positive CHECK (version >= 1),
+    CONSTRAINT releases_message_length CHECK (char_length(message) <= 1024)
+);
+
+CREATE INDEX releases_configuration_id_idx ON releases (configuration_id, id);
+-- A past snapshot is found from this index alone.
+CREATE INDEX releases_environment_idx
+    ON releases (application_id, environment, configuration_id, id DESC)
+    INCLUDE (version, created_at);
+
+-- What each environment serves now. The name is that of the released revision: a new name
+-- reaches an environment with the revision that has it, and is unique there too.
+CREATE TABLE served_versions (
+    application_id text COLLATE "C" NOT NULL,
+    environment text COLLATE "C" NOT NULL,
+    configuration_id text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    version bigint NOT NULL,
+    release_id bigint NOT NULL,
+    CONSTRAINT served_versions_pkey PRIMARY KEY (configuration_id, environment),
+    CONSTRAINT served_versions_name_key UNIQUE (application_id, environment, name),
+    CONSTRAINT served_versions_revision_fkey FOREIGN KEY (configuration_id, version)
+        REFERENCES revisions (configuration_id, version),
+    CONSTRAINT served_versions_release_id_fkey FOREIGN KEY (release_id) REFERENCES releases (id)
+    -- Room for the next version of a row beside it, so that what is read together stays together.
+) WITH (fillfactor = 70);
+
+-- How many rows there are, so that no list has to count them.
+CREATE TABLE totals (
+    entity text COLLATE "C" NOT NULL,
+    application_id text COLLATE "C" NOT NULL,
+    amount bigint NOT NULL,
+    CONSTRAINT totals_pkey PRIMARY KEY (entity, application_id),
+    CONSTRAINT totals_amount_is_natural CHECK (amount >= 0)
+) WITH (fillfactor = 50);
+
+-- The audit trail and the change feed at once. Writers insert here while they hold the write lock,
+-- so that ids become visible in ascending order and a reader that follows them skips nothing.
+CREATE TABLE changes (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    action text NOT NULL,
+    entity text NOT NULL,
+    application_id text COLLATE "C" NOT NULL,
+    configuration_id text COLLATE "C",
+    name text NOT NULL,
+    previous_name text,
+    version bigint,
+    previous_version bigint,
+    source_version bigint,
+    environments text[] COLLATE "C" NOT NULL DEFAULT '{}',
+    actor text NOT NULL,
+    request_id text,
+    message text,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT changes_pkey PRIMARY KEY (id),
+    CONSTRAINT changes_action_is_known CHECK (
+        (entity IN ('application', 'environment') AND action IN ('create', 'update', 'delete'))
+        OR (entity = 'configuration'
+            AND action IN ('create', 'update', 'rollback', 'restore', 'delete'))
+        OR (entity = 'release' AND action IN ('release', 'promote', 'rollback', 'withdraw'))
+    ),
+    CONSTRAINT changes_configuration_is_named CHECK (
+        (entity IN ('configuration', 'release')) = (configuration_id IS NOT NULL)
+        AND (configuration_id IS NOT NULL OR version IS NULL)
+        AND (entity <> 'configuration' OR version IS NOT NULL)
+    ),
+    CONSTRAINT changes_message_length CHECK (char_length(message) <= 1024)
+);
+
+CREATE INDEX changes_application_id_idx ON changes (application_id, id);
+CREATE INDEX changes_configuration_id_idx ON changes (configuration_id, id)
+    WHERE configuration_id IS NOT NULL;
+CREATE INDEX changes_actor_idx ON changes (actor, id);
+CREATE INDEX changes_action_idx ON changes (action, id);
+CREATE INDEX changes_entity_idx ON changes (entity, id);
+-- What an application was called at a past timestamp, and whether its environments changed.
+CREATE INDEX changes_of_applications_idx ON changes (application_id, id)
+    WHERE entity = 'application';
+CREATE INDEX changes_of_environments_idx ON changes (application_id, id)
+    WHERE entity = 'environment';
+-- The last change of what a GET of an application shows: of itself, or of which configurations
+-- it has. Its id is the ETag of the application.
+CREATE INDEX changes_of_application_content_idx ON changes (application_id, id)
+    WHERE entity = 'application'
+        OR (entity = 'configuration' AND action IN ('create', 'restore', 'delete'));
+
+-- What is written is never rewritten: not by a bug, not by hand, unless the trigger is
+-- dropped first, which leaves its own trace in the schema.
+CREATE FUNCTION configsvc_refuse_rewriting_history() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'rows of % are immutable', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+END
+$$;
+
+CREATE TRIGGER revisions_are_immutable BEFORE UPDATE OR DELETE ON revisions
+    FOR EACH ROW EXECUTE FUNCTION configsvc_refuse_rewriting_history();
+
+CREATE TRIGGER changes_are_immutable BEFORE UPDATE OR DELETE ON changes
+    FOR EACH ROW EXECUTE FUNCTION configsvc_refuse_rewriting_history();
+
+CREATE TRIGGER releases_are_immutable BEFORE UPDATE OR DELETE ON releases
+    FOR EACH ROW EXECUTE FUNCTION configsvc_refuse_rewriting_history();
+
+CREATE FUNCTION configsvc_count_applications() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO totals AS t (entity, application_id, amount)
+    SELECT 'application', '', count(*) FROM added
+    ON CONFLICT ON CONSTRAINT totals_pkey DO UPDATE SET amount = t.amount + excluded.amount;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION configsvc_discount_applications() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE totals SET amount = amount - (SELECT count(*) FROM removed)
+    WHERE entity = 'application' AND application_id = '';
+    DELETE FROM totals USING removed WHERE totals.application_id = removed.id;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION configsvc_count_configurations() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO totals AS t (entity, application_id, amount)
+    SELECT 'configuration', coalesce(application_id, ''), count(*)
+    FROM added
+    GROUP BY GROUPING SETS ((), (application_id))
+    ON CONFLICT ON CONSTRAINT totals_pkey DO UPDATE SET amount = t.amount + excluded.amount;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION configsvc_discount_configurations() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE totals SET amount = totals.amount - gone.amount
+    FROM (
+        SELECT coalesce(application_id, '') AS application_id, count(*) AS amount
+        FROM removed
+        GROUP BY GROUPING SETS ((), (application_id))
+    ) AS gone
+    WHERE totals.entity = 'configuration' AND totals.application_id = gone.application_id;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER applications_are_counted AFTER INSERT ON applications
+    REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION configsvc_count_applications();
+CREATE TRIGGER applications_are_discounted AFTER DELETE ON applications
+    REFERENCING OLD TABLE AS removed
+    FOR EACH STATEMENT EXECUTE FUNCTION configsvc_discount_applications();
+CREATE TRIGGER configurations_are_counted AFTER INSERT ON configurations
+    REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION configsvc_count_configurations();
+CREATE TRIGGER configurations_are_discounted AFTER DELETE ON configurations
+    REFERENCING OLD TABLE AS removed
+    FOR EACH STATEMENT EXECUTE FUNCTION configsvc_discount_configurations();
+
+-- Acquire the write lock, which is held until the commit, and return the timestamp of the write.
+-- It is later than that of every change before it, also when the clock was set back.
+--
+-- A writer that depends on what it has read passes the id of the last change at that time. If its
+-- configuration (or, without one, anything in the application) or the environments of the
+-- application have changed since, it fails and has to read again. Each statement of a volatile
+-- function sees what others have committed until then, so also what they did while it waited.
+CREATE FUNCTION configsvc_acquire_write_lock(
+    application text, configuration text, observed_change_id bigint
+) RETURNS timestamptz
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    last timestamptz;
+BEGIN
+    PERFORM pg_advisory_xact_lock(27988542649624420);
+    IF EXISTS (
+        SELECT FROM changes WHERE configuration_id = configuration AND id > observed_change_id
+    ) OR EXISTS (
+        -- One that was created again under its id has other environments.
+        SELECT FROM changes
+        WHERE application_id = application AND entity = 'application' AND action = 'delete'
+            AND id > observed_change_id
+    ) OR EXISTS (
+        SELECT FROM changes
+        WHERE application_id = application AND entity = 'environment' AND id > observed_change_id
+    ) OR (configuration IS NULL AND EXISTS (
+        SELECT FROM changes WHERE application_id = application AND id > observed_change_id
+    )) THEN
+        RAISE EXCEPTION 'a change came between reading and writing'
+            USING ERRCODE = 'serialization_failure';
+    END IF;
+    SELECT created_at INTO last FROM changes ORDER BY id DESC LIMIT 1;
+    RETURN greatest(clock_timestamp(), last + interval '1 microsecond');
+END
+$$;
+
+-- Wait for the writer that holds the write lock now, if one does, and return a timestamp for which
+-- nothing can be written any more.
+CREATE FUNCTION configsvc_write_barrier() RETURNS timestamptz
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    settled timestamptz;
+BEGIN
+    SELECT greatest(clock_timestamp(), (SELECT created_at FROM changes ORDER BY id DESC LIMIT 1))
+    INTO settled;
+    PERFORM pg_advisory_xact_lock_shared(27988542649624420);
+    RETURN settled;
+END
+$$;
+
+-- The environments that a new revision is released to at once, with what each serves now. Volatile
+-- for the same reason; the timestamp is an argument so that the write lock is acquired before.
+CREATE FUNCTION configsvc_auto_releases(
+    application text, configuration text, written_at timestamptz
+) RETURNS TABLE (environment text, previous_version bigint)
+LANGUAGE sql VOLATILE AS $$
+    SELECT environments.name, served_versions.version
+    FROM environments
+    LEFT JOIN served_versions
+        ON served_versions.configuration_id = configuration
+        AND served_versions.environment = environments.name
+    WHERE environments.application_id = application
+        AND environments.auto_release
+        AND environments.deleted_at IS NULL
+        AND written_at IS NOT NULL
+$$;
+
+-- Tell every server what has changed, so that each can evict what it holds in memory and wake who
+-- waits. The payload is the application's id, that of the configuration or a hyphen, and the names
+-- of the environments whose snapshot is another one now. PostgreSQL delivers it after the commit,
+-- and only if there is one.
+CREATE FUNCTION configsvc_notify_change() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify(
+        'configsvc_changes',
+        concat_ws(
+            ' ', NEW.application_id, coalesce(NEW.configuration_id, '-'),
+            nullif(array_to_string(NEW.environments, ' '), '')
+        )
+    );
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER changes_notify AFTER INSERT ON changes
+    FOR EACH ROW EXECUTE FUNCTION configsvc_notify_change();

@@ -1,0 +1,170 @@
+"""Pages of rows: filters, keyset positions, and the one statement that reads a page."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+from psycopg.sql import SQL, Composable, Composed, Identifier
+
+from configsvc_server.db.database import Connection
+from configsvc_server.domain.pages import Page, PageRequest, Position, Sort
+
+__all__ = [
+    "Condition",
+    "Query",
+    "conjunction",
+    "count_rows",
+    "fetch_page",
+    "name_conditions",
+    "parameters_of",
+    "qualified",
+    "stored_total",
+]
+
+T = TypeVar("T")
+
+Condition: TypeAlias = tuple[Composable, Sequence[object]]
+"""A condition on rows, and its parameters."""
+
+Query: TypeAlias = tuple[SQL | Composed, Sequence[object]]
+"""A whole statement, and its parameters."""
+
+
+def conjunction(conditions: Sequence[Condition]) -> Composed:
+    """Return the condition that all of ``conditions`` hold."""
+    return SQL(" AND ").join([condition for condition, _ in conditions] or [SQL("true")])
+
+
+def parameters_of(conditions: Sequence[Condition]) -> list[object]:
+    """Return the parameters of ``conditions``, in order."""
+    return [value for _, values in conditions for value in values]
+
+
+def qualified(table: str, columns: str) -> str:
+    """Return ``columns``, each with the table before it."""
+    return ", ".join(f"{table}.{column}" for column in columns.split(", "))
+
+
+def name_conditions(name: str | None, text: str | None) -> list[Condition]:
+    """Return the conditions that lists of named things have in common.
+
+    Args:
+        name: the exact name.
+        text: what the name or the comments contain, in whichever case.
+    """
+    conditions: list[Condition] = []
+    if name is not None:
+        conditions.append((SQL("name = %s"), [name]))
+    if text is not None:
+        # ESCAPE makes a percent sign or an underscore in the text mean itself.
+        pattern = "%" + text.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"
+        conditions.append(
+            (
+                SQL("(name ILIKE %s ESCAPE '!' OR comments ILIKE %s ESCAPE '!')"),
+                [pattern, pattern],
+            )
+        )
+    return conditions
+
+
+def count_rows(table: str, conditions: Sequence[Condition]) -> Query:
+    """Return the query for the number of rows that meet ``conditions``."""
+    query = SQL("SELECT count(*) FROM {} WHERE {}")
+    return query.format(Identifier(table), conjunction(conditions)), parameters_of(conditions)
+
+
+def stored_total(entity: str, application_id: str = "") -> Query:
+    """Return the query for a number of rows that the table ``totals`` keeps."""
+    return (
+        SQL(
+            "SELECT coalesce(sum(amount), 0)::bigint FROM totals "
+            "WHERE entity = %s AND application_id = %s"
+        ),
+        [entity, application_id],
+    )
+
+
+def fetch_page(
+    connection: Connection,
+    *,
+    table: str,
+    columns: SQL,
+    conditions: Sequence[Condition],
+    request: PageRequest,
+    make: Callable[..., T],
+    total: Query | None = None,
+    keys_first: bool = False,
+) -> Page[T]:
+    """Read one page, which is found in an index however far into the list it is.
+
+    Args:
+        connection: where from.
+        table: its name.
+        columns: what to read.
+        conditions: what the rows meet.
+        request: which part, in which order.
+        make: makes an item of the columns of a row.
+        total: finds the number of rows on all pages, if that is wanted.
+        keys_first: find the sort columns alone before the rows. PostgreSQL takes the rows that
+            meet a condition to be spread evenly, and would rather walk through all others until a
+            page is full; the sort columns alone are in the index of the condition.
+    """
+    found = None if total is None else connection.execute(*total).fetchone()
+    selected = list(conditions)
+    if request.after is not None:
+        selected.append(_beyond(request.sort, request.after))
+    key = SQL(", ").join(map(Identifier, request.sort.columns))
+    rows = connection.execute(
+        SQL(_KEYS_FIRST if keys_first else _ROWS).format(
+            columns=columns,
+            key=key,
+            table=Identifier(table),
+            where=conjunction(selected),
+            order=_order(request.sort),
+            found_order=_order(request.sort, "found"),
+            matching=_matching(table, request.sort),
+        ),
+        # One more than asked for tells whether there is a next page.
+        [*parameters_of(selected), request.limit + 1, request.offset],
+    ).fetchall()
+    shown = rows[: request.limit]
+    width = len(request.sort.columns)
+    return Page(
+        items=[make(*row[:-width]) for row in shown],
+        has_more=len(rows) > request.limit,
+        last=tuple(shown[-1][-width:]) if shown else None,
+        total=None if found is None else found[0],
+    )
+
+
+_ROWS = "SELECT {columns}, {key} FROM {table} WHERE {where} ORDER BY {order} LIMIT %s OFFSET %s"
+
+# The inner limit keeps PostgreSQL from joining with the whole table.
+_KEYS_FIRST = (
+    "WITH found AS MATERIALIZED ("
+    "SELECT {key} FROM {table} WHERE {where} ORDER BY {order} LIMIT %s OFFSET %s"
+    ") SELECT page.* FROM found CROSS JOIN LATERAL ("
+    "SELECT {columns}, {key} FROM {table} WHERE {matching} LIMIT 1"
+    ") AS page ORDER BY {found_order}"
+)
+
+
+def _order(sort: Sort, *table: str) -> Composed:
+    direction = SQL("DESC" if sort.descending else "ASC")
+    return SQL(", ").join(
+        SQL("{} {}").format(Identifier(*table, column), direction) for column in sort.columns
+    )
+
+
+def _matching(table: str, sort: Sort) -> Composed:
+    pairs = [
+        SQL("{} = {}").format(Identifier(table, column), Identifier("found", column))
+        for column in sort.columns
+    ]
+    return SQL(" AND ").join(pairs)
+
+
+def _beyond(sort: Sort, position: Position) -> Condition:
+    columns = SQL(", ").join(map(Identifier, sort.columns))
+    values = SQL(", ").join([SQL("%s")] * len(position))
+    comparison = SQL("<" if sort.descending else ">")
+    return SQL("({}) {} ({})").format(columns, comparison, values), list[Any](position)
