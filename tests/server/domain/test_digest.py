@@ -1,4 +1,4 @@
-"""The fingerprint of a document."""
+"""Canonical JSON and the digest of a document."""
 
 import json
 from typing import Any
@@ -13,13 +13,13 @@ from tests.support.json_values import json_objects
 
 @given(json_objects())
 def test_the_order_of_members_does_not_matter(value: dict[str, Any]) -> None:
-    turned = dict(reversed(value.items()))
+    reordered = dict(reversed(value.items()))
 
-    assert canonical(turned) == canonical(value)
+    assert canonical(reordered) == canonical(value)
 
 
 @given(json_objects())
-def test_canonical_json_says_the_same_to_a_reader_of_doubles(value: dict[str, Any]) -> None:
+def test_canonical_json_is_equal_when_read_as_doubles(value: dict[str, Any]) -> None:
     written = json.dumps(value)
 
     assert json.loads(canonical(value), parse_int=float) == json.loads(written, parse_int=float)
@@ -46,7 +46,7 @@ def test_canonical_json_is_that_of_rfc_8785(value: Any, expected: bytes) -> None
     assert canonical(value) == expected
 
 
-def test_integers_beyond_a_double_are_told_apart() -> None:
+def test_integers_beyond_a_double_stay_distinct() -> None:
     assert canonical([2**53]) == b"[9007199254740992]"
     assert canonical([2**53 + 1]) == b"[9007199254740993]"
 

@@ -1,11 +1,11 @@
-"""ULIDs."""
+"""ULIDs: their form and their spelling."""
 
 import pytest
 
 from configsvc_server.domain.identifiers import is_ulid, new_ulid, normalize_ulid
 
 
-def test_a_new_one_has_the_shape_and_is_unlike_the_last() -> None:
+def test_new_ones_are_valid_and_unique() -> None:
     first, second = new_ulid(), new_ulid()
 
     assert is_ulid(first)
@@ -25,7 +25,7 @@ def test_a_new_one_has_the_shape_and_is_unlike_the_last() -> None:
         "٠1JD8W5Q0Z4T9G7M2N3P4Q5R6S",  # a digit, but not an ASCII one
     ],
 )
-def test_other_shapes_are_told_apart(text: str) -> None:
+def test_other_texts_are_not_ulids(text: str) -> None:
     assert not is_ulid(text)
 
 

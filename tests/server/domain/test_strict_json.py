@@ -1,4 +1,4 @@
-"""What JSON is accepted, and that it survives being written and read."""
+"""Strict JSON: what is accepted, what is refused, and that nothing is lost."""
 
 import json
 import math
@@ -48,12 +48,12 @@ def test_large_floats_are_written_for_the_database_with_a_decimal_point(value: f
         ([""], "/"),
     ],
 )
-def test_pointer_escapes_as_rfc_6901_says(path: list[str | int], expected: str) -> None:
+def test_a_json_pointer_is_escaped_by_rfc_6901(path: list[str | int], expected: str) -> None:
     assert json_pointer(path) == expected
 
 
 @pytest.mark.parametrize(
-    ("text", "where", "message"),
+    ("text", "pointer", "message"),
     [
         (b"", "", "is not JSON"),
         (b'{"a": }', "", "line 1, column 7"),
@@ -68,16 +68,18 @@ def test_pointer_escapes_as_rfc_6901_says(path: list[str | int], expected: str) 
         (b'{"a": {"b": -Infinity}}', "/a/b", "no NaN or Infinity"),
     ],
 )
-def test_malformed_json_is_refused_with_its_place(text: bytes, where: str, message: str) -> None:
+def test_malformed_json_is_refused_with_its_pointer(
+    text: bytes, pointer: str, message: str
+) -> None:
     with pytest.raises(MalformedJsonError) as caught:
         loads(text)
 
-    assert caught.value.pointer == where
+    assert caught.value.pointer == pointer
     assert message in caught.value.message
 
 
 @pytest.mark.parametrize(
-    ("text", "where", "message"),
+    ("text", "pointer", "message"),
     [
         (b'{"a": "x\\u0000"}', "/a", "NUL"),
         (b'{"a": {"b\\u0000": 1}}', "/a", "key with a NUL"),
@@ -91,12 +93,12 @@ def test_malformed_json_is_refused_with_its_place(text: bytes, where: str, messa
         (b'{"a": -1e400}', "/a", "double"),
     ],
 )
-def test_what_cannot_be_kept_exactly_is_refused(text: bytes, where: str, message: str) -> None:
+def test_what_cannot_be_stored_exactly_is_refused(text: bytes, pointer: str, message: str) -> None:
     with pytest.raises(InvalidError) as caught:
         loads(text)
 
     [error] = caught.value.errors
-    assert error.pointer == where
+    assert error.pointer == pointer
     assert message in error.message
 
 
@@ -136,7 +138,7 @@ def test_the_greatest_depth_is_accepted(text: bytes) -> None:
 
 
 @pytest.mark.parametrize("text", nested(MAX_DEPTH + 1))
-def test_one_level_deeper_is_refused_with_its_place(text: bytes) -> None:
+def test_one_level_deeper_is_refused_with_its_pointer(text: bytes) -> None:
     with pytest.raises(InvalidError, match="64 levels") as caught:
         loads(text)
 

@@ -1,49 +1,42 @@
-"""What changed between two JSON values: as a patch for programs, as a list for people.
+"""Differences of two JSON values: a JSON Patch for programs, a list of members for people.
 
 Python takes ``1``, ``1.0`` and ``True`` for equal, and so does every patch library built on its
 equality; for a configuration these are three different values.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Literal, TypeAlias, TypeGuard
+from typing import Literal, TypeAlias
 
-from configsvc_server.domain.strict_json import JsonObject, JsonValue, json_pointer
+from configsvc_server.domain.strict_json import (
+    JsonObject,
+    JsonValue,
+    is_array,
+    is_object,
+    json_pointer,
+)
 
-__all__ = ["Difference", "differences", "json_patch", "same"]
+__all__ = ["Difference", "differences", "json_patch"]
 
 _Path: TypeAlias = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One place where two values differ."""
+    """A member that differs between two values."""
 
     path: str
-    """JSON Pointer (RFC 6901) to the place; in the old value for what was removed."""
+    """JSON Pointer (RFC 6901) to the member; in the old value for what was removed."""
 
     kind: Literal["added", "removed", "changed"]
-    """What happened there."""
+    """The kind of change."""
 
     old: JsonValue | None
     """The value before; ``None`` for what was added, as for what was null."""
 
     new: JsonValue | None
     """The value after; ``None`` for what was removed, as for what became null."""
-
-
-def same(left: JsonValue, right: JsonValue) -> bool:
-    """Tell whether two values are equal in their types too."""
-    if _is_object(left):
-        return (
-            _is_object(right)
-            and left.keys() == right.keys()
-            and all(same(item, right[name]) for name, item in left.items())
-        )
-    if _is_array(left):
-        return _is_array(right) and len(left) == len(right) and all(map(same, left, right))
-    return type(left) is type(right) and left == right
 
 
 def json_patch(before: JsonValue, after: JsonValue) -> list[JsonObject]:
@@ -57,10 +50,10 @@ def differences(before: JsonValue, after: JsonValue) -> list[Difference]:
 
 
 class _Comparison:
-    """Compares values, each part of them once however often it is asked for.
+    """Comparison of two values that digests each part of them only once.
 
-    An array is compared from both of its ends, and so is every array in it: looked at anew
-    each time, a deep one would be read once for every level.
+    An array is compared from both of its ends, and so is every array in it: without memory,
+    a deep one would be read once for every level.
     """
 
     def __init__(self) -> None:
@@ -68,50 +61,50 @@ class _Comparison:
         self._digests: dict[int, bytes] = {}
 
     def _same(self, left: JsonValue, right: JsonValue) -> bool:
-        if isinstance(left, Mapping | Sequence) and isinstance(right, Mapping | Sequence):
-            if isinstance(left, str) or isinstance(right, str):
-                return type(left) is type(right) and left == right
-            return self._digest(left) == self._digest(right)
+        if is_object(left) or is_array(left):
+            return (is_object(right) or is_array(right)) and (
+                self._digest(left) == self._digest(right)
+            )
         return type(left) is type(right) and left == right
 
     def _digest(self, value: JsonValue) -> bytes:
-        """Return what only the same values have in common."""
-        if _is_object(value) or _is_array(value):
+        """Return a digest that only equal values of equal types share."""
+        if is_object(value) or is_array(value):
             known = self._digests.get(id(value))
             if known is None:
-                known = self._digests[id(value)] = self._fold(value)
+                known = self._digests[id(value)] = self._digest_members(value)
             return known
         # -0.0 is 0.0: the database has but one zero.
         text = repr(value or 0.0) if isinstance(value, float) else repr(value)
         return blake2b(f"{type(value).__name__} {text}".encode(errors="surrogatepass")).digest()
 
-    def _fold(self, value: JsonObject | Sequence[JsonValue]) -> bytes:
-        if _is_object(value):
-            folded = blake2b(b"{")
+    def _digest_members(self, value: JsonObject | Sequence[JsonValue]) -> bytes:
+        if is_object(value):
+            digest = blake2b(b"{")
             for name in sorted(value):
-                folded.update(self._digest(name) + self._digest(value[name]))
+                digest.update(self._digest(name) + self._digest(value[name]))
         else:
-            folded = blake2b(b"[")
+            digest = blake2b(b"[")
             for item in value:
-                folded.update(self._digest(item))
-        return folded.digest()
+                digest.update(self._digest(item))
+        return digest.digest()
 
     def patch(self, before: JsonValue, after: JsonValue, path: _Path) -> Iterator[JsonObject]:
-        if _is_object(before) and _is_object(after):
+        if is_object(before) and is_object(after):
             for name in sorted(before.keys() | after.keys()):
-                where = (*path, name)
+                inner = (*path, name)
                 if name not in after:
-                    yield {"op": "remove", "path": json_pointer(where)}
+                    yield {"op": "remove", "path": json_pointer(inner)}
                 elif name not in before:
-                    yield {"op": "add", "path": json_pointer(where), "value": after[name]}
+                    yield {"op": "add", "path": json_pointer(inner), "value": after[name]}
                 else:
-                    yield from self.patch(before[name], after[name], where)
-        elif _is_array(before) and _is_array(after):
-            yield from self._array(before, after, path)
+                    yield from self.patch(before[name], after[name], inner)
+        elif is_array(before) and is_array(after):
+            yield from self._patch_array(before, after, path)
         elif not self._same(before, after):
             yield {"op": "replace", "path": json_pointer(path), "value": after}
 
-    def _array(
+    def _patch_array(
         self, before: Sequence[JsonValue], after: Sequence[JsonValue], path: _Path
     ) -> Iterator[JsonObject]:
         shorter = min(len(before), len(after))
@@ -132,22 +125,14 @@ class _Comparison:
             yield {"op": "add", "path": json_pointer((*path, index)), "value": after[index]}
 
     def differences(self, before: JsonValue, after: JsonValue, path: _Path) -> Iterator[Difference]:
-        if _is_object(before) and _is_object(after):
+        if is_object(before) and is_object(after):
             for name in sorted(before.keys() | after.keys()):
-                where = (*path, name)
+                inner = (*path, name)
                 if name not in after:
-                    yield Difference(json_pointer(where), "removed", before[name], None)
+                    yield Difference(json_pointer(inner), "removed", before[name], None)
                 elif name not in before:
-                    yield Difference(json_pointer(where), "added", None, after[name])
+                    yield Difference(json_pointer(inner), "added", None, after[name])
                 else:
-                    yield from self.differences(before[name], after[name], where)
+                    yield from self.differences(before[name], after[name], inner)
         elif not self._same(before, after):
             yield Difference(json_pointer(path), "changed", before, after)
-
-
-def _is_object(value: JsonValue) -> TypeGuard[JsonObject]:
-    return isinstance(value, Mapping)
-
-
-def _is_array(value: JsonValue) -> TypeGuard[Sequence[JsonValue]]:
-    return isinstance(value, Sequence) and not isinstance(value, str)

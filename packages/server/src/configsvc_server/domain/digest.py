@@ -1,12 +1,11 @@
-"""A fingerprint of a document that depends on its content alone."""
+"""Digest of a configuration document: SHA-256 of its canonical JSON."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
 
 import rfc8785
 
 from configsvc_server.domain.models import ConfigurationDocument
-from configsvc_server.domain.strict_json import JsonValue
+from configsvc_server.domain.strict_json import JsonValue, is_array, is_object
 
 __all__ = ["canonical", "document_digest"]
 
@@ -16,21 +15,23 @@ _MAX_SAFE_INTEGER = 2**53 - 1
 
 
 def canonical(value: JsonValue) -> bytes:
-    """Return ``value`` as canonical JSON (RFC 8785), larger integers in full."""
+    """Return ``value`` as canonical JSON (RFC 8785), integers beyond 2**53 with all digits."""
     try:
         return rfc8785.dumps(value)
     except rfc8785.IntegerDomainError:
-        return _canonical(value)
+        return _canonical_exact(value)
 
 
-def _canonical(value: JsonValue) -> bytes:
+def _canonical_exact(value: JsonValue) -> bytes:
     if isinstance(value, int) and not -_MAX_SAFE_INTEGER <= value <= _MAX_SAFE_INTEGER:
         return str(value).encode()
-    if isinstance(value, Mapping):
+    if is_object(value):
         members = sorted(value.items(), key=lambda member: member[0].encode("utf-16-be"))
-        return b"{%b}" % b",".join(rfc8785.dumps(k) + b":" + _canonical(v) for k, v in members)
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return b"[%b]" % b",".join(map(_canonical, value))
+        return b"{%b}" % b",".join(
+            rfc8785.dumps(k) + b":" + _canonical_exact(v) for k, v in members
+        )
+    if is_array(value):
+        return b"[%b]" % b",".join(map(_canonical_exact, value))
     return rfc8785.dumps(value)
 
 
@@ -41,7 +42,7 @@ def document_digest(document: ConfigurationDocument) -> str:
         "comments": document.comments,
         "config": document.config,
     }
-    # Left out where there is none: digests from before these members existed stay right.
+    # Left out where there is none: digests from before these members existed stay valid.
     if document.overlays:
         value["overlays"] = document.overlays
     if document.schema is not None:

@@ -1,8 +1,8 @@
-"""JSON values as configsvc promises to keep them: a strict reader and a faithful writer.
+"""Strict JSON: a reader that refuses what can't be stored exactly, and an exact writer.
 
 RFC 8259 leaves to each implementation what happens to duplicate keys, huge numbers or lone
 surrogates. A configuration must not change on its way through the service, so what cannot
-be kept exactly is refused, with a JSON Pointer (RFC 6901) to the place:
+be kept exactly is refused, with a JSON Pointer (RFC 6901) to it:
 
 - integers are exact from -2**63 to 2**63 - 1, others are refused;
 - a number with a fraction or an exponent is an IEEE 754 double and stays one: ``1.0`` stays
@@ -14,7 +14,7 @@ be kept exactly is refused, with a JSON Pointer (RFC 6901) to the place:
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias, cast
+from typing import TypeAlias, TypeGuard, cast
 
 from configsvc_server.domain.errors import FieldError, InvalidError, MalformedJsonError
 
@@ -26,6 +26,8 @@ __all__ = [
     "JsonValue",
     "dumps",
     "dumps_exact",
+    "is_array",
+    "is_object",
     "json_pointer",
     "loads",
 ]
@@ -33,13 +35,13 @@ __all__ = [
 JsonValue: TypeAlias = (
     str | int | float | bool | Sequence["JsonValue"] | Mapping[str, "JsonValue"] | None
 )
-"""Anything that a JSON text can say."""
+"""Any JSON value."""
 
 JsonObject: TypeAlias = Mapping[str, JsonValue]
 """A JSON object."""
 
 MAX_DEPTH = 64
-"""How many objects and arrays may be open at once, the outermost counted."""
+"""Levels of nested objects and arrays that are accepted, the outermost included."""
 
 MIN_INTEGER = -(2**63)
 MAX_INTEGER = 2**63 - 1
@@ -56,7 +58,7 @@ _TOO_DEEP = f"is nested deeper than {MAX_DEPTH} levels"
 
 
 class _RepeatedKey(dict[str, JsonValue]):
-    """An object in which a key came twice; remembered until its place is known."""
+    """An object with a duplicate key; kept until the path to it is known."""
 
     repeated: str
 
@@ -65,18 +67,34 @@ class _NotANumber(float):
     """``NaN`` or ``Infinity`` written as such, as opposed to a number that overflows."""
 
 
+def is_object(value: JsonValue) -> TypeGuard[JsonObject]:
+    """Return whether ``value`` is a JSON object."""
+    return isinstance(value, Mapping)
+
+
+def is_array(value: JsonValue) -> TypeGuard[Sequence[JsonValue]]:
+    """Return whether ``value`` is a JSON array."""
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
 def json_pointer(path: Iterable[str | int]) -> str:
     """Return the JSON Pointer (RFC 6901) of ``path``, the empty string for the root."""
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
 
 
 def loads(body: bytes) -> JsonValue:
-    """Read one JSON text.
+    """Parse a JSON text.
+
+    Args:
+        body: the text, in UTF-8.
+
+    Returns:
+        The value, which :func:`dumps` and :func:`dumps_exact` write without loss.
 
     Raises:
-        MalformedJsonError: it is not UTF-8 or not JSON, has a key twice in one object, or
-            holds ``NaN`` or ``Infinity``.
-        InvalidError: it is JSON, but cannot be stored exactly (see the module).
+        MalformedJsonError: the text is not UTF-8, is not JSON, has a duplicate key in an
+            object, or contains ``NaN`` or ``Infinity``.
+        InvalidError: the text is JSON, but can't be stored exactly (see the module).
     """
     try:
         text = body.decode("utf-8")
@@ -92,7 +110,7 @@ def loads(body: bytes) -> JsonValue:
         ) from None
     except RecursionError:
         raise InvalidError([FieldError("", _TOO_DEEP)]) from None
-    # Neither NUL nor a lone surrogate can reach a string but by an escape.
+    # A NUL or a lone surrogate can get into a string only by an escape.
     _check(value, [], strings="\\u" in text)
     return cast("JsonValue", value)
 
@@ -170,39 +188,40 @@ def _check_number(value: object, path: list[str | int]) -> None:
 
 
 def dumps(value: JsonValue) -> bytes:
-    """Write compact UTF-8 JSON."""
+    """Return ``value`` as compact JSON in UTF-8."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def dumps_exact(value: JsonValue) -> str:
-    """Write JSON for a ``jsonb`` column, so that floats come back as floats.
+    """Return ``value`` as JSON for a ``jsonb`` column, from which floats come back as floats.
 
     PostgreSQL keeps the digits of a number, but reads ``1e+16`` as an integer; such floats
     are written with all their digits and a decimal point.
     """
     if _has_exponent(value):
-        return _encode(value)
+        return _dumps_fixed_point(value)
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _has_exponent(value: JsonValue) -> bool:
     if isinstance(value, float):
         return abs(value) >= _FIXED_POINT_LIMIT
-    if isinstance(value, Mapping):
+    if is_object(value):
         return any(map(_has_exponent, value.values()))
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if is_array(value):
         return any(map(_has_exponent, value))
     return False
 
 
-def _encode(value: JsonValue) -> str:
+def _dumps_fixed_point(value: JsonValue) -> str:
     if isinstance(value, float) and abs(value) >= _FIXED_POINT_LIMIT:
         return f"{value:.1f}"
-    if isinstance(value, Mapping):
+    if is_object(value):
         members = (
-            f"{json.dumps(key, ensure_ascii=False)}:{_encode(item)}" for key, item in value.items()
+            f"{json.dumps(key, ensure_ascii=False)}:{_dumps_fixed_point(item)}"
+            for key, item in value.items()
         )
         return "{" + ",".join(members) + "}"
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return "[" + ",".join(map(_encode, value)) + "]"
+    if is_array(value):
+        return "[" + ",".join(map(_dumps_fixed_point, value)) + "]"
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
