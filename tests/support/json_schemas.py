@@ -1,16 +1,16 @@
-"""JSON Schemas for property tests, right ones and wild ones, and values to check by them."""
+"""JSON Schemas for property tests, valid ones and arbitrary ones, and values to validate."""
 
 from typing import Any
 
 from hypothesis import strategies as st
 from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
 
-from configsvc_server.domain.schema.checks import schema_violations
+from configsvc_server.domain.schema.validator import schema_violations
 
-ENDLESS = "must not lead back to itself before it has gone into a member or an item"
-"""What is said of a schema that applies to one value for ever."""
+CIRCULAR = "must not lead back to itself before it has gone into a member or an item"
+"""The message about a schema with circular references."""
 
-# Schemas of the right shape, from a few keywords and names, so that they meet their values.
+# Valid schemas, from a few keywords and names, so that they apply to members of the values.
 names = st.sampled_from(["a", "b", "$ref", "x/y"])
 counts = st.integers(0, 3)
 types = st.sampled_from(["array", "boolean", "integer", "null", "number", "object", "string"])
@@ -75,7 +75,7 @@ inner_schemas = st.recursive(st.booleans() | references, _larger, max_leaves=6)
 schemas = (
     st.tuples(inner_schemas, inner_schemas, inner_schemas)
     .map(_with_definitions)
-    .filter(lambda schema: not any(v.message == ENDLESS for v in schema_violations(schema)))
+    .filter(lambda schema: not any(v.message == CIRCULAR for v in schema_violations(schema)))
 )
 
 VOCABULARIES = ("core", "applicator", "unevaluated", "validation", "meta-data", "content")

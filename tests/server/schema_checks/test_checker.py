@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from configsvc_server.domain.errors import SchemaTooCostlyError, UnavailableError
-from configsvc_server.domain.schema.checks import schema_violations, value_violations
+from configsvc_server.domain.schema.validator import SchemaValidator, schema_violations
 from configsvc_server.domain.strict_json import MAX_DEPTH
 from configsvc_server.schema_checks import checker as schema_checker
 from configsvc_server.schema_checks.checker import SchemaChecker
@@ -86,7 +86,7 @@ class TestAnswers:
             {"port": True, "name": "é"},
         ]
 
-        expected = [value_violations(schema, value) for value in values]
+        expected = [SchemaValidator(schema).violations(value) for value in values]
 
         assert checker.check_values(schema, values) == expected
 

@@ -16,7 +16,7 @@ from configsvc_server.domain.models import (
     ConfigurationDocument,
     Provenance,
 )
-from configsvc_server.domain.schema.checks import Violation
+from configsvc_server.domain.schema.violations import Violation
 from configsvc_server.domain.strict_json import JsonObject, JsonValue
 from configsvc_server.repositories import Repositories
 from configsvc_server.schema_checks.checker import SchemaChecker

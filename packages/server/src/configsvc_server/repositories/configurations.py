@@ -18,7 +18,7 @@ from configsvc_server.domain.models import (
     Provenance,
 )
 from configsvc_server.domain.pages import Page, PageRequest
-from configsvc_server.domain.schema.checks import schema_defaults
+from configsvc_server.domain.schema.defaults import schema_defaults
 from configsvc_server.domain.strict_json import dumps_exact
 from configsvc_server.repositories.configuration_writes import INSERT, UPDATE
 from configsvc_server.repositories.pages import (

@@ -10,12 +10,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from configsvc_server.domain.errors import SchemaTooCostlyError, UnavailableError
-from configsvc_server.domain.schema.checks import (
-    SchemaValidator,
-    Violation,
-    is_cheap,
-    schema_violations,
-)
+from configsvc_server.domain.schema.cost import is_cheap
+from configsvc_server.domain.schema.validator import SchemaValidator, schema_violations
+from configsvc_server.domain.schema.violations import Violation
 from configsvc_server.domain.strict_json import JsonValue
 from configsvc_server.schema_checks.process import ProcessEndedError, SchemaProcess
 

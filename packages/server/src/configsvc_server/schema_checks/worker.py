@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from configsvc_server.domain.schema.checks import SchemaValidator, Violation, schema_violations
+from configsvc_server.domain.schema.validator import SchemaValidator, schema_violations
+from configsvc_server.domain.schema.violations import Violation
 
 if sys.platform != "win32":
     import resource

@@ -15,7 +15,9 @@ from configsvc_server.domain.errors import (
 )
 from configsvc_server.domain.models import ConfigurationDocument, Revision
 from configsvc_server.domain.overlays import resolve
-from configsvc_server.domain.schema.checks import Violation, is_cheap, schema_defaults
+from configsvc_server.domain.schema.cost import is_cheap
+from configsvc_server.domain.schema.defaults import schema_defaults
+from configsvc_server.domain.schema.violations import Violation
 from configsvc_server.domain.strict_json import JsonObject, JsonValue, json_pointer
 from configsvc_server.schema_checks.checker import SchemaChecker
 

@@ -1,24 +1,25 @@
-"""Whether checking by a JSON Schema is cheap for certain, whoever wrote it.
+"""JSON Schema cost: a bound of the work of validation, for schemas from untrusted users.
 
-Without references and without keywords that look at a value more than once, every schema
-meets every part of a value at most once: the work is at most the product of their sizes.
+Without references and without keywords that compare parts of a value with one another, each
+subschema meets each part of a value at most once: the work is at most the product of the two
+sizes.
 """
 
 from collections.abc import Sequence
 from itertools import chain
 
-from configsvc_server.domain.schema.locations import IN_VALUE, is_array, is_object, places
-from configsvc_server.domain.strict_json import MAX_DEPTH, JsonValue
+from configsvc_server.domain.schema.locations import SCHEMA_KEYWORDS, locations
+from configsvc_server.domain.strict_json import MAX_DEPTH, JsonValue, is_array, is_object
 
 __all__ = ["is_cheap"]
 
 _MAX_PRODUCT = 100_000
-_MAX_SCHEMA = 20_000
+_MAX_SCHEMA_SIZE = 20_000
 
-# Messages quote values before they are shortened, which is quick, but not free.
-_CHARACTERS_PER_NODE = 200
+# Messages quote strings before they are shortened, which is quick, but not free.
+_CHARACTERS_PER_UNIT = 200
 
-_CHEAP = (IN_VALUE - {"unevaluatedItems", "unevaluatedProperties"}) | {
+_CHEAP_KEYWORDS = (SCHEMA_KEYWORDS - {"unevaluatedItems", "unevaluatedProperties"}) | {
     "$comment",
     "$defs",
     "$schema",
@@ -58,30 +59,40 @@ _CHEAP = (IN_VALUE - {"unevaluatedItems", "unevaluatedProperties"}) | {
     "type",
     "writeOnly",
 }
-"""Not among them: references, regular expressions, ``uniqueItems``, ``unevaluated…``."""
+"""All but references, regular expressions, ``uniqueItems`` and ``unevaluated…``."""
 
 
 def is_cheap(schema: JsonValue, values: Sequence[JsonValue]) -> bool:
-    """Tell whether checking ``schema``, or ``values`` by it, takes little time for certain."""
-    size = _size(schema, _MAX_SCHEMA)
+    """Return whether the cost of checking ``schema``, and ``values`` by it, has a low bound.
+
+    The bound is the size of the schema times the size of all values, in JSON values and
+    member names (a long string counts as several): at most 100,000. It holds only for schemas
+    whose keywords never cost more than that; all others are reported as not cheap, although
+    many of them would be quick.
+
+    Args:
+        schema: any JSON value, valid as a schema or not.
+        values: what is to be checked by it; none to check the schema alone.
+    """
+    size = _size(schema, _MAX_SCHEMA_SIZE)
     if size is None or not all(
-        keyword in _CHEAP or keyword.startswith("x-")
-        for _, place in places(schema)
-        if is_object(place)
-        for keyword in place
+        keyword in _CHEAP_KEYWORDS or keyword.startswith("x-")
+        for _, subschema in locations(schema)
+        if is_object(subschema)
+        for keyword in subschema
     ):
         return False
     limit = _MAX_PRODUCT // size
     for value in values:
-        weight = _size(value, limit)
-        if weight is None:
+        value_size = _size(value, limit)
+        if value_size is None:
             return False
-        limit -= weight
+        limit -= value_size
     return True
 
 
 def _size(value: JsonValue, limit: int) -> int | None:
-    """Return how much there is in ``value``, or ``None`` if it is more than ``limit``."""
+    """Return the size of ``value``, or ``None`` if it is above ``limit`` or nested too deeply."""
     size = 0
     level: list[JsonValue] = [value]
     for _ in range(MAX_DEPTH + 2):
@@ -89,7 +100,7 @@ def _size(value: JsonValue, limit: int) -> int | None:
         for item in level:
             size += 1
             if isinstance(item, str):
-                size += len(item) // _CHARACTERS_PER_NODE
+                size += len(item) // _CHARACTERS_PER_UNIT
             elif is_object(item):
                 following.extend(chain.from_iterable(item.items()))
             elif is_array(item):

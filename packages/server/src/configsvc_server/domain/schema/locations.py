@@ -1,27 +1,29 @@
-"""Where in a JSON Schema (draft 2020-12) there are schemas, as opposed to data.
+"""JSON Schema locations: the subschemas of a schema, as opposed to data inside of it.
 
-What looks like a schema inside of ``enum``, ``const``, ``default``, ``examples`` or an unknown
-keyword is data.
+An object inside of ``enum``, ``const``, ``default``, ``examples`` or an unknown keyword is
+data, even where it looks like a schema.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeGuard
+from collections.abc import Iterator
+from typing import TypeAlias
 
 from configsvc_server.domain.schema.violations import Path
-from configsvc_server.domain.strict_json import JsonObject, JsonValue
+from configsvc_server.domain.strict_json import JsonObject, JsonValue, is_array, is_object
 
 __all__ = [
-    "IN_ARRAY",
-    "IN_MAP",
-    "IN_PLACE",
-    "IN_VALUE",
-    "is_array",
-    "is_object",
-    "places",
+    "IN_PLACE_KEYWORDS",
+    "SCHEMA_ARRAY_KEYWORDS",
+    "SCHEMA_KEYWORDS",
+    "SCHEMA_MAP_KEYWORDS",
+    "SchemaLocation",
+    "locations",
     "subschemas",
 ]
 
-IN_VALUE = frozenset(
+SchemaLocation: TypeAlias = Path
+"""Path from the root of a schema to a subschema."""
+
+SCHEMA_KEYWORDS = frozenset(
     {
         "additionalProperties",
         "contains",
@@ -38,10 +40,10 @@ IN_VALUE = frozenset(
 )
 """Keywords whose value is a schema."""
 
-IN_ARRAY = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
-"""Keywords whose value is a list of schemas."""
+SCHEMA_ARRAY_KEYWORDS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
+"""Keywords whose value is an array of schemas."""
 
-IN_MAP = frozenset(
+SCHEMA_MAP_KEYWORDS = frozenset(
     {
         "$defs",
         "definitions",
@@ -53,43 +55,36 @@ IN_MAP = frozenset(
 )
 """Keywords whose value is an object of schemas."""
 
-IN_PLACE = frozenset({"allOf", "anyOf", "dependentSchemas", "else", "if", "not", "oneOf", "then"})
-"""Keywords whose schemas apply to the very value that the schema around them applies to."""
-
-
-def is_object(value: JsonValue) -> TypeGuard[JsonObject]:
-    """Tell whether ``value`` is a JSON object."""
-    return isinstance(value, Mapping)
-
-
-def is_array(value: JsonValue) -> TypeGuard[Sequence[JsonValue]]:
-    """Tell whether ``value`` is a JSON array."""
-    return isinstance(value, Sequence) and not isinstance(value, str)
+IN_PLACE_KEYWORDS = frozenset(
+    {"allOf", "anyOf", "dependentSchemas", "else", "if", "not", "oneOf", "then"}
+)
+"""Keywords whose schemas apply to the same value as the schema around them."""
 
 
 def subschemas(schema: JsonObject) -> Iterator[tuple[Path, JsonValue]]:
-    """Return what stands in ``schema`` where a schema belongs, with the way to it."""
+    """Yield the direct subschemas of ``schema``, each after its path from ``schema``."""
     for keyword, value in schema.items():
-        if keyword in IN_VALUE:
+        if keyword in SCHEMA_KEYWORDS:
             yield (keyword,), value
-        elif keyword in IN_ARRAY and is_array(value):
+        elif keyword in SCHEMA_ARRAY_KEYWORDS and is_array(value):
             for index, item in enumerate(value):
                 yield (keyword, index), item
-        elif keyword in IN_MAP and is_object(value):
+        elif keyword in SCHEMA_MAP_KEYWORDS and is_object(value):
             for name, item in value.items():
                 # "dependencies" of older drafts may also name required members.
                 if keyword != "dependencies" or not is_array(item):
                     yield (keyword, name), item
 
 
-def places(schema: JsonValue) -> Iterator[tuple[Path, JsonValue]]:
-    """Return ``schema`` and everything in it that stands where a schema belongs.
+def locations(schema: JsonValue) -> Iterator[tuple[SchemaLocation, JsonValue]]:
+    """Yield ``schema`` and all of its subschemas, each after its location.
 
-    Outer ones come before inner ones; what is no schema at all is returned too.
+    Outer ones come before inner ones. The schema need not be valid: whatever stands where a
+    schema belongs is yielded.
     """
-    waiting: list[tuple[Path, JsonValue]] = [((), schema)]
+    waiting: list[tuple[SchemaLocation, JsonValue]] = [((), schema)]
     while waiting:
-        path, current = waiting.pop()
-        yield path, current
+        location, current = waiting.pop()
+        yield location, current
         if is_object(current):
-            waiting.extend((path + way, inner) for way, inner in subschemas(current))
+            waiting.extend((location + path, inner) for path, inner in subschemas(current))

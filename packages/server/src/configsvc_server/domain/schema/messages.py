@@ -1,24 +1,25 @@
-"""What jsonschema found wrong with a value, in words for people.
+"""JSON Schema messages: violations, in words for people, from the errors of jsonschema.
 
-The messages of ``jsonschema`` quote whole documents and speak of schemas; people who changed a
+The library's own messages quote whole documents and speak of schemas; people who changed a
 configuration want to know which member is wrong and what was expected there.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from jsonschema.exceptions import ValidationError
 
-from configsvc_server.domain.schema.violations import Path, Violation, kind_of, listed, quoted
+from configsvc_server.domain.schema.locations import SchemaLocation
+from configsvc_server.domain.schema.violations import Violation, quoted, quoted_list, type_name
 from configsvc_server.domain.strict_json import JsonValue, json_pointer
 
 __all__ = ["FALSE", "describe"]
 
 FALSE = "\0false"
-"""Stands for the schema ``false`` as a keyword, which unlike ``false`` has a place."""
+"""Keyword that stands for the schema ``false``: an object can be located, ``false`` can't."""
 
-Locate = Callable[[Any], Path]
-"""Finds the place of a schema, which is given as the very object."""
+Locate: TypeAlias = Callable[[Any], SchemaLocation]
+"""Function that returns the location of a subschema, which is given as the very object."""
 
 _TYPES = {
     "array": "an array",
@@ -30,32 +31,37 @@ _TYPES = {
     "string": "a string",
 }
 
-# These say of a value that another alternative is meant, not that this one is done badly.
+# Errors of these mean that another alternative was intended, not that this one has a mistake.
 _DECISIVE = ("type", "const", "enum", FALSE)
 
 
 def describe(error: ValidationError, locate: Locate) -> Iterator[Violation]:
-    """Say what is wrong and where."""
+    """Yield the violations that an error of ``jsonschema`` stands for.
+
+    Args:
+        error: one of those that a validator yields for a value.
+        locate: returns the location of the schema of an error.
+    """
     path = tuple(error.absolute_path)
     match error.validator:
         case "anyOf" | "oneOf" if error.context:
             yield from _describe_alternatives(error, locate)
         case "propertyNames":
-            # Our own keyword gives what is wrong with the name as the context.
-            inner = error.context[0]
-            for found in describe(inner, locate):
-                message = f"has a name that is not allowed: it {found.message}"
-                yield Violation(path, found.schema_pointer, message)
+            # Our own keyword has the error about the name as its context.
+            for violation in describe(error.context[0], locate):
+                message = f"has a name that is not allowed: it {violation.message}"
+                yield Violation(path, violation.schema_pointer, message)
         case "unevaluatedProperties":
-            for name in _named(error):
-                yield Violation((*path, name), _rule(error, locate), "is not allowed")
+            for name in _unevaluated_names(error):
+                yield Violation((*path, name), _schema_pointer(error, locate), "is not allowed")
         case _:
-            yield Violation(path, _rule(error, locate), _message(error))
+            yield Violation(path, _schema_pointer(error, locate), _message(error))
 
 
-def _rule(error: ValidationError, locate: Locate) -> str:
-    place = locate(error.schema)
-    return json_pointer(place if error.validator == FALSE else (*place, str(error.validator)))
+def _schema_pointer(error: ValidationError, locate: Locate) -> str:
+    location = locate(error.schema)
+    is_false = error.validator == FALSE
+    return json_pointer(location if is_false else (*location, str(error.validator)))
 
 
 def _message(error: ValidationError) -> str:
@@ -106,7 +112,7 @@ _LENGTHS = {
 _FIXED = {
     "contains": "must have an item of the kind that is asked for",
     "not": "has a value that is not allowed",
-    # With alternatives that are broken there is a context; here there are too many that fit.
+    # An error without context: not too few of the alternatives are met, but too many.
     "oneOf": "must meet exactly one of the alternatives, but meets several",
     "unevaluatedItems": "has items that are not allowed",
     "uniqueItems": "must not have the same item twice",
@@ -132,18 +138,18 @@ def _types(expected: str | Sequence[str]) -> str:
 
 
 def _actual(value: JsonValue, expected: str | Sequence[str]) -> str:
-    # "must be an integer, not a number" would leave people wondering.
-    return quoted(value) if "integer" in expected and isinstance(value, float) else kind_of(value)
+    # "must be an integer, not a number" would be confusing.
+    return quoted(value) if "integer" in expected and isinstance(value, float) else type_name(value)
 
 
 def _one_of(values: Sequence[JsonValue]) -> str:
     if len(values) == 1:
         return f"must be {quoted(values[0])}"
-    return f"must be one of {listed(values)}" if values else "is not allowed"
+    return f"must be one of {quoted_list(values)}" if values else "is not allowed"
 
 
-def _named(error: ValidationError) -> list[str]:
-    """Return the members that an error about unevaluated ones is about."""
+def _unevaluated_names(error: ValidationError) -> list[str]:
+    """Return the names of the members that an ``unevaluatedProperties`` error is about."""
     value: Any = error.instance
     names: list[str] = [name for name in value if repr(name) in error.message]
     return names or list(value)
@@ -153,43 +159,44 @@ def _describe_alternatives(error: ValidationError, locate: Locate) -> Iterator[V
     branches: dict[Any, list[ValidationError]] = {}
     for inner in error.context:
         branches.setdefault(inner.relative_schema_path[0], []).append(inner)
-    here = tuple(error.absolute_path)
+    path = tuple(error.absolute_path)
     value: Any = error.instance
-    meant = [branch for branch in branches.values() if _decisive(branch) is None]
-    if not meant:
-        yield Violation(here, _rule(error, locate), _joined(branches.values(), value))
+    candidates = [branch for branch in branches.values() if _decisive_error(branch) is None]
+    if not candidates:
+        message = _joined_message(branches.values(), value)
+        yield Violation(path, _schema_pointer(error, locate), message)
         return
-    if len(meant) > 1:
-        meant = [branch for branch in meant if not _is_of_another_kind(branch)] or meant
-    if len(meant) == 1:
-        for inner in meant[0]:
+    if len(candidates) > 1:
+        candidates = [c for c in candidates if not _has_other_discriminator(c)] or candidates
+    if len(candidates) == 1:
+        for inner in candidates[0]:
             yield from describe(inner, locate)
         return
-    nearest = min(meant, key=len)
+    nearest = min(candidates, key=len)
     first = next(describe(nearest[0], locate))
-    where = json_pointer(first.path[len(here) :])
+    member = json_pointer(first.path[len(path) :])
     which = "one" if error.validator == "anyOf" else "exactly one"
-    reason = f"{where} {first.message}" if where else f"it {first.message}"
+    reason = f"{member} {first.message}" if member else f"it {first.message}"
     message = f"must meet {which} of {len(branches)} alternatives; by the nearest, {reason}"
-    yield Violation(here, _rule(error, locate), message)
+    yield Violation(path, _schema_pointer(error, locate), message)
 
 
-def _decisive(branch: Iterable[ValidationError]) -> ValidationError | None:
-    """Return the error that says that a branch is about other values altogether."""
+def _decisive_error(branch: Iterable[ValidationError]) -> ValidationError | None:
+    """Return the error, if there is one, by which the alternative is for other values."""
     decisive = (e for e in branch if not e.relative_path and e.validator in _DECISIVE)
     return next(decisive, None)
 
 
-def _is_of_another_kind(branch: Iterable[ValidationError]) -> bool:
-    """Tell whether a member such as ``kind`` says that another branch is meant."""
+def _has_other_discriminator(branch: Iterable[ValidationError]) -> bool:
+    """Return whether a member such as ``kind`` rules the alternative out."""
     return any(len(e.relative_path) == 1 and e.validator in {"const", "enum"} for e in branch)
 
 
-def _joined(branches: Iterable[Iterable[ValidationError]], value: JsonValue) -> str:
-    """Say in one message what any of several branches would have accepted."""
+def _joined_message(branches: Iterable[Iterable[ValidationError]], value: JsonValue) -> str:
+    """Return one message that lists what the alternatives would have accepted."""
     types: list[str] = []
     values: list[JsonValue] = []
-    for error in map(_decisive, branches):
+    for error in map(_decisive_error, branches):
         expected: Any = error and error.validator_value
         match error and error.validator:
             case "type":
@@ -200,5 +207,5 @@ def _joined(branches: Iterable[Iterable[ValidationError]], value: JsonValue) -> 
                 values.append(expected)
     types = list(dict.fromkeys(types))
     if types and values:
-        return f"must be {_types(types)}, or one of {listed(values)}"
+        return f"must be {_types(types)}, or one of {quoted_list(values)}"
     return f"must be {_types(types)}, not {_actual(value, types)}" if types else _one_of(values)

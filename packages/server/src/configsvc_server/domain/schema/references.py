@@ -1,8 +1,8 @@
-"""What the references in a JSON Schema mean: places in the same schema, or nothing.
+"""JSON Schema references: ``$ref`` and ``$dynamicRef`` resolved within one schema.
 
-References are resolved before anything is checked, so that checking can neither fetch nor
-fail to find. There is one simplification: a name of ``$dynamicAnchor`` is given only once in
-a schema, which makes a ``$dynamicRef`` mean what a ``$ref`` means.
+References are resolved before any value is validated, so that validation can neither fetch
+nor fail to find a schema. There is one simplification: a name of ``$dynamicAnchor`` must be
+unique in a schema, which makes a ``$dynamicRef`` mean the same as a ``$ref``.
 """
 
 import re
@@ -11,104 +11,112 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import unquote, urldefrag, urljoin
 
-from configsvc_server.domain.schema.locations import IN_PLACE, is_array, is_object, subschemas
+from configsvc_server.domain.schema.locations import IN_PLACE_KEYWORDS, SchemaLocation, subschemas
 from configsvc_server.domain.schema.violations import Path, Violation
-from configsvc_server.domain.strict_json import JsonObject, JsonValue, json_pointer
+from configsvc_server.domain.strict_json import (
+    JsonObject,
+    JsonValue,
+    is_array,
+    is_object,
+    json_pointer,
+)
 
-__all__ = ["REFERENCES", "References", "resolve"]
+__all__ = ["REFERENCE_KEYWORDS", "References", "resolve_references"]
 
-REFERENCES = ("$ref", "$dynamicRef")
-"""The keywords that refer."""
+REFERENCE_KEYWORDS = ("$ref", "$dynamicRef")
+"""The keywords whose value is a reference."""
 
-_NOWHERE = "must refer to a place in this schema, such as #/$defs/name: nothing is fetched"
-_ENDLESS = "must not lead back to itself before it has gone into a member or an item"
-_TAKEN = "must be given only once in a schema"
+_UNRESOLVED = "must refer to a place in this schema, such as #/$defs/name: nothing is fetched"
+_CIRCULAR = "must not lead back to itself before it has gone into a member or an item"
+_DUPLICATE = "must be given only once in a schema"
 
-_INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
+_ARRAY_INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
 
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """Every reference of a schema, resolved."""
+    """The references of a schema, resolved."""
 
-    schemas: dict[Path, JsonValue]
-    """Every schema in the document."""
+    schemas: dict[SchemaLocation, JsonValue]
+    """The schema and all of its subschemas."""
 
-    targets: dict[Path, Path]
-    """Where a reference, by the place of its keyword, leads to."""
+    targets: dict[Path, SchemaLocation]
+    """The schema that a reference means, by the path to the reference's keyword."""
 
     violations: list[Violation]
-    """References that lead nowhere or in circles, and names that are not unique."""
+    """References that are unresolved or circular, and identifiers that are not unique."""
 
 
-def resolve(schema: JsonValue) -> References:
-    """Find out where the references of ``schema`` lead; its shape must be right."""
-    index = _Index(schema)
-    targets: dict[Path, Path] = {}
-    violations = index.violations
-    for place, base in index.bases.items():
-        current = index.schemas[place]
-        for keyword in REFERENCES if is_object(current) else ():
+def resolve_references(schema: JsonValue) -> References:
+    """Resolve the references of ``schema``, which must have no metaschema violations."""
+    resolver = _Resolver(schema)
+    targets: dict[Path, SchemaLocation] = {}
+    violations = resolver.violations
+    for location, base in resolver.bases.items():
+        current = resolver.schemas[location]
+        for keyword in REFERENCE_KEYWORDS if is_object(current) else ():
             reference = current.get(keyword) if is_object(current) else None
             if isinstance(reference, str):
-                where = (*place, keyword)
-                target = index.find(base, reference)
+                path = (*location, keyword)
+                target = resolver.resolve(base, reference)
                 if target is None:
-                    violations.append(Violation(where, json_pointer(where), _NOWHERE))
+                    violations.append(Violation(path, json_pointer(path), _UNRESOLVED))
                 else:
-                    targets[where] = target
-    circles = _circles(index.schemas, targets)
-    violations.extend(Violation(where, json_pointer(where), _ENDLESS) for where in circles)
-    return References(index.schemas, targets, violations)
+                    targets[path] = target
+    circular = _circular_references(resolver.schemas, targets)
+    violations.extend(Violation(path, json_pointer(path), _CIRCULAR) for path in circular)
+    return References(resolver.schemas, targets, violations)
 
 
-class _Index:
-    """Where each URI and each anchor of a schema is."""
+class _Resolver:
+    """Index of the URIs and anchors of a schema."""
 
     def __init__(self, schema: JsonValue) -> None:
-        self.schemas: dict[Path, JsonValue] = {}
-        self.bases: dict[Path, str] = {}
+        self.schemas: dict[SchemaLocation, JsonValue] = {}
+        self.bases: dict[SchemaLocation, str] = {}
         self.violations: list[Violation] = []
-        self._root = schema
-        self._resources: dict[str, Path] = {}
-        self._anchors: dict[tuple[str, str], Path] = {}
-        self._dynamic: set[str] = set()
-        waiting: list[tuple[Path, JsonValue, str]] = [((), schema, "")]
+        self._resources: dict[str, SchemaLocation] = {}
+        self._anchors: dict[tuple[str, str], SchemaLocation] = {}
+        self._dynamic_anchors: set[str] = set()
+        waiting: list[tuple[SchemaLocation, JsonValue, str]] = [((), schema, "")]
         while waiting:
-            path, current, base = waiting.pop()
+            location, current, base = waiting.pop()
             if is_object(current):
-                base = self._enter(path, current, base)
-                waiting.extend((path + way, inner, base) for way, inner in subschemas(current))
-            self.schemas[path] = current
-            self.bases[path] = base
+                base = self._add_identifiers(location, current, base)
+                waiting.extend(
+                    (location + path, inner, base) for path, inner in subschemas(current)
+                )
+            self.schemas[location] = current
+            self.bases[location] = base
         self._resources.setdefault("", ())
 
-    def _enter(self, path: Path, schema: JsonObject, base: str) -> str:
+    def _add_identifiers(self, location: SchemaLocation, schema: JsonObject, base: str) -> str:
+        """Add the URI and the anchors of a subschema; return the base URI inside of it."""
         own = schema.get("$id")
         if isinstance(own, str):
             joined = _join(base, own)
             if joined is None:
-                self._refuse((*path, "$id"), "must be a URI reference")
+                self._add_violation((*location, "$id"), "must be a URI reference")
             else:
                 base = joined[0]
-                if self._resources.setdefault(base, path) != path:
-                    self._refuse((*path, "$id"), _TAKEN)
+                if self._resources.setdefault(base, location) != location:
+                    self._add_violation((*location, "$id"), _DUPLICATE)
         for keyword in ("$anchor", "$dynamicAnchor"):
             name = schema.get(keyword)
             if not isinstance(name, str):
                 continue
-            is_taken = self._anchors.setdefault((base, name), path) != path
-            if is_taken or (keyword == "$dynamicAnchor" and name in self._dynamic):
-                self._refuse((*path, keyword), _TAKEN)
+            is_taken = self._anchors.setdefault((base, name), location) != location
+            if is_taken or (keyword == "$dynamicAnchor" and name in self._dynamic_anchors):
+                self._add_violation((*location, keyword), _DUPLICATE)
             if keyword == "$dynamicAnchor":
-                self._dynamic.add(name)
+                self._dynamic_anchors.add(name)
         return base
 
-    def _refuse(self, where: Path, message: str) -> None:
-        self.violations.append(Violation(where, json_pointer(where), message))
+    def _add_violation(self, path: Path, message: str) -> None:
+        self.violations.append(Violation(path, json_pointer(path), message))
 
-    def find(self, base: str, reference: str) -> Path | None:
-        """Return the place of the schema that ``reference`` means, if there is one."""
+    def resolve(self, base: str, reference: str) -> SchemaLocation | None:
+        """Return the location of the schema that ``reference`` means, if there is one."""
         joined = _join(base, reference)
         if joined is None:
             return None
@@ -118,27 +126,28 @@ class _Index:
             return None
         if fragment and not fragment.startswith("/"):
             return self._anchors.get((uri, fragment))
-        return self._walk(root, unquote(fragment))
+        return self._resolve_pointer(root, unquote(fragment))
 
-    def _walk(self, start: Path, fragment: str) -> Path | None:
-        path = list(start)
-        current = self.schemas[start]
-        for token in fragment.split("/")[1:]:
+    def _resolve_pointer(self, root: SchemaLocation, pointer: str) -> SchemaLocation | None:
+        path = list(root)
+        current = self.schemas[root]
+        for token in pointer.split("/")[1:]:
             name = token.replace("~1", "/").replace("~0", "~")
             if is_object(current) and name in current:
                 path.append(name)
                 current = current[name]
-            elif is_array(current) and _INDEX.fullmatch(token) and int(token) < len(current):
+            elif is_array(current) and _ARRAY_INDEX.fullmatch(token) and int(token) < len(current):
                 path.append(int(token))
                 current = current[int(token)]
             else:
                 return None
-        place = tuple(path)
-        # What is no schema by its place was not checked to be one.
-        return place if place in self.schemas else None
+        location = tuple(path)
+        # What is not at the location of a schema was not checked to be one.
+        return location if location in self.schemas else None
 
 
 def _join(base: str, reference: str) -> tuple[str, str] | None:
+    """Return the absolute URI and the fragment, or ``None`` for an invalid reference."""
     if reference.startswith("#"):  # urljoin drops a base that is a URN
         return base, reference[1:]
     try:
@@ -148,45 +157,51 @@ def _join(base: str, reference: str) -> tuple[str, str] | None:
     return uri, fragment
 
 
-def _circles(schemas: dict[Path, JsonValue], targets: dict[Path, Path]) -> Iterator[Path]:
-    """Return references that apply a schema to the very value that it is being applied to."""
-    done: set[Path] = set()
+_Applied: TypeAlias = Iterator[tuple[SchemaLocation, Path | None]]
+"""Locations of schemas, each with the path of the reference that leads to it, if one does."""
+
+
+def _circular_references(
+    schemas: dict[SchemaLocation, JsonValue], targets: dict[Path, SchemaLocation]
+) -> Iterator[Path]:
+    """Yield references that apply a schema to the value that it is being applied to."""
+    done: set[SchemaLocation] = set()
     for start, schema in schemas.items():
         if start in done:
             continue
-        # The way here: each schema, the reference that led to it, and what is left to follow.
-        trail: list[_Step] = [(start, None, _applied(start, schema, targets))]
-        on_trail = {start}
-        while trail:
-            place, _, rest = trail[-1]
+        # Depth first: each schema, the reference that led to it, and what is left to follow.
+        stack: list[tuple[SchemaLocation, Path | None, _Applied]] = [
+            (start, None, _applied_in_place(start, schema, targets))
+        ]
+        on_stack = {start}
+        while stack:
+            location, _, rest = stack[-1]
             following = next(rest, None)
             if following is None:
-                trail.pop()
-                on_trail.remove(place)
-                done.add(place)
+                stack.pop()
+                on_stack.remove(location)
+                done.add(location)
                 continue
             target, reference = following
-            if target in on_trail:
+            if target in on_stack:
                 # Every circle goes through a reference: this one, or else the last before it.
-                yield reference or next(by for _, by, _ in reversed(trail) if by is not None)
+                yield reference or next(by for _, by, _ in reversed(stack) if by is not None)
             elif target not in done:
-                on_trail.add(target)
-                trail.append((target, reference, _applied(target, schemas[target], targets)))
+                on_stack.add(target)
+                applied = _applied_in_place(target, schemas[target], targets)
+                stack.append((target, reference, applied))
 
 
-_Step: TypeAlias = tuple[Path, Path | None, Iterator[tuple[Path, Path | None]]]
-
-
-def _applied(
-    place: Path, schema: JsonValue, targets: dict[Path, Path]
-) -> Iterator[tuple[Path, Path | None]]:
-    """Return what applies wherever ``schema`` applies, and by which reference it does."""
+def _applied_in_place(
+    location: SchemaLocation, schema: JsonValue, targets: dict[Path, SchemaLocation]
+) -> _Applied:
+    """Yield the schemas that apply to every value that ``schema`` applies to."""
     if not is_object(schema):
         return
-    for keyword in REFERENCES:
-        where = (*place, keyword)
-        if where in targets:
-            yield targets[where], where
-    for way, _ in subschemas(schema):
-        if way[0] in IN_PLACE:
-            yield place + way, None
+    for keyword in REFERENCE_KEYWORDS:
+        path = (*location, keyword)
+        if path in targets:
+            yield targets[path], path
+    for path, _ in subschemas(schema):
+        if path[0] in IN_PLACE_KEYWORDS:
+            yield location + path, None

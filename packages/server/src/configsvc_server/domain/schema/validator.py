@@ -1,8 +1,11 @@
-"""Checks values by a JSON Schema (draft 2020-12) with the jsonschema library.
+"""JSON Schema validation: of schemas, and of values with the jsonschema library.
 
 The library gets a rewritten copy of the schema: every reference is a JSON Pointer that is
-known to lead somewhere, so there is nothing to look for or to fetch; ``false`` is an object,
-so that it has a place; and what could change the dialect is gone.
+known to be resolvable, so there is nothing to search or to fetch; ``false`` is an object, so
+that it can be located; and keywords that could change the dialect are left out.
+
+The time of both is unbounded where a schema has references or regular expressions; schemas
+from untrusted users are checked in another process.
 """
 
 import difflib
@@ -18,68 +21,110 @@ from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 from referencing import Registry
 
-from configsvc_server.domain.schema.locations import IN_ARRAY, IN_MAP, IN_VALUE, is_array, is_object
+from configsvc_server.domain.schema.locations import (
+    SCHEMA_ARRAY_KEYWORDS,
+    SCHEMA_KEYWORDS,
+    SCHEMA_MAP_KEYWORDS,
+    SchemaLocation,
+    locations,
+)
 from configsvc_server.domain.schema.messages import FALSE, describe
-from configsvc_server.domain.schema.references import REFERENCES, resolve
+from configsvc_server.domain.schema.metaschema import metaschema_violations
+from configsvc_server.domain.schema.references import REFERENCE_KEYWORDS, resolve_references
 from configsvc_server.domain.schema.violations import (
     MAX_COLLECTED,
     Path,
     Violation,
     first_by_path,
 )
-from configsvc_server.domain.strict_json import JsonValue, json_pointer
+from configsvc_server.domain.strict_json import JsonValue, is_array, is_object, json_pointer
 
-__all__ = ["SchemaValidator"]
+__all__ = ["SchemaValidator", "schema_violations"]
 
-# These have done their duty once the references are resolved. "$schema" would bring in other
-# dialects and the library's own classes in the place of ours.
-_DROPPED = frozenset({"$schema", "$id", "$anchor", "$dynamicAnchor", "$vocabulary", FALSE})
+# They have no use once the references are resolved. "$schema" would bring in other dialects
+# and the library's own classes instead of ours.
+_DROPPED_KEYWORDS = frozenset({"$schema", "$id", "$anchor", "$dynamicAnchor", "$vocabulary", FALSE})
 
-_MAX_FOR_SUGGESTION = 50
+_MAX_SUGGESTION_INPUT = 50
+
+
+def schema_violations(schema: JsonValue) -> list[Violation]:
+    """Return the violations in a schema itself: the first by path, at most 20.
+
+    Its references and regular expressions are checked only if it has no metaschema violations.
+    """
+    found = list(islice(metaschema_violations(schema), MAX_COLLECTED))
+    if not found:
+        references = resolve_references(schema)
+        found = [*references.violations, *islice(_invalid_patterns(schema), MAX_COLLECTED)]
+    return first_by_path(found)
+
+
+def _invalid_patterns(schema: JsonValue) -> Iterator[Violation]:
+    for location, current in locations(schema):
+        if not is_object(current):
+            continue
+        pattern = current.get("pattern")
+        if isinstance(pattern, str):
+            yield from _pattern_violations(pattern, (*location, "pattern"))
+        by_pattern = current.get("patternProperties")
+        if is_object(by_pattern):
+            for name in by_pattern:
+                yield from _pattern_violations(name, (*location, "patternProperties", name))
+
+
+def _pattern_violations(pattern: str, path: Path) -> Iterator[Violation]:
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        message = f"must be a regular expression that Python's re understands: {reason}"
+        yield Violation(path, json_pointer(path), message)
 
 
 class SchemaValidator:
-    """Checks values by one schema, in which there must be no violations."""
+    """Validator of values by one schema, in which there must be no violations."""
 
     def __init__(self, schema: JsonValue) -> None:
-        self._targets = resolve(schema).targets
-        self._places: dict[int, Path] = {}
+        self._targets = resolve_references(schema).targets
+        # By identity: the copy lives for as long as the validator.
+        self._locations: dict[int, SchemaLocation] = {}
         self._copy = self._rewrite(schema, ())
         self._validator = _Validator(self._copy, registry=Registry())
 
     def violations(self, value: JsonValue) -> list[Violation]:
-        """Return what is wrong with ``value``: the first by path, at most 20.
+        """Return the violations in ``value``: the first by path, at most 20.
 
         Raises:
-            RecursionError: the schema leads through too many references in a row.
+            RecursionError: the schema has too many references in a row.
         """
         errors = self._validator.iter_errors(value)
         found = (violation for error in errors for violation in describe(error, self._locate))
         return first_by_path(islice(found, MAX_COLLECTED))
 
-    def _locate(self, schema: Any) -> Path:
-        return self._places.get(id(schema), ())
+    def _locate(self, schema: Any) -> SchemaLocation:
+        return self._locations.get(id(schema), ())
 
-    def _rewrite(self, schema: JsonValue, path: Path) -> JsonValue:
+    def _rewrite(self, schema: JsonValue, location: SchemaLocation) -> JsonValue:
         if not is_object(schema):
             copy: dict[str, JsonValue] = {} if schema is True else {FALSE: True}
         else:
             copy = {
-                keyword: self._rewrite_keyword(keyword, value, (*path, keyword))
+                keyword: self._rewrite_keyword(keyword, value, (*location, keyword))
                 for keyword, value in schema.items()
-                if keyword not in _DROPPED
+                if keyword not in _DROPPED_KEYWORDS
             }
-        self._places[id(copy)] = path
+        self._locations[id(copy)] = location
         return copy
 
     def _rewrite_keyword(self, keyword: str, value: JsonValue, path: Path) -> JsonValue:
-        if keyword in REFERENCES:
+        if keyword in REFERENCE_KEYWORDS:
             return "#" + quote(json_pointer(self._targets[path]))
-        if keyword in IN_VALUE:
+        if keyword in SCHEMA_KEYWORDS:
             return self._rewrite(value, path)
-        if keyword in IN_ARRAY and is_array(value):
+        if keyword in SCHEMA_ARRAY_KEYWORDS and is_array(value):
             return [self._rewrite(item, (*path, index)) for index, item in enumerate(value)]
-        if keyword in IN_MAP and is_object(value):
+        if keyword in SCHEMA_MAP_KEYWORDS and is_object(value):
             return {
                 name: item
                 if keyword == "dependencies" and is_array(item)
@@ -89,8 +134,8 @@ class SchemaValidator:
         return value
 
 
-# The library's own functions for these keywords name what they are about in the message only,
-# come in another order each time, or (for patternProperties) join expressions that can't be.
+# The library's own functions for these keywords name the member in the message only, report in
+# an unstable order, or (for patternProperties) join regular expressions that can't be joined.
 
 
 def _required(_: Validator, names: Any, value: Any, __: Any) -> Iterator[ValidationError]:
@@ -119,14 +164,14 @@ def _additional_properties(
         if name in known or any(re.search(pattern, name) for pattern in patterns):
             continue
         if FALSE in subschema:
-            yield ValidationError(_unknown(name, known), path=[name])
+            yield ValidationError(_unknown_message(name, known), path=[name])
         else:
             yield from validator.descend(item, subschema, path=name)
 
 
-def _unknown(name: str, known: Any) -> str:
+def _unknown_message(name: str, known: Any) -> str:
     close = None
-    if len(known) <= _MAX_FOR_SUGGESTION and len(name) <= _MAX_FOR_SUGGESTION:
+    if len(known) <= _MAX_SUGGESTION_INPUT and len(name) <= _MAX_SUGGESTION_INPUT:
         close = next(iter(difflib.get_close_matches(name, known, n=1)), None)
     return f"is not allowed; did you mean {close!r}?" if close else "is not allowed"
 

@@ -1,12 +1,13 @@
-"""What is wrong with a schema or with a value, in words for people.
+"""Violations of a JSON Schema: the type, the order, and how messages quote values.
 
-Nobody wants to read a megabyte in a message: what is quoted is shortened.
+A message must stay readable however large the values are that it quotes: they are shortened.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from configsvc_server.domain.strict_json import JsonValue, dumps
+from configsvc_server.domain.strict_json import JsonValue, dumps, is_object
 
 __all__ = [
     "MAX_COLLECTED",
@@ -14,19 +15,19 @@ __all__ = [
     "Path",
     "Violation",
     "first_by_path",
-    "kind_of",
-    "listed",
     "quoted",
+    "quoted_list",
+    "type_name",
 ]
 
-Path = tuple[str | int, ...]
-"""The way from the root of a JSON value to a place in it."""
+Path: TypeAlias = tuple[str | int, ...]
+"""Member names and array indexes that lead from the root of a JSON value into it."""
 
 MAX_VIOLATIONS = 20
-"""How many violations are told at most."""
+"""How many violations are reported at most."""
 
 MAX_COLLECTED = 100
-"""How many violations are looked for at most, to tell the first of them by path."""
+"""How many violations are collected at most, to report the first of them by path."""
 
 _MAX_QUOTED = 60
 _MAX_LISTED = 12
@@ -34,10 +35,10 @@ _MAX_LISTED = 12
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One rule that is broken, and where."""
+    """A rule of a schema that a value breaks."""
 
     path: Path
-    """Where in the checked value."""
+    """Path to the part of the value that breaks it."""
 
     schema_pointer: str
     """JSON Pointer (RFC 6901) to the rule in the schema."""
@@ -47,22 +48,22 @@ class Violation:
 
 
 def first_by_path(violations: Iterable[Violation]) -> list[Violation]:
-    """Return the first few violations by path, each message once for a path."""
+    """Return the first ``MAX_VIOLATIONS`` by path, without repeated messages for a path."""
     found: dict[tuple[Path, str], Violation] = {}
     for violation in violations:
         found.setdefault((violation.path, violation.message), violation)
-    return sorted(found.values(), key=_order)[:MAX_VIOLATIONS]
+    return sorted(found.values(), key=_sort_key)[:MAX_VIOLATIONS]
 
 
-def _order(violation: Violation) -> tuple[list[tuple[bool, int, str]], str, str]:
+def _sort_key(violation: Violation) -> tuple[list[tuple[bool, int, str]], str, str]:
     steps = [
         (False, step, "") if isinstance(step, int) else (True, 0, step) for step in violation.path
     ]
     return steps, violation.schema_pointer, violation.message
 
 
-def kind_of(value: JsonValue) -> str:
-    """Name the type of ``value``."""
+def type_name(value: JsonValue) -> str:
+    """Return the type of ``value`` for a message, such as ``a string``."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -71,21 +72,21 @@ def kind_of(value: JsonValue) -> str:
         return "a number"
     if isinstance(value, str):
         return "a string"
-    return "a JSON object" if isinstance(value, Mapping) else "an array"
+    return "a JSON object" if is_object(value) else "an array"
 
 
 def quoted(value: JsonValue) -> str:
-    """Quote ``value`` in at most about 60 characters."""
+    """Return ``value`` for a message, in about 60 characters at most."""
     if isinstance(value, str):
         return repr(value if len(value) <= _MAX_QUOTED else value[: _MAX_QUOTED - 1] + "…")
-    if isinstance(value, Mapping):
+    if is_object(value):
         return "{…}" if value else "{}"
     if isinstance(value, Sequence):
         return "[…]" if value else "[]"
     return dumps(value).decode()
 
 
-def listed(values: Sequence[JsonValue]) -> str:
-    """Quote a list of values, its tail only counted when it is long."""
+def quoted_list(values: Sequence[JsonValue]) -> str:
+    """Return ``values`` for a message, and only their number beyond the first few."""
     text = ", ".join(map(quoted, values[:_MAX_LISTED]))
     return text if len(values) <= _MAX_LISTED else f"{text}, … ({len(values)} in all)"

@@ -1,4 +1,4 @@
-"""Which schemas are right, what they refuse and in which words, and that nothing is fetched."""
+"""JSON Schema validation: valid and invalid schemas, messages, and that nothing is fetched."""
 
 import socket
 from typing import Any
@@ -8,19 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from configsvc_server.domain.schema.checks import (
-    DIALECT,
-    MAX_VIOLATIONS,
-    Violation,
-    schema_violations,
-    value_violations,
-)
+from configsvc_server.domain.schema.metaschema import DIALECT
+from configsvc_server.domain.schema.validator import SchemaValidator, schema_violations
+from configsvc_server.domain.schema.violations import MAX_VIOLATIONS, Violation
 from configsvc_server.domain.strict_json import json_pointer
-from tests.support.json_schemas import ENDLESS, KEYWORDS, documents, schemas, wild
+from tests.support.json_schemas import CIRCULAR, KEYWORDS, documents, schemas, wild
 
 Json = dict[str, Any]
 
-NOWHERE = "must refer to a place in this schema, such as #/$defs/name: nothing is fetched"
+UNRESOLVED = "must refer to a place in this schema, such as #/$defs/name: nothing is fetched"
 
 
 def one(violations: list[Violation]) -> Violation:
@@ -36,12 +32,12 @@ def look_up(document: Any, at: str) -> Any:
 
 
 @given(st.dictionaries(st.sampled_from(KEYWORDS), wild, max_size=3))
-def test_the_shape_of_a_schema_is_right_where_its_metaschema_says_so(schema: Json) -> None:
+def test_a_schema_is_refused_exactly_where_its_metaschema_refuses_it(schema: Json) -> None:
     # Only what the metaschema leaves open may be refused beyond it.
     beyond = (
         "must be a regular expression",
-        NOWHERE,
-        ENDLESS,
+        UNRESOLVED,
+        CIRCULAR,
         "must be given only once",
     )
     refused = [v for v in schema_violations(schema) if not v.message.startswith(beyond)]
@@ -55,16 +51,16 @@ def test_a_value_has_violations_exactly_where_the_library_finds_it_invalid(
 ) -> None:
     assert schema_violations(schema) == []
 
-    violations = value_violations(schema, value)
+    violations = SchemaValidator(schema).violations(value)
 
     assert Draft202012Validator(schema).is_valid(value) == (violations == [])
 
 
 @given(schemas, documents)
-def test_a_violation_points_to_places_that_are_there(schema: Any, value: Any) -> None:
-    for violation in value_violations(schema, value):
+def test_a_violation_points_to_what_exists(schema: Any, value: Any) -> None:
+    for violation in SchemaValidator(schema).violations(value):
         look_up(schema, violation.schema_pointer)
-        # What is required is not there, but what should have it is.
+        # A required member is missing, but the object around it exists.
         look_up(value, json_pointer(violation.path[:-1]))
 
 
@@ -90,7 +86,7 @@ def test_a_violation_points_to_places_that_are_there(schema: Any, value: Any) ->
         ("x", "", "must be a schema (a JSON object, true or false), not a string"),
     ],
 )
-def test_a_wrong_schema_is_refused_with_the_place(schema: Any, at: str, message: str) -> None:
+def test_an_invalid_schema_is_refused_with_the_location(schema: Any, at: str, message: str) -> None:
     violation = one(schema_violations(schema))
 
     assert json_pointer(violation.path) == violation.schema_pointer == at
@@ -118,7 +114,7 @@ def test_a_wrong_schema_is_refused_with_the_place(schema: Any, at: str, message:
         {"properties": {"$ref": {"type": "string"}, "pattern": {}}},
     ],
 )
-def test_a_right_schema_is_accepted(schema: Any) -> None:
+def test_a_valid_schema_is_accepted(schema: Any) -> None:
     assert schema_violations(schema) == []
 
 
@@ -148,7 +144,9 @@ def test_a_reference_must_lead_to_a_schema_in_the_document(keyword: str, referen
     violations = schema_violations(schema)
 
     if reference:
-        assert one(violations) == Violation(("$defs", "a", keyword), f"/$defs/a/{keyword}", NOWHERE)
+        assert one(violations) == Violation(
+            ("$defs", "a", keyword), f"/$defs/a/{keyword}", UNRESOLVED
+        )
     else:
         assert violations == []
 
@@ -159,7 +157,7 @@ def test_data_that_looks_like_a_reference_is_none(keyword: str) -> None:
     schema: Json = {keyword: [data]}
 
     assert schema_violations(schema) == []
-    assert value_violations(schema, data if keyword == "enum" else [data]) == []
+    assert SchemaValidator(schema).violations(data if keyword == "enum" else [data]) == []
 
 
 @pytest.mark.parametrize(
@@ -174,10 +172,10 @@ def test_data_that_looks_like_a_reference_is_none(keyword: str) -> None:
         {"$defs": {"a": {"$ref": "#/$defs/b/allOf/0"}, "b": {"allOf": [{"$ref": "#/$defs/a"}]}}},
     ],
 )
-def test_a_schema_that_applies_to_a_value_without_end_is_refused(schema: Json) -> None:
+def test_circular_references_are_refused(schema: Json) -> None:
     violation = one(schema_violations(schema))
 
-    assert violation.message == ENDLESS
+    assert violation.message == CIRCULAR
     assert isinstance(look_up(schema, violation.schema_pointer), str)
 
 
@@ -197,20 +195,20 @@ def test_nothing_is_ever_fetched(tmp_path: Any) -> None:
             ):
                 assert len(schema_violations(schema)) == 1
                 with pytest.raises(KeyError):
-                    value_violations({"allOf": [{"$ref": address}]}, 1)
+                    SchemaValidator({"allOf": [{"$ref": address}]}).violations(1)
         with pytest.raises(BlockingIOError):
             listener.accept()
 
 
-def test_a_schema_of_its_own_dialect_inside_is_no_way_around_the_rules() -> None:
+def test_a_dialect_in_a_subschema_does_not_change_the_rules() -> None:
     schema: Json = {
         "$schema": DIALECT,
         "required": ["a"],
         "items": {"$schema": DIALECT, "items": False},
     }
 
-    assert one(value_violations(schema, {})).message == "is required"
-    assert one(value_violations(schema, [[1]])).schema_pointer == "/items/items"
+    assert one(SchemaValidator(schema).violations({})).message == "is required"
+    assert one(SchemaValidator(schema).violations([[1]])).schema_pointer == "/items/items"
 
 
 @pytest.mark.parametrize(
@@ -276,7 +274,7 @@ def test_a_schema_of_its_own_dialect_inside_is_no_way_around_the_rules() -> None
     ],
 )
 def test_messages_say_what_was_expected(schema: Any, value: Any, message: str) -> None:
-    violation = one(value_violations(schema, value))
+    violation = one(SchemaValidator(schema).violations(value))
 
     assert violation.path == ()
     assert violation.message.startswith(message)
@@ -373,42 +371,42 @@ def test_messages_say_what_was_expected(schema: Any, value: Any, message: str) -
         ),
     ],
 )
-def test_a_violation_names_the_place_and_the_rule(
+def test_a_violation_has_the_path_and_the_rule(
     schema: Any, value: Any, path: tuple[str | int, ...], rule: str, message: str
 ) -> None:
-    assert value_violations(schema, value) == [Violation(path, rule, message)]
+    assert SchemaValidator(schema).violations(value) == [Violation(path, rule, message)]
     assert look_up(schema, rule) is not None
 
 
 def test_a_float_without_fraction_is_an_integer_by_the_specification() -> None:
-    assert value_violations({"type": "integer"}, 1.0) == []
+    assert SchemaValidator({"type": "integer"}).violations(1.0) == []
 
 
 def test_formats_are_annotations() -> None:
-    assert value_violations({"format": "ipv4"}, "nowhere") == []
+    assert SchemaValidator({"format": "ipv4"}).violations("nowhere") == []
 
 
-def test_expressions_that_cannot_be_joined_are_fine_next_to_each_other() -> None:
+def test_patterns_that_cannot_be_joined_may_be_used_together() -> None:
     schema: Json = {"patternProperties": {"^a": {}, "(?i)^B": {}}, "additionalProperties": False}
 
-    assert value_violations(schema, {"a": 1, "b": 1}) == []
-    assert one(value_violations(schema, {"c": 1})).path == ("c",)
+    assert SchemaValidator(schema).violations({"a": 1, "b": 1}) == []
+    assert one(SchemaValidator(schema).violations({"c": 1})).path == ("c",)
 
 
 def test_violations_are_few_and_ordered_by_path() -> None:
     schema: Json = {"properties": {"z": {"type": "string"}, "a": {"items": {"type": "string"}}}}
     value: Json = {"z": 1, "a": list(range(50))}
 
-    violations = value_violations(schema, value)
+    violations = SchemaValidator(schema).violations(value)
 
     assert [v.path for v in violations] == [("a", index) for index in range(MAX_VIOLATIONS)]
     assert len(schema_violations({"required": 1, "allOf": [{"type": 1}] * 50})) == MAX_VIOLATIONS
 
 
-def test_the_same_fault_is_told_once() -> None:
+def test_a_repeated_violation_is_reported_once() -> None:
     rule: Json = {"required": ["a"]}
 
-    assert one(value_violations({"allOf": [rule, dict(rule)]}, {})).schema_pointer == (
+    assert one(SchemaValidator({"allOf": [rule, dict(rule)]}).violations({})).schema_pointer == (
         "/allOf/0/required"
     )
 
@@ -426,4 +424,4 @@ def test_the_same_fault_is_told_once() -> None:
     ],
 )
 def test_huge_values_are_not_quoted(schema: Any, value: Any) -> None:
-    assert len(one(value_violations(schema, value)).message) < 300
+    assert len(one(SchemaValidator(schema).violations(value)).message) < 300
