@@ -1,4 +1,4 @@
-"""Schemas and documents are checked within bounds, whatever they are."""
+"""Schema checker: results, hostile schemas, and the life of its processes."""
 
 import os
 import signal
@@ -19,6 +19,7 @@ from configsvc_server.domain.strict_json import MAX_DEPTH
 from configsvc_server.schema_checks import checker as schema_checker
 from configsvc_server.schema_checks.checker import SchemaChecker
 from configsvc_server.schema_checks.process import SchemaProcess
+from configsvc_server.schema_checks.worker import Reply, Request
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes can't be selected on")
 
@@ -26,8 +27,8 @@ Json = dict[str, Any]
 
 PLAIN: Json = {"properties": {"port": {"type": "integer", "minimum": 1}}}
 NOT_CHEAP: Json = {"properties": {"name": {"pattern": "^[a-z]+$"}}}
-ENDLESS: Json = {"pattern": "^(a+)+$"}
-ENDLESS_VALUE = "a" * 60 + "!"
+CATASTROPHIC: Json = {"pattern": "^(a+)+$"}
+CATASTROPHIC_VALUE = "a" * 60 + "!"
 
 TIMEOUT = 0.3
 """In seconds: what is refused by it would take minutes, what is not takes milliseconds."""
@@ -69,7 +70,7 @@ def assert_is_refused(check: Callable[[], object]) -> None:
     assert time.monotonic() - start < 10
 
 
-class TestAnswers:
+class TestResults:
     @pytest.mark.parametrize("schema", [PLAIN, NOT_CHEAP, {"pattern": "("}, {"type": "strnig"}])
     def test_about_schemas_are_those_of_the_domain(
         self, checker: SchemaChecker, schema: Json
@@ -91,9 +92,9 @@ class TestAnswers:
         assert checker.check_values(schema, values) == expected
 
     def test_about_no_values_are_none(self, checker: SchemaChecker) -> None:
-        assert checker.check_values(ENDLESS, []) == []
+        assert checker.check_values(CATASTROPHIC, []) == []
 
-    def test_tell_integers_from_floats(self, checker: SchemaChecker) -> None:
+    def test_distinguish_integers_from_floats(self, checker: SchemaChecker) -> None:
         schema: Json = {"$defs": {"n": {"const": 2**63 - 1}}, "$ref": "#/$defs/n"}
 
         assert checker.check_values(schema, [2**63 - 1]) == [[]]
@@ -142,7 +143,7 @@ class TestHostile:
     @pytest.mark.parametrize(
         ("schema", "value"),
         [
-            pytest.param(ENDLESS, ENDLESS_VALUE, id="catastrophic expression"),
+            pytest.param(CATASTROPHIC, CATASTROPHIC_VALUE, id="catastrophic expression"),
             pytest.param(doubling("allOf"), 1, id="doubling allOf"),
             pytest.param(doubling("anyOf"), 2, id="doubling anyOf"),
             pytest.param(
@@ -267,7 +268,7 @@ class TestProcesses:
     def test_that_took_too_long_are_killed_and_replaced(self, own: SchemaChecker) -> None:
         [first] = started_by(lambda: own.check_schema(NOT_CHEAP))
         with pytest.raises(SchemaTooCostlyError):
-            own.check_values(ENDLESS, [ENDLESS_VALUE])
+            own.check_values(CATASTROPHIC, [CATASTROPHIC_VALUE])
 
         assert not first.is_running()
         [second] = started_by(lambda: own.check_schema(NOT_CHEAP))
@@ -276,12 +277,12 @@ class TestProcesses:
     def test_that_have_grown_large_are_replaced(
         self, own: SchemaChecker, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        ask = SchemaProcess.ask
+        call = SchemaProcess.call
 
-        def grown(process: SchemaProcess, question: Json, *, timeout: float) -> Json:
-            return {**ask(process, question, timeout=timeout), "is_last": True}
+        def grown(process: SchemaProcess, request: Request) -> Reply:
+            return {**call(process, request), "is_last": True}
 
-        monkeypatch.setattr(SchemaProcess, "ask", grown)
+        monkeypatch.setattr(SchemaProcess, "call", grown)
 
         assert own.check_schema(NOT_CHEAP) == []
         assert len(started_by(lambda: own.check_schema({"pattern": "("}))) == 0
@@ -296,7 +297,7 @@ class TestProcesses:
 
         assert own.check_schema(NOT_CHEAP) == []
 
-    def test_that_do_not_read_do_not_hold_up_a_large_question(self, own: SchemaChecker) -> None:
+    def test_that_do_not_read_do_not_block_a_large_request(self, own: SchemaChecker) -> None:
         [process] = started_by(lambda: own.check_schema(NOT_CHEAP))
         process.suspend()
 
@@ -318,7 +319,7 @@ class TestProcesses:
         checker = SchemaChecker(timeout=TIMEOUT)
         [process] = started_by(lambda: checker.check_schema(NOT_CHEAP))
         with pytest.raises(SchemaTooCostlyError):
-            checker.check_values(ENDLESS, [ENDLESS_VALUE])
+            checker.check_values(CATASTROPHIC, [CATASTROPHIC_VALUE])
         checker.check_schema(NOT_CHEAP)
 
         checker.close()
@@ -328,11 +329,11 @@ class TestProcesses:
         assert processes() == others
         assert me.num_fds() == descriptors
 
-    def test_in_the_midst_of_a_check_end_when_the_checker_is_closed(self) -> None:
+    def test_that_are_checking_end_when_the_checker_is_closed(self) -> None:
         checker = SchemaChecker(timeout=60)
         [process] = started_by(lambda: checker.check_schema(NOT_CHEAP))
         with ThreadPoolExecutor(1) as pool:
-            answer = pool.submit(checker.check_values, ENDLESS, [ENDLESS_VALUE])
+            result = pool.submit(checker.check_values, CATASTROPHIC, [CATASTROPHIC_VALUE])
             busy = process.cpu_times().user + 0.05
             while process.cpu_times().user < busy:
                 pass
@@ -340,7 +341,7 @@ class TestProcesses:
             checker.close()
 
             with pytest.raises(UnavailableError, match="stopping"):
-                answer.result(10)
+                result.result(10)
 
     def test_are_not_started_by_a_closed_checker(self) -> None:
         checker = SchemaChecker()
@@ -362,28 +363,28 @@ class TestProcesses:
         assert caught.value.retry_after == 1
 
     def test_are_waited_for_only_so_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(SchemaChecker, "_PATIENCE", 0.05)
-        asked, answered = threading.Event(), threading.Event()
-        ask = SchemaProcess.ask
+        monkeypatch.setattr(SchemaChecker, "ACQUIRE_TIMEOUT", 0.05)
+        called, released = threading.Event(), threading.Event()
+        call = SchemaProcess.call
 
-        def slow(process: SchemaProcess, question: Json, *, timeout: float) -> Any:
-            asked.set()
-            answered.wait(10)
-            return ask(process, question, timeout=timeout)
+        def slow(process: SchemaProcess, request: Request) -> Reply:
+            called.set()
+            released.wait(10)
+            return call(process, request)
 
-        monkeypatch.setattr(SchemaProcess, "ask", slow)
+        monkeypatch.setattr(SchemaProcess, "call", slow)
         with SchemaChecker(workers=1) as checker, ThreadPoolExecutor(1) as pool:
             first = pool.submit(checker.check_schema, NOT_CHEAP)
-            assert asked.wait(10)
+            assert called.wait(10)
 
             with pytest.raises(UnavailableError) as caught:
                 checker.check_schema(NOT_CHEAP)
 
-            answered.set()
+            released.set()
             assert first.result(10) == []
         assert caught.value.retry_after == 1
 
-    @pytest.mark.parametrize("schema", ["NOT_CHEAP", "ENDLESS"])
+    @pytest.mark.parametrize("schema", ["NOT_CHEAP", "CATASTROPHIC"])
     def test_end_when_their_parent_is_killed(self, schema: str) -> None:
         script = f"""
 from tests.server.schema_checks.test_checker import *
@@ -392,7 +393,7 @@ with SchemaChecker(timeout=TIMEOUT) as checker:
     print("ready", flush=True)
     while True:
         try:
-            checker.check_values({schema}, [ENDLESS_VALUE])
+            checker.check_values({schema}, [CATASTROPHIC_VALUE])
         except SchemaTooCostlyError:
             pass
 """

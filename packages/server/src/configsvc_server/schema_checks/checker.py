@@ -1,13 +1,14 @@
-"""Checks schemas of strangers, and documents by them, without being kept up by any of them.
+"""Schema checker: checks untrusted schemas, and values by them, in bounded time and memory.
 
-A regular expression or a web of references can take for ever, and nothing can interrupt a
-thread that is in the midst of it. So what is not cheap for certain is done in another process.
+A regular expression or a web of references can take for ever, and nothing can interrupt the
+thread that evaluates it. So whatever has no low bound of its cost is checked in another
+process.
 """
 
 import threading
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from configsvc_server.domain.errors import SchemaTooCostlyError, UnavailableError
 from configsvc_server.domain.schema.cost import is_cheap
@@ -15,21 +16,22 @@ from configsvc_server.domain.schema.validator import SchemaValidator, schema_vio
 from configsvc_server.domain.schema.violations import Violation
 from configsvc_server.domain.strict_json import JsonValue
 from configsvc_server.schema_checks.process import ProcessEndedError, SchemaProcess
+from configsvc_server.schema_checks.worker import Reply, Request
 
 __all__ = ["SchemaChecker"]
 
 
 class SchemaChecker:
-    """Checks schemas and documents within bounds of time and memory; for any thread."""
+    """Checker of schemas and of values, with a pool of processes; safe from any thread."""
 
-    _PATIENCE = 5.0
-    """How long to wait for a process that others are using, in seconds."""
+    ACQUIRE_TIMEOUT = 5.0
+    """How long to wait for a process that other threads use, in seconds."""
 
-    _LONGEST = 5
-    """How many times the time for one value many may take together."""
+    MAX_TIMEOUT_FACTOR = 5
+    """How many times the timeout for one value all values of a call may take at most."""
 
     def __init__(self, *, timeout: float = 2.0, workers: int = 2) -> None:
-        """Start nothing yet: processes are started when they are needed.
+        """Prepare an empty pool; processes are started when they are first needed.
 
         Args:
             timeout: how long one check may take, in seconds.
@@ -54,38 +56,38 @@ class SchemaChecker:
         self.close()
 
     def check_schema(self, schema: JsonValue) -> list[Violation]:
-        """Return what is wrong with a schema.
+        """Return the violations in a schema itself: the first by path, at most 20.
 
         Raises:
-            SchemaTooCostlyError: that takes too much to find out.
-            UnavailableError: it can't be found out now.
+            SchemaTooCostlyError: the check takes too much time or memory.
+            UnavailableError: no process is free or can be started, or the checker is closed.
         """
         if is_cheap(schema, ()):
             return schema_violations(schema)
-        return self._ask({"schema": schema}, self._timeout)[0]
+        return self._check({"schema": schema, "timeout": self._timeout})[0]
 
     def check_values(self, schema: JsonValue, values: Sequence[JsonValue]) -> list[list[Violation]]:
-        """Return what is wrong with each of ``values``.
+        """Return the violations in each of ``values``: the first by path, at most 20.
 
         Args:
-            schema: a schema in which nothing is wrong.
+            schema: a schema without violations.
             values: what to check by it.
 
         Raises:
-            SchemaTooCostlyError: that takes too much to find out.
-            UnavailableError: it can't be found out now.
+            SchemaTooCostlyError: the check takes too much time or memory.
+            UnavailableError: no process is free or can be started, or the checker is closed.
         """
         if not values:
             return []
         if is_cheap(schema, values):
             validator = SchemaValidator(schema)
             return [validator.violations(value) for value in values]
-        # Each value has its own time, within reason: there is one for each environment.
-        timeout = self._timeout * min(len(values), self._LONGEST)
-        return self._ask({"schema": schema, "values": list(values)}, timeout)
+        # Each value has its own time, up to a limit: there is one for each environment.
+        timeout = self._timeout * min(len(values), self.MAX_TIMEOUT_FACTOR)
+        return self._check({"schema": schema, "values": list(values), "timeout": timeout})
 
     def close(self) -> None:
-        """End every process, at once; who waits for one gets an error."""
+        """End every process at once; checks that are under way raise ``UnavailableError``."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -96,42 +98,42 @@ class SchemaChecker:
         for process in idle:
             process.join()
 
-    def _ask(self, question: dict[str, Any], timeout: float) -> list[list[Violation]]:
-        answer = self._answer(question, timeout)
-        if answer["violations"] is None:
-            raise SchemaTooCostlyError(timeout)
+    def _check(self, request: Request) -> list[list[Violation]]:
+        reply = self._call(request)
+        if reply["violations"] is None:
+            raise SchemaTooCostlyError(request["timeout"])
         return [
-            [Violation(tuple(path), rule, message) for path, rule, message in found]
-            for found in answer["violations"]
+            [Violation(tuple(path), pointer, message) for path, pointer, message in found]
+            for found in reply["violations"]
         ]
 
-    def _answer(self, question: dict[str, Any], timeout: float) -> Any:
-        if not self._free.acquire(timeout=self._PATIENCE):
+    def _call(self, request: Request) -> Reply:
+        if not self._free.acquire(timeout=self.ACQUIRE_TIMEOUT):
             raise UnavailableError("Too many schemas are being checked.", retry_after=1)
         try:
-            process = self._take()
+            process = self._acquire()
             is_reusable = False
             try:
-                answer = process.ask(question, timeout=timeout)
-                is_reusable = not answer["is_last"]
+                reply = process.call(request)
+                is_reusable = not reply["is_last"]
             except (TimeoutError, ProcessEndedError):
                 if self._closed:
-                    raise _stopping() from None
-                # Late, or dead by its own limits or by the system's: it is the question.
+                    raise _closed_error() from None
+                # Late, or ended by its own limits or by the system's: the request is the cause.
                 process.kill()
-                raise SchemaTooCostlyError(timeout) from None
+                raise SchemaTooCostlyError(request["timeout"]) from None
             finally:
-                self._give_back(process, is_reusable=is_reusable)
+                self._release(process, is_reusable=is_reusable)
         finally:
             self._free.release()
-        return answer
+        return reply
 
-    def _take(self) -> SchemaProcess:
-        """Return a process that nobody else uses."""
-        while (idle := self._take_idle()) is not None:
+    def _acquire(self) -> SchemaProcess:
+        """Return a running process that no other thread uses."""
+        while (idle := self._acquire_idle()) is not None:
             if idle.is_running:
                 return idle
-            self._give_back(idle, is_reusable=False)
+            self._release(idle, is_reusable=False)
         try:
             process = SchemaProcess()
         except (OSError, TimeoutError, ProcessEndedError) as error:
@@ -139,23 +141,23 @@ class SchemaChecker:
             raise UnavailableError(message, retry_after=1) from error
         with self._lock:
             self._busy.add(process)
-            is_late = self._closed
-        if is_late:
-            self._give_back(process, is_reusable=False)
-            raise _stopping()
+            is_closed = self._closed
+        if is_closed:
+            self._release(process, is_reusable=False)
+            raise _closed_error()
         return process
 
-    def _take_idle(self) -> SchemaProcess | None:
+    def _acquire_idle(self) -> SchemaProcess | None:
         with self._lock:
             if self._closed:
-                raise _stopping()
+                raise _closed_error()
             if not self._idle:
                 return None
             process = self._idle.pop()
             self._busy.add(process)
             return process
 
-    def _give_back(self, process: SchemaProcess, *, is_reusable: bool) -> None:
+    def _release(self, process: SchemaProcess, *, is_reusable: bool) -> None:
         with self._lock:
             self._busy.discard(process)
             if is_reusable and not self._closed:
@@ -164,5 +166,5 @@ class SchemaChecker:
         process.join()
 
 
-def _stopping() -> UnavailableError:
+def _closed_error() -> UnavailableError:
     return UnavailableError("The server is stopping.", retry_after=1)

@@ -1,9 +1,9 @@
-"""One process that checks by schemas, as its parent sees it.
+"""Child process of the schema checks: started, called with a timeout, and stopped.
 
-It is made of ``subprocess`` and pipes because the ready-made pools are unfit here: forking is
-unsafe where there are threads, and spawning by ``multiprocessing`` imports the main module of
-the server a second time. A schema of a stranger must also not block us while it is written to
-a process that has stopped reading, so everything has a deadline.
+It uses ``subprocess`` and pipes because the pools of the standard library do not fit here:
+forking is unsafe where there are threads, and spawning by ``multiprocessing`` imports the main
+module of the server a second time. A schema from an untrusted user must also not block the
+parent while it is written to a process that has stopped reading, so every step has a deadline.
 """
 
 import contextlib
@@ -13,39 +13,38 @@ import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
-from configsvc_server.schema_checks.worker import LENGTH
+from configsvc_server.schema_checks.worker import LENGTH, Reply, Request
 
 __all__ = ["ProcessEndedError", "SchemaProcess"]
 
-_CHUNK = 65_536
+_CHUNK_SIZE = 65_536
 
 
 class ProcessEndedError(Exception):
-    """The process is no more, and owes an answer."""
+    """The process ended before it replied."""
 
 
 class SchemaProcess:
-    """A running process; it must be stopped in the end."""
+    """A running worker process; whoever started it must :meth:`join` it."""
 
-    _START = 15.0
-    """How long it may take to start, in seconds: longer than on any busy machine."""
+    START_TIMEOUT = 15.0
+    """How long the start may take, in seconds: longer than on any busy machine."""
 
-    _STOP = 1.0
-    """How long it may take to quit, in seconds."""
+    STOP_TIMEOUT = 1.0
+    """How long the process may take to quit before it is killed, in seconds."""
 
     def __init__(self) -> None:
-        """Start it.
+        """Start the process and wait until it is ready.
 
         Raises:
             OSError: it can't be started.
-            TimeoutError: it does not become ready.
-            ProcessEndedError: it quit at once.
+            TimeoutError: it is not ready within :attr:`START_TIMEOUT`.
+            ProcessEndedError: it ended before it was ready.
         """
         self._process = subprocess.Popen(
-            # -P keeps modules in the current folder from coming in the place of ours.
+            # -P keeps modules in the current folder from shadowing ours.
             [sys.executable, "-P", "-W", "ignore", "-m", "configsvc_server.schema_checks.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -57,7 +56,7 @@ class SchemaProcess:
         try:
             os.set_blocking(self._stdin.fileno(), False)
             os.set_blocking(self._stdout.fileno(), False)
-            self._exchange(b"", self._START)
+            self._exchange(b"", self.START_TIMEOUT)
         except BaseException:
             self.kill()
             self.join()
@@ -65,43 +64,44 @@ class SchemaProcess:
 
     @property
     def is_running(self) -> bool:
-        """Whether it can be asked."""
+        """Whether the process has not ended yet."""
         return self._process.poll() is None
 
-    def ask(self, question: Mapping[str, Any], *, timeout: float) -> Any:
-        """Return its answer; after any error, it can only be stopped.
+    def call(self, request: Request) -> Reply:
+        """Send a request and return the reply; after any error, the process can only be stopped.
 
         Args:
-            question: what to ask.
-            timeout: how long everything may take, in seconds.
+            request: what to check; its timeout is also that of the exchange.
 
         Raises:
-            TimeoutError: there is no answer in time.
-            ProcessEndedError: it died over it.
+            TimeoutError: there is no reply in time.
+            ProcessEndedError: the process ended during the check.
         """
-        body = json.dumps({**question, "timeout": timeout}).encode()
-        return self._exchange(LENGTH.pack(len(body)) + body, timeout)
+        body = json.dumps(request).encode()
+        reply = self._exchange(LENGTH.pack(len(body)) + body, request["timeout"])
+        return cast("Reply", reply)
 
     def quit(self) -> None:
-        """Ask it to quit, when it is done with what it is doing."""
+        """Let the process quit after the request that it works on."""
         with contextlib.suppress(OSError):
             self._stdin.close()
 
     def kill(self) -> None:
-        """End it, whatever it is doing; from any thread."""
+        """End the process at once; safe from any thread."""
         self._process.kill()
 
     def join(self) -> None:
-        """Wait until it has ended, which is brought about if it takes long."""
+        """Let the process quit, kill it after :attr:`STOP_TIMEOUT`, and release its pipes."""
         self.quit()
         try:
-            self._process.wait(self._STOP)
+            self._process.wait(self.STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
         self._stdout.close()
 
     def _exchange(self, message: bytes, timeout: float) -> Any:
+        """Write ``message``, if there is one, and return the next message of the process."""
         deadline = time.monotonic() + timeout
         unsent = memoryview(message)
         received = bytearray()
@@ -109,7 +109,7 @@ class SchemaProcess:
             selector.register(self._stdout, selectors.EVENT_READ)
             if unsent:
                 selector.register(self._stdin, selectors.EVENT_WRITE)
-            while (answer := _complete(received)) is None:
+            while (reply := _complete(received)) is None:
                 ready = selector.select(max(0.0, deadline - time.monotonic()))
                 if not ready:
                     raise TimeoutError
@@ -117,10 +117,10 @@ class SchemaProcess:
                     if key.fileobj is self._stdout:
                         received += self._receive()
                         continue
-                    unsent = unsent[self._send(unsent[:_CHUNK]) :]
+                    unsent = unsent[self._send(unsent[:_CHUNK_SIZE]) :]
                     if not unsent:
                         selector.unregister(self._stdin)
-        return json.loads(answer)
+        return json.loads(reply)
 
     def _send(self, data: memoryview) -> int:
         try:
@@ -132,7 +132,7 @@ class SchemaProcess:
 
     def _receive(self) -> bytes:
         try:
-            data = os.read(self._stdout.fileno(), _CHUNK)
+            data = os.read(self._stdout.fileno(), _CHUNK_SIZE)
         except BlockingIOError:
             return b""
         if not data:
@@ -141,7 +141,7 @@ class SchemaProcess:
 
 
 def _complete(received: bytearray) -> bytes | None:
-    """Return the message that has been received, if that is all of it."""
+    """Return the JSON text in ``received``, or ``None`` while a part of it is missing."""
     if len(received) < LENGTH.size:
         return None
     (length,) = LENGTH.unpack_from(received)

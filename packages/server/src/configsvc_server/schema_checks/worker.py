@@ -1,8 +1,8 @@
-"""The process that checks by schemas which may never come to an end; others can kill it.
+"""Worker process of the schema checks: reads requests, writes replies, can be killed.
 
-It reads questions on its standard input and writes the answers to its standard output, each as
-a length of four bytes and a JSON text. It quits when its input ends, which it does however the
-parent died; in the midst of a check, it is ended by its own alarm.
+Requests arrive on standard input and replies leave on standard output, each as a length of
+four bytes and a JSON text. The worker quits when its input ends, as it does however the parent
+died; during a check, an alarm of its own ends it.
 """
 
 import contextlib
@@ -11,78 +11,104 @@ import mmap
 import signal
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NotRequired, TypeAlias, TypedDict
 
 from configsvc_server.domain.schema.validator import SchemaValidator, schema_violations
 from configsvc_server.domain.schema.violations import Violation
+from configsvc_server.domain.strict_json import JsonValue
 
 if sys.platform != "win32":
     import resource
 
-__all__ = ["LENGTH", "READY", "main"]
+__all__ = ["LENGTH", "READY", "PlainViolation", "Reply", "Request", "main"]
 
 LENGTH = struct.Struct("!I")
-"""How the length of a message is written before it."""
+"""Prefix of every message: the length of its JSON text in bytes."""
 
 READY = {"ready": True}
-"""The first message, unasked for."""
+"""First message of the worker, before any request."""
 
-_MEMORY = 512 * 1024 * 1024
+PlainViolation: TypeAlias = tuple[list[str | int], str, str]
+"""Path, schema pointer and message of a violation."""
+
+
+class Request(TypedDict):
+    """Request to check a schema, or values by a valid schema."""
+
+    schema: JsonValue
+    values: NotRequired[list[JsonValue]]
+    timeout: float
+    """How long the check may take, in seconds."""
+
+
+class Reply(TypedDict):
+    """Reply to a request."""
+
+    violations: list[list[PlainViolation]] | None
+    """Those of the schema, or those of each value; ``None`` if the check was too costly."""
+
+    is_last: bool
+    """Whether the worker should be replaced."""
+
+
+_MEMORY_LIMIT = 512 * 1024 * 1024
 
 # Documents are at most 64 levels deep; each costs a schema that refers to itself a few dozen
 # calls. The stack must be large enough for as many of them.
-_RECURSION = 6_000
-_STACK = 64 * 1024 * 1024
+_RECURSION_LIMIT = 6_000
+_STACK_LIMIT = 64 * 1024 * 1024
 
-# A process that has not given memory back may not have enough left for the next question.
-_LARGE = _MEMORY // 2
+# A process that has not returned its memory may not have enough left for the next request.
+_REPLACE_ABOVE = _MEMORY_LIMIT // 2
 
-# How much longer than the parent's patience a check may take when the parent is dead.
-_GRACE = 1.0
+# Seconds that a check may take beyond the parent's timeout, for when the parent is dead.
+_ALARM_GRACE = 1.0
 
 
 def main() -> None:
-    """Answer questions until there are no more."""
+    """Reply to requests until the input ends."""
     # An interrupt at a terminal, or a stop of the service, goes to all of its processes; but
-    # this one is needed for as long as the parent finishes requests.
+    # this one is needed for as long as the parent finishes HTTP requests.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    sys.setrecursionlimit(_RECURSION)
+    sys.setrecursionlimit(_RECURSION_LIMIT)
     _limit_memory()
-    questions, answers = sys.stdin.buffer, sys.stdout.buffer
-    _write(answers, READY)
-    while (question := _read(questions)) is not None:
-        with _alarm(question["timeout"] + _GRACE):
-            answer = _answer(question)
-        _write(answers, {**answer, "is_last": _is_large()})
+    source, target = sys.stdin.buffer, sys.stdout.buffer
+    _write(target, READY)
+    while (request := _read(source)) is not None:
+        with _alarm(request["timeout"] + _ALARM_GRACE):
+            violations = _check(request)
+        _write(target, Reply(violations=violations, is_last=_is_large()))
 
 
-def _answer(question: dict[str, Any]) -> dict[str, Any]:
+def _check(request: Request) -> list[list[PlainViolation]] | None:
+    schema = request["schema"]
     try:
-        if "values" not in question:
-            return {"violations": [_plain(schema_violations(question["schema"]))]}
-        validator = SchemaValidator(question["schema"])
-        return {"violations": [_plain(validator.violations(v)) for v in question["values"]]}
+        if "values" not in request:
+            return [_plain(schema_violations(schema))]
+        validator = SchemaValidator(schema)
+        return [_plain(validator.violations(value)) for value in request["values"]]
     except (RecursionError, MemoryError):
-        return {"violations": None}
+        return None
 
 
-def _plain(violations: list[Violation]) -> list[list[Any]]:
-    return [[list(v.path), v.schema_pointer, v.message] for v in violations]
+def _plain(violations: list[Violation]) -> list[PlainViolation]:
+    return [(list(v.path), v.schema_pointer, v.message) for v in violations]
 
 
 def _read(stream: BinaryIO) -> Any:
-    head = stream.read(LENGTH.size)
-    if len(head) < LENGTH.size:
+    """Return the next message, or ``None`` at the end of the stream."""
+    prefix = stream.read(LENGTH.size)
+    if len(prefix) < LENGTH.size:
         return None
-    (length,) = LENGTH.unpack(head)
+    (length,) = LENGTH.unpack(prefix)
     body = stream.read(length)
     return json.loads(body) if len(body) == length else None
 
 
-def _write(stream: BinaryIO, message: dict[str, Any]) -> None:
+def _write(stream: BinaryIO, message: Mapping[str, object]) -> None:
     body = json.dumps(message).encode()
     stream.write(LENGTH.pack(len(body)) + body)
     stream.flush()
@@ -90,7 +116,7 @@ def _write(stream: BinaryIO, message: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
-    """End this process if the block takes longer; nothing else ends a regular expression."""
+    """End this process if the block takes longer: a regular expression can't be interrupted."""
     if sys.platform == "win32":
         yield
         return
@@ -104,21 +130,24 @@ def _alarm(seconds: float) -> Iterator[None]:
 def _limit_memory() -> None:
     if sys.platform == "win32":
         return
-    for kind, amount in ((resource.RLIMIT_AS, _MEMORY), (resource.RLIMIT_STACK, _STACK)):
+    for kind, amount in (
+        (resource.RLIMIT_AS, _MEMORY_LIMIT),
+        (resource.RLIMIT_STACK, _STACK_LIMIT),
+    ):
         _, hard = resource.getrlimit(kind)
         limit = amount if hard == resource.RLIM_INFINITY else min(amount, hard)
-        # Some platforms have a limit that they don't let anybody set.
+        # Some platforms have the limit, but refuse to set it.
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(kind, (limit, hard))
 
 
 def _is_large() -> bool:
-    # Not by getrusage: the peak that it tells begins with that of the parent.
+    # Not by getrusage: the peak that it reports begins with that of the parent.
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
     except OSError:
         return False  # not on every platform
-    return pages * mmap.PAGESIZE > _LARGE
+    return pages * mmap.PAGESIZE > _REPLACE_ABOVE
 
 
 if __name__ == "__main__":
