@@ -1,8 +1,8 @@
-"""The connection pool, and what happens when the database is away.
+"""Database access: the connection pool, and errors of PostgreSQL as errors of the domain.
 
-What is done in one statement runs in autocommit mode and costs one round trip; the rest runs
-in a transaction in pipeline mode, so that statements whose result nobody waits for cost no
-round trip of their own.
+A single statement runs in autocommit mode and costs one round trip; several run in a
+transaction in pipeline mode, so that statements whose result nobody waits for cost no round
+trip of their own.
 """
 
 import select
@@ -17,9 +17,9 @@ import psycopg
 import psycopg.conninfo
 import structlog
 from psycopg import pq
-from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
+from psycopg_pool import ConnectionPool, PoolTimeout
 
-from configsvc_server.domain.errors import UnavailableError
+from configsvc_server.domain.errors import UnavailableError, UnstorableValueError
 
 __all__ = ["Connection", "Database", "describe_url"]
 
@@ -27,24 +27,31 @@ Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
 _log = structlog.stdlib.get_logger(__name__)
 
-_AWAY = (
+_OUTAGE_ERRORS = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
     # A server in recovery or a read-only replica: a failover is under way.
     psycopg.errors.ReadOnlySqlTransaction,
 )
 
-# These are OperationalErrors too, but say that this one request was too slow or too unlucky.
-_BUSY = (
+# These are OperationalErrors too, but concern one request that was too slow or lost a conflict.
+_CONTENTION_ERRORS = (
     psycopg.errors.QueryCanceled,
     psycopg.errors.LockNotAvailable,
     psycopg.errors.DeadlockDetected,
     psycopg.errors.SerializationFailure,
 )
 
+_VALUE_ERRORS = (
+    psycopg.DataError,
+    psycopg.errors.CheckViolation,
+    # An OperationalError as well, but what is too large is a value of the request.
+    psycopg.errors.ProgramLimitExceeded,
+)
+
 
 def describe_url(url: str) -> str:
-    """Name the database in ``url`` for people, leaving out the password."""
+    """Return a description of the database in ``url`` for people, without the password."""
     parts = psycopg.conninfo.conninfo_to_dict(url)
     host = parts.get("host") or "local socket"
     port = f":{parts['port']}" if parts.get("port") else ""
@@ -54,24 +61,24 @@ def describe_url(url: str) -> str:
 
 
 class Database:
-    """Hands out connections from a pool; raises ``UnavailableError`` when there is none.
+    """Pool of connections to one database.
 
-    While the database is known to be away, a request waits only ``AWAY_TIMEOUT`` for it, so
-    that an outage does not tie up every thread of the server. The pool reconnects by itself.
+    During an outage, a request waits only :attr:`OUTAGE_TIMEOUT` for a connection, so that it
+    does not block every thread of the server. The pool reconnects by itself.
     """
 
-    AWAY_TIMEOUT = 0.25
-    """How long to wait for a connection while the database is away, in seconds."""
+    OUTAGE_TIMEOUT = 0.25
+    """How long a request waits for a connection during an outage, in seconds."""
 
     RECONNECT_TIMEOUT = 2.0
-    """After how many seconds a failing reconnection gives way to a new one, so that its
+    """How long the pool tries to reconnect before it starts afresh, in seconds, so that its
     exponential back-off never grows long."""
 
     MAX_IDLE = 300.0
-    """After how many idle seconds a connection beyond the minimum is closed."""
+    """How long a connection beyond the minimum may be idle before it is closed, in seconds."""
 
     RETRY_AFTER = 2.0
-    """What clients are told to wait when the database is away, in seconds."""
+    """How long clients should wait before they try again, in seconds."""
 
     def __init__(
         self,
@@ -81,18 +88,18 @@ class Database:
         timeout: float = 5.0,
         statement_timeout: float = 30.0,
     ) -> None:
-        """Prepare a pool; nothing is connected before :meth:`open`.
+        """Prepare the pool; it connects in :meth:`open`.
 
         Args:
             url: a libpq connection string or URI.
-            pool_size: connections at most.
+            pool_size: how many connections there may be.
             timeout: how long a request waits for a free connection, in seconds.
             statement_timeout: how long a statement may run, in seconds.
         """
         self.description = describe_url(url)
         self.timeout = timeout
-        self._away = threading.Event()
-        self._errors_seen = 0
+        self._outage = threading.Event()
+        self._known_connection_errors = 0
         self._url = url
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             url,
@@ -108,12 +115,15 @@ class Database:
         )
 
     def open(self, *, wait: float = 10.0) -> None:
-        """Connect, waiting up to ``wait`` seconds for the first connection.
+        """Open the pool and wait for its first connections.
+
+        Args:
+            wait: how long to wait for them, in seconds.
 
         Raises:
-            UnavailableError: the database could not be reached; the message says why.
+            UnavailableError: the database can't be reached; the message says why.
         """
-        reason = _why_not(self._url)
+        reason = _connection_error(self._url)
         if reason is not None:
             _log.warning(
                 "waiting for the database",
@@ -128,11 +138,11 @@ class Database:
             self.close()
             raise UnavailableError(
                 f"The database {self.description} can't be reached: "
-                f"{_why_not(self._url) or 'it does not answer in time'}"
+                f"{_connection_error(self._url) or 'it does not answer in time'}"
             ) from None
 
     def close(self) -> None:
-        """Close every connection; requests that still wait for one fail."""
+        """Close every connection; requests that wait for one get ``UnavailableError``."""
         self._pool.close(timeout=2.0)
 
     def __enter__(self) -> Self:
@@ -148,86 +158,95 @@ class Database:
 
     @contextmanager
     def autocommit(self) -> Iterator[Connection]:
-        """Lend a connection in autocommit mode: every statement stands alone.
+        """Yield a connection in autocommit mode, for a single statement.
 
         Raises:
-            UnavailableError: no connection could be had, or it broke.
+            UnavailableError: no connection was available, or it was lost, or the statement
+                took too long.
+            UnstorableValueError: PostgreSQL refused a value.
         """
-        with self._translate(), self._lend() as connection:
+        with self._translate_errors(), self._checkout() as connection:
             yield connection
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """Lend a connection inside a transaction, committed when the block ends well.
+        """Yield a connection in a transaction, which is committed when the block succeeds.
 
         Raises:
-            UnavailableError: no connection could be had, or it broke. Where it broke during
-                the commit itself, the transaction may have been committed.
+            UnavailableError: no connection was available, or it was lost, or a statement took
+                too long. If the connection was lost during the commit, the transaction may
+                have been committed.
+            UnstorableValueError: PostgreSQL refused a value.
         """
         with (
-            self._translate(),
-            self._lend() as connection,
+            self._translate_errors(),
+            self._checkout() as connection,
             connection.pipeline(),
             connection.transaction(),
         ):
             yield connection
 
     @contextmanager
-    def _lend(self) -> Iterator[Connection]:
-        """Take a living connection from the pool and give it back.
+    def _checkout(self) -> Iterator[Connection]:
+        """Yield a working connection of the pool, and return it afterwards.
 
         The pool has a check of its own, but sleeps between failed ones, a second and more;
         after a restart of the database every idle connection is dead and all of them are
         to be replaced at once.
         """
-        patience = self.AWAY_TIMEOUT if self._away.is_set() else self.timeout
-        deadline = time.monotonic() + patience
+        timeout = self.OUTAGE_TIMEOUT if self._outage.is_set() else self.timeout
+        deadline = time.monotonic() + timeout
         while True:
             connection = self._pool.getconn(max(deadline - time.monotonic(), 0))
             if _is_alive(connection):
                 break
             connection.close()
             self._pool.putconn(connection)
-        self._back()
+        self._mark_available()
         try:
             yield connection
         finally:
             self._pool.putconn(connection)
 
-    def _back(self) -> None:
-        if self._away.is_set():
-            self._away.clear()
+    def _mark_available(self) -> None:
+        if self._outage.is_set():
+            self._outage.clear()
             _log.info("database is back", database=self.description)
 
-    def _gone(self, error: Exception) -> None:
-        if not self._away.is_set():
-            self._away.set()
+    def _mark_unavailable(self, error: Exception) -> None:
+        if not self._outage.is_set():
+            self._outage.set()
             _log.warning("database is away", database=self.description, error=str(error).strip())
 
     @contextmanager
-    def _translate(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
+        """Raise errors that no caller can handle as errors of the domain.
+
+        Others, such as a unique violation, pass: repositories handle them.
+        """
         try:
             yield
-        except (PoolTimeout, TooManyRequests) as error:
-            # Failed connection attempts since the last look tell an outage from a crowd.
-            errors = self._pool.get_stats().get("connections_errors", 0)
-            if errors > self._errors_seen or self._away.is_set():
-                self._errors_seen = errors
-                self._gone(error)
+        except PoolTimeout as error:
+            # New failures to connect distinguish an outage from a pool that is merely busy.
+            connection_errors = self._pool.get_stats().get("connections_errors", 0)
+            if connection_errors > self._known_connection_errors or self._outage.is_set():
+                self._known_connection_errors = connection_errors
+                self._mark_unavailable(error)
                 raise self._unavailable() from error
             raise UnavailableError(
                 "Every database connection is busy.", retry_after=self.RETRY_AFTER
             ) from error
-        except _BUSY as error:
+        except _VALUE_ERRORS as error:
+            # Every value that PostgreSQL can't store should have been refused before.
+            _log.error("the database refused a value", exc_info=error)
+            raise UnstorableValueError from error
+        except _CONTENTION_ERRORS as error:
             _log.warning("statement given up", error=str(error).strip())
             raise UnavailableError(
                 "The database is too busy to finish this request.", retry_after=self.RETRY_AFTER
             ) from error
-        except psycopg.errors.ProgramLimitExceeded as error:
-            # An OperationalError as well, but what is too large is a value of this request.
-            raise psycopg.DataError(str(error)) from error
-        except _AWAY as error:
-            self._gone(error)
+        except _OUTAGE_ERRORS as error:
+            self._mark_unavailable(error)
             raise self._unavailable() from error
 
     def _unavailable(self) -> UnavailableError:
@@ -249,10 +268,10 @@ def _configure(statement_timeout: float) -> Callable[[Connection], None]:
 
 
 def _is_alive(connection: Connection) -> bool:
-    """Tell whether a connection survived being idle, at no cost where it did.
+    """Return whether an idle connection still works, without a round trip if it does.
 
-    An idle connection has nothing to say; when its socket is readable, the server has said
-    goodbye or the connection is cut, and only then a round trip finds out.
+    PostgreSQL sends nothing over an idle connection; if its socket is readable, the server has
+    closed it or the connection is cut, and only then a round trip is needed to find out.
     """
     if connection.pgconn.status != pq.ConnStatus.OK:
         return False
@@ -272,7 +291,8 @@ def _is_readable(descriptor: int) -> bool:
     return bool(poll.poll(0))
 
 
-def _why_not(url: str) -> str | None:
+def _connection_error(url: str) -> str | None:
+    """Connect once and return the error on one line, or ``None`` if there is none."""
     try:
         psycopg.connect(url, connect_timeout=2).close()
     except psycopg.Error as error:

@@ -169,3 +169,10 @@ class UnstorableValueError(ConfigSvcError):
 
 def _article(noun: str) -> str:
     return "an" if noun[0] in "aeiou" else "a"
+
+
+class UnstorableValueError(ConfigSvcError):
+    """The database refuses a value that no earlier check has refused."""
+
+    def __init__(self) -> None:
+        super().__init__("The database can't store a value of this request.")
