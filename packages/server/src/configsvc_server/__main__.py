@@ -1,4 +1,4 @@
-"""Run the command line as ``python -m configsvc_server``."""
+"""Command line as a module: ``python -m configsvc_server``."""
 
 from configsvc_server.cli.main import main
 

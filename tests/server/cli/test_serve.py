@@ -1,8 +1,7 @@
-"""The command as an operator uses it: in a process of its own."""
+"""``configsvc serve``, as an operator uses it."""
 
 import json
 import signal
-import subprocess
 import threading
 from pathlib import Path
 
@@ -11,28 +10,9 @@ import psycopg
 import pytest
 import requests
 
-from configsvc_server.settings import Settings
+from tests.server.cli.support import run
 from tests.support.postgres import wait_for_lock
-from tests.support.servers import (
-    clean_environment,
-    command,
-    server_process,
-    start_server_process,
-)
-
-
-def run(
-    *arguments: str, cwd: Path, variables: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments),
-        cwd=cwd,
-        env=clean_environment(variables),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+from tests.support.servers import server_process, start_server_process
 
 
 class TestServe:
@@ -173,39 +153,7 @@ class TestServe:
         assert refused.headers["access-control-allow-origin"] == "https://variable.example"
 
 
-class TestErrors:
-    @pytest.mark.parametrize(
-        ("arguments", "expected"),
-        [
-            (["--port", "http"], "--port is 'http': "),
-            (["--port", "70000"], "--port is '70000': "),
-            (["--threads", "0"], "--threads is '0': "),
-            (["--log-level", "loud"], "--log-level is 'loud': "),
-            (["--cors-origins", "*,https://a.example"], "--cors-origins is "),
-            (["--cors-origins", "a.example"], "'a.example' is no origin such as"),
-            (["--database-url", "mysql://secret@x"], "--database-url: must be like postgresql://"),
-        ],
-    )
-    def test_a_wrong_value_is_one_clear_line(
-        self, tmp_path: Path, arguments: list[str], expected: str
-    ) -> None:
-        result = run("serve", *arguments, cwd=tmp_path)
-
-        assert result.returncode == 1
-        assert result.stdout == ""
-        [line] = result.stderr.splitlines()
-        assert line.startswith("configsvc: ")
-        assert expected in line
-        assert "secret" not in line
-
-    def test_the_source_of_a_wrong_value_is_named(self, tmp_path: Path) -> None:
-        (tmp_path / ".env").write_text("CONFIGSVC_THREADS=many\n")
-
-        result = run("serve", cwd=tmp_path, variables={"CONFIGSVC_PORT": "x"})
-
-        assert min(result.stderr.splitlines()).startswith("configsvc: CONFIGSVC_PORT is 'x'")
-        assert "CONFIGSVC_THREADS in .env is 'many'" in result.stderr
-
+class TestFailedStart:
     def test_a_database_that_cannot_be_reached_is_one_clear_line(self, tmp_path: Path) -> None:
         url = "postgresql://me:secret@127.0.0.1:1/nothing"
 
@@ -237,48 +185,3 @@ class TestErrors:
         assert result.returncode == 1
         assert "nowhere.invalid" in result.stderr
         assert "Traceback" not in result.stderr
-
-
-class TestHelp:
-    def test_every_setting_is_explained_with_its_variable(self, tmp_path: Path) -> None:
-        text = run("serve", "--help", cwd=tmp_path).stdout
-
-        for name in Settings.model_fields:
-            assert f"--{name.replace('_', '-')}" in text
-            assert f"CONFIGSVC_{name.upper()}" in text
-
-    def test_the_version_is_shown(self, tmp_path: Path) -> None:
-        assert run("--version", cwd=tmp_path).stdout.startswith("configsvc, version ")
-
-    def test_the_example_of_a_file_has_every_setting(self) -> None:
-        text = (Path(__file__).parents[3] / ".env.example").read_text()
-
-        for name in Settings.model_fields:
-            assert f"CONFIGSVC_{name.upper()}=" in text
-
-
-class TestMigrate:
-    def test_up_status_and_verify(self, tmp_path: Path, empty_database_url: str) -> None:
-        flags = ("--database-url", empty_database_url)
-
-        before = run("migrate", "status", *flags, cwd=tmp_path)
-        unverified = run("migrate", "verify", *flags, cwd=tmp_path)
-        up = run("migrate", "up", *flags, cwd=tmp_path)
-        again = run("migrate", "up", *flags, cwd=tmp_path)
-        after = run("migrate", "status", *flags, cwd=tmp_path)
-        verified = run("migrate", "verify", *flags, cwd=tmp_path)
-
-        assert before.stdout.startswith("pending  0001_")
-        assert unverified.returncode == 1
-        assert "is not applied" in unverified.stderr
-        assert "Applied 0001_" in up.stdout
-        assert again.stdout == "Nothing to do: up to date.\n"
-        assert after.stdout.startswith("applied  0001_")
-        assert verified.returncode == 0
-
-    def test_it_works_on_the_embedded_database(self, tmp_path: Path, data_dir: Path) -> None:
-        result = run("migrate", "up", "--data-dir", str(data_dir), cwd=tmp_path)
-
-        assert result.returncode == 0
-        assert "embedded PostgreSQL in" in result.stderr
-        assert not (data_dir / "postgres/postmaster.pid").exists()
