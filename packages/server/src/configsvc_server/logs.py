@@ -1,4 +1,4 @@
-"""Logging: structured, one event a line; JSON for machines, colours for a terminal."""
+"""Logging: structured, one event per line; JSON for machines, colours for a terminal."""
 
 import atexit
 import contextlib
@@ -17,57 +17,57 @@ __all__ = ["DeferredStream", "configure_logging"]
 
 
 class DeferredStream:
-    """Gathers lines for a moment and writes them in one go, from a thread of its own.
+    """Text stream that collects lines and writes them together, from a thread of its own.
 
-    Every write to a file gives up the interpreter's lock, and with many threads a request
-    waits longer to get it back than the rest of it takes: a log line written at once costs
+    Every write to a file releases the interpreter's lock, and with many threads a request
+    waits longer to get it back than the rest of it takes: log lines written one by one cost
     half of the throughput.
     """
 
     DELAY = 0.05
-    """How long a line may wait, in seconds."""
+    """How long a line may wait before it is written, in seconds."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._lines: deque[str] = deque()
-        self._written = threading.Event()
+        self._pending = threading.Event()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="configsvc-log", daemon=True)
         self._thread.start()
         atexit.register(self.close)
 
     def write(self, text: str) -> int:
-        """Take a line in."""
+        """Add ``text`` to what is to be written, and return its length."""
         self._lines.append(text)
         if self._closed.is_set():
-            self._drain()
-        elif not self._written.is_set():
-            self._written.set()
+            self._write_pending()
+        elif not self._pending.is_set():
+            self._pending.set()
         return len(text)
 
     def flush(self) -> None:
         """Do nothing: the thread flushes."""
 
     def close(self) -> None:
-        """Write what is left; lines that come later are written at once."""
+        """Write what is pending; later lines are written at once."""
         self._closed.set()
-        self._written.set()
+        self._pending.set()
         self._thread.join(1.0)
-        self._drain()
+        self._write_pending()
 
     def _run(self) -> None:
         while not self._closed.is_set():
-            self._written.wait()
+            self._pending.wait()
             self._closed.wait(self.DELAY)
-            self._written.clear()
-            self._drain()
+            self._pending.clear()
+            self._write_pending()
 
-    def _drain(self) -> None:
+    def _write_pending(self) -> None:
         lines = []
         with contextlib.suppress(IndexError):
             while True:
                 lines.append(self._lines.popleft())
-        # Whoever reads the log may have gone; that must not end the service.
+        # The reader of the log may have gone; that must not end the service.
         with contextlib.suppress(OSError, ValueError):
             self._stream.write("".join(lines))
             self._stream.flush()
@@ -76,10 +76,10 @@ class DeferredStream:
 def configure_logging(
     *, level: str = "info", log_format: Literal["auto", "console", "json"] = "auto"
 ) -> None:
-    """Send our own log and that of every library to standard error, in one form.
+    """Send our own log and that of every library to standard error, in one format.
 
     Args:
-        level: the lowest level that is shown: debug, info, warning or error.
+        level: the lowest level that is logged: debug, info, warning or error.
         log_format: ``json``, ``console``, or ``auto`` for console on a terminal only.
     """
     as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
@@ -111,6 +111,6 @@ def configure_logging(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(number, logging.WARNING))
-    # A short queue is business as usual for waitress; a pool that reconnects says so itself.
+    # A short queue is normal for waitress, and our own log reports an outage of the database.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)

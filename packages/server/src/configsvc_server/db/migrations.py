@@ -1,7 +1,7 @@
-"""Numbered SQL files, applied in order, each once and in a transaction of its own.
+"""Migrations: numbered SQL files, each applied once, in order, in a transaction of its own.
 
-The table ``migrations`` records what was applied with a checksum, so that a file that was
-changed afterwards, or one that slipped in below the newest, is noticed instead of ignored.
+The table ``migrations`` records each applied file with its checksum, so that a file that was
+changed afterwards, or one that was added below the newest, is reported instead of ignored.
 """
 
 import hashlib
@@ -28,8 +28,8 @@ __all__ = [
     "default_folder",
 ]
 
-# Any constant will do, as long as nothing else in the database uses it.
-_ADVISORY_LOCK = 0x636F6E66696773
+# Any constant that nothing else in the database uses.
+_ADVISORY_LOCK_KEY = 0x636F6E66696773
 
 _FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
@@ -49,7 +49,7 @@ class MigrationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One file of the folder."""
+    """A file of the folder."""
 
     filename: str
     sql: str
@@ -61,19 +61,19 @@ class Migration:
 
     @property
     def checksum(self) -> str:
-        """SHA-256 of the text with Unix line ends, as 64 hexadecimal digits."""
+        """SHA-256 of the text with Unix line endings, as 64 hexadecimal digits."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class MigrationStatus:
-    """What is known of one migration."""
+    """State of one migration."""
 
     filename: str
     state: Literal["applied", "pending", "changed", "missing"]
     applied_at: datetime | None = None
     duration: float | None = None
-    """How long it took to apply, in seconds."""
+    """How long it took to apply, in seconds; ``None`` if it is pending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class _Applied:
 
 
 def default_folder() -> Path:
-    """Return the folder of migrations: the wheel's own, or the repository's in a checkout."""
+    """Return the folder of migrations: that of the wheel, or of the repository in a checkout."""
     packaged = Path(str(resources.files("configsvc_server"))) / "_migrations"
     if packaged.is_dir():
         return packaged
@@ -93,41 +93,44 @@ def default_folder() -> Path:
 
 
 class Migrator:
-    """Brings one database up to date with one folder."""
+    """Migrations of one folder for one database."""
 
     def __init__(self, url: str, *, folder: Path | None = None) -> None:
         self._url = url
         self._folder = folder or default_folder()
 
     def up(self, *, on_applied: Callable[[str, float], None] = lambda *_: None) -> list[str]:
-        """Apply what is pending, and return the file names.
+        """Apply every pending migration.
 
         Runners that start together wait for one another; each file is applied by one.
 
         Args:
-            on_applied: called after each file with its name and duration in seconds.
+            on_applied: called after each file with its name and its duration in seconds.
+
+        Returns:
+            The names of the files that were applied, in order.
 
         Raises:
-            MigrationError: a file is invalid, was changed, is missing, or fails. What was
-                applied before it stays; of the failing file nothing does.
+            MigrationError: a file is invalid, was changed, is missing, or fails. The files
+                before it stay applied; the failing one is rolled back.
             psycopg.OperationalError: the database can't be reached.
         """
         migrations = self._read_folder()
-        done: list[str] = []
-        with self._connect() as connection, _exclusive(connection):
+        applied_now: list[str] = []
+        with self._connect() as connection, _advisory_lock(connection):
             connection.execute(_CREATE_TABLE)
-            applied = self._applied(connection)
-            _refuse(_problems(migrations, applied))
+            applied = self._read_applied(connection)
+            _raise_for(_problems(migrations, applied))
             names = {row.filename for row in applied}
             for migration in migrations:
                 if migration.filename not in names:
                     duration = _apply(connection, migration)
-                    done.append(migration.filename)
+                    applied_now.append(migration.filename)
                     on_applied(migration.filename, duration)
-        return done
+        return applied_now
 
     def status(self) -> list[MigrationStatus]:
-        """Return every migration that the folder or the database knows, in order.
+        """Return the state of every migration in the folder or the database, by file name.
 
         Raises:
             MigrationError: the folder has an invalid file name or number.
@@ -137,9 +140,9 @@ class Migrator:
             return self.status_with(connection)
 
     def status_with(self, connection: Connection) -> list[MigrationStatus]:
-        """Do as :meth:`status`, over a connection that is there already."""
+        """Do the same as :meth:`status`, over an existing connection."""
         migrations = {migration.filename: migration for migration in self._read_folder()}
-        applied = {row.filename: row for row in self._applied(connection)}
+        applied = {row.filename: row for row in self._read_applied(connection)}
         return [
             _status(name, migrations.get(name), applied.get(name))
             for name in sorted({*migrations, *applied})
@@ -149,17 +152,17 @@ class Migrator:
         """Check that the database has exactly the migrations of the folder.
 
         Raises:
-            MigrationError: it has not; the message names every file concerned.
+            MigrationError: they differ; the message names each file.
             psycopg.OperationalError: the database can't be reached.
         """
         migrations = self._read_folder()
         with self._connect() as connection:
-            applied = self._applied(connection)
+            applied = self._read_applied(connection)
         problems = _problems(migrations, applied)
         names = {row.filename for row in applied}
         pending = [m.filename for m in migrations if m.filename not in names]
         problems += [f"{name} is not applied" for name in pending]
-        _refuse(problems)
+        _raise_for(problems)
 
     def _connect(self) -> Connection:
         return psycopg.connect(self._url, autocommit=True, connect_timeout=10)
@@ -173,7 +176,7 @@ class Migrator:
                 raise MigrationError(
                     f"{path.name} is not named like 0001_lower_case_words.sql; rename it."
                 )
-            # Text mode reads every line end as \n, so a checkout on Windows is the same file.
+            # Text mode reads every line ending as \n, so a checkout on Windows is the same file.
             migrations.append(Migration(path.name, path.read_text(encoding="utf-8")))
         for expected, migration in enumerate(migrations, start=1):
             if migration.number != expected:
@@ -184,7 +187,7 @@ class Migrator:
         return migrations
 
     @staticmethod
-    def _applied(connection: Connection) -> list[_Applied]:
+    def _read_applied(connection: Connection) -> list[_Applied]:
         exists = connection.execute("SELECT to_regclass('migrations') IS NOT NULL").fetchone()
         if exists is None or not exists[0]:
             return []
@@ -196,13 +199,13 @@ class Migrator:
 
 
 @contextmanager
-def _exclusive(connection: Connection) -> Iterator[None]:
-    connection.execute("SELECT pg_advisory_lock(%s)", [_ADVISORY_LOCK])
+def _advisory_lock(connection: Connection) -> Iterator[None]:
+    connection.execute("SELECT pg_advisory_lock(%s)", [_ADVISORY_LOCK_KEY])
     try:
         yield
     finally:
         if not connection.broken:
-            connection.execute("SELECT pg_advisory_unlock(%s)", [_ADVISORY_LOCK])
+            connection.execute("SELECT pg_advisory_unlock(%s)", [_ADVISORY_LOCK_KEY])
 
 
 def _apply(connection: Connection, migration: Migration) -> float:
@@ -263,6 +266,6 @@ def _problems(migrations: Sequence[Migration], applied: Sequence[_Applied]) -> l
     return problems
 
 
-def _refuse(problems: Sequence[str]) -> None:
+def _raise_for(problems: Sequence[str]) -> None:
     if problems:
         raise MigrationError("; ".join(problems))

@@ -1,1 +1,1 @@
-"""waitress: the server, its channel, and its shutdown."""
+"""HTTP serving with waitress: the server, its channel, and its shutdown."""

@@ -1,8 +1,7 @@
-"""Where waitress's own answers are not what this API promises.
+"""Waitress channel: problem documents for parse errors, keep-alive for bodiless responses.
 
-Errors that it finds before there is a request become problem documents; answers without a
-body (204, 304) leave the connection open, as HTTP/1.1 has it. waitress closes it after each
-of them, and a client that polls with If-None-Match would connect anew every time.
+HTTP/1.1 keeps the connection open after a response without a body (204, 304). waitress closes
+it after each of them, and a client that polls with If-None-Match would connect every time.
 """
 
 from typing import Any
@@ -18,7 +17,7 @@ __all__ = ["ApiChannel"]
 
 
 class _ProblemTask(ErrorTask):
-    """Answers a request that could not be parsed, or is too large to be taken in."""
+    """Task that responds to a request that can't be parsed or is too large to be read."""
 
     def execute(self) -> None:
         # The stubs call everything that can be written to a channel an Error.
@@ -38,25 +37,25 @@ class _ProblemTask(ErrorTask):
 
 
 class _KeepAliveTask(WSGITask):
-    """Runs the application; an answer without a body does not end the connection."""
+    """Task that runs the application and keeps the connection open without a body, too."""
 
-    _may_stay_open = False
+    _keep_alive = False
 
     def build_response_header(self) -> bytes:
         request: Any = self.request
         options = request.headers.get("CONNECTION", "").lower().split(",")
         wants_close = "close" in (option.strip() for option in options)
-        self._may_stay_open = self.version == "1.1" and not self.has_body and not wants_close
+        self._keep_alive = self.version == "1.1" and not self.has_body and not wants_close
         try:
             return bytes(super().build_response_header())
         finally:
-            self._may_stay_open = False
+            self._keep_alive = False
 
     def write(self, data: bytes) -> None:
-        """Send a whole answer in one go where it comes in one piece.
+        """Send head and body together if ``data`` is the whole body.
 
-        waitress sends head and body each by a system call of its own, and every one of
-        these makes the thread wait for the interpreter's lock again.
+        waitress sends each of them by a system call of its own, and every system call makes
+        the thread wait for the interpreter's lock again.
         """
         if self.wrote_header or not self.has_body or not data or self.content_length != len(data):
             super().write(data)
@@ -67,12 +66,12 @@ class _KeepAliveTask(WSGITask):
         self.content_bytes_written = len(data)
 
     def set_close_on_finish(self) -> None:
-        if not self._may_stay_open:
+        if not self._keep_alive:
             super().set_close_on_finish()
 
 
 class ApiChannel(HTTPChannel):
-    """A waitress channel that answers as the API promises."""
+    """Waitress channel with the tasks of this module."""
 
     task_class = _KeepAliveTask
 

@@ -1,7 +1,7 @@
-"""waitress, with a stop that lets running requests finish.
+"""HTTP server: waitress on one address, with a graceful shutdown.
 
 ``waitress.serve`` ends its event loop first and its threads afterwards, so what they still
-write is never sent. Here the loop goes on until the last response is out.
+write is never sent. Here the loop goes on until the last response is sent.
 """
 
 import threading
@@ -23,21 +23,24 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class ListenError(Exception):
-    """The address can't be listened on; the message says which and why."""
+    """The server can't listen on its address; the message says which and why."""
 
 
 class HttpServer:
-    """One waitress on one address."""
+    """WSGI server on one address."""
 
     CONNECTION_LIMIT = 2000
-    """Open connections at most; waitress's default of 100 is fewer than a fleet of clients."""
+    """Largest number of open connections; waitress's default of 100 is too few for a fleet."""
 
     OVERSIZE = 16
-    """Bodies up to this many times the limit are read and answered with 413; from larger
-    ones the connection is cut after the answer, which some clients report as a broken pipe."""
+    """Bodies up to this many times the limit are read and refused with 413; with larger ones
+    the connection is cut after the response, which some clients report as a broken pipe."""
 
-    _TICK = 1.0
-    _DRAIN_TICK = 0.05
+    _POLL_INTERVAL = 1.0
+    """How long one step of the event loop may wait, in seconds."""
+
+    _DRAIN_POLL_INTERVAL = 0.05
+    """The same during the shutdown, in seconds."""
 
     def __init__(
         self,
@@ -50,16 +53,17 @@ class HttpServer:
         shutdown_timeout: float = 5.0,
         on_stop: Callable[[], None] = lambda: None,
     ) -> None:
-        """Bind the address; requests are answered from :meth:`run` on.
+        """Bind the address; :meth:`run` serves it.
 
         Args:
             app: the WSGI application.
             host: address or host name to listen on.
             port: port to listen on; 0 for any free one.
             threads: requests served at the same time.
-            max_body_bytes: how large a request body may be.
-            on_stop: called when no new requests are taken any more; releases those who wait.
+            max_body_bytes: how large a request body may be, in bytes.
             shutdown_timeout: how long running requests have to finish at a stop, in seconds.
+            on_stop: called when no new requests are accepted any more; should make waiting
+                requests return.
 
         Raises:
             ListenError: the address can't be used.
@@ -97,13 +101,13 @@ class HttpServer:
         for listener in self._listeners:
             listener.channel_class = ApiChannel
         self.port = int(self._listeners[0].effective_port)
-        """The port that the server really listens on."""
+        """The port that the server listens on, also if 0 was given."""
 
     def run(self) -> None:
-        """Serve until :meth:`stop`, then finish running requests and close everything."""
+        """Serve until :meth:`stop`, let running requests finish, and close everything."""
         try:
             while not self._stopping:
-                self._loop(self._TICK)
+                self._loop(self._POLL_INTERVAL)
             self._drain()
         finally:
             self._waitress.task_dispatcher.shutdown(cancel_pending=True, timeout=1)
@@ -115,31 +119,31 @@ class HttpServer:
         """Ask :meth:`run` to return; safe in a signal handler and from another thread."""
         with self._lock:
             self._stopping = True
-            # Once closed, the descriptor of the trigger may be somebody else's.
+            # After the close, the descriptor of the trigger may belong to another file.
             if not self._closed:
                 self._listeners[0].pull_trigger()
 
     def _drain(self) -> None:
         for listener in self._listeners:
-            # Takes it out of the map: new connections are refused, the open ones stay.
+            # Removes it from the map: new connections are refused, the open ones stay.
             wasyncore.dispatcher.close(listener)
         self._on_stop()
         deadline = time.monotonic() + self._shutdown_timeout
-        while channels := self._channels():
+        while channels := self._open_channels():
             for channel in channels:
                 if _is_idle(channel):
                     channel.handle_close()
-            busy = len(self._channels())
+            busy = len(self._open_channels())
             if busy and time.monotonic() > deadline:
                 _log.warning("stopping with requests unfinished", requests=busy)
                 return
             if busy:
-                self._loop(self._DRAIN_TICK)
+                self._loop(self._DRAIN_POLL_INTERVAL)
 
     def _loop(self, timeout: float) -> None:
         wasyncore.loop(timeout=timeout, use_poll=True, map=self._map, count=1)
 
-    def _channels(self) -> list[HTTPChannel]:
+    def _open_channels(self) -> list[HTTPChannel]:
         return [entry for entry in list(self._map.values()) if isinstance(entry, HTTPChannel)]
 
 
