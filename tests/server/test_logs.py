@@ -1,4 +1,4 @@
-"""Every log line has one form, whoever writes it."""
+"""Format of log lines, and their deferred writing."""
 
 import io
 import json
@@ -27,7 +27,7 @@ def restored() -> Iterator[None]:
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     [handler] = logging.getLogger().handlers
     assert isinstance(handler, logging.StreamHandler)
-    handler.stream.close()  # writes what is still waiting
+    handler.stream.close()  # writes what is pending
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
@@ -75,7 +75,7 @@ def test_on_a_console_lines_are_for_people(capsys: pytest.CaptureFixture[str]) -
     assert not text.startswith("{")
 
 
-def test_lines_wait_for_one_another_and_then_arrive_in_order() -> None:
+def test_lines_are_written_together_and_in_order() -> None:
     arrived = threading.Event()
 
     class Stream(io.StringIO):
@@ -93,7 +93,7 @@ def test_lines_wait_for_one_another_and_then_arrive_in_order() -> None:
     assert target.getvalue().split() == [*map(str, range(100)), "late"]
 
 
-def test_a_reader_of_the_log_that_has_gone_does_no_harm() -> None:
+def test_a_closed_stream_is_ignored() -> None:
     target = io.StringIO()
     stream = DeferredStream(target)
     target.close()

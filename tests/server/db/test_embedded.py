@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: keeps its data, survives being killed, can be shared."""
+"""Embedded PostgreSQL: keeps its data, recovers from a kill, can be shared."""
 
 import os
 import subprocess
@@ -114,7 +114,7 @@ def test_it_recovers_after_everything_was_killed(data_dir: Path) -> None:
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
 
 
-def test_a_pid_file_that_names_somebody_else_is_no_running_server(data_dir: Path) -> None:
+def test_a_pid_file_of_another_process_is_removed(data_dir: Path) -> None:
     folder = data_dir
     embedded = EmbeddedPostgres(folder, options=FAST)
     pid_file = folder / "postgres" / "postmaster.pid"

@@ -1,4 +1,4 @@
-"""Numbered SQL files, applied once each."""
+"""Migrations: applied once each, in order, and verified."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -80,7 +80,7 @@ def test_a_failing_file_leaves_nothing_behind(write: Write, empty_database_url: 
     assert [s.state for s in migrator.status()] == ["applied", "pending", "pending"]
 
 
-def test_a_mended_file_is_applied_by_the_next_run(write: Write) -> None:
+def test_a_corrected_file_is_applied_by_the_next_run(write: Write) -> None:
     with pytest.raises(MigrationError):
         write(m0001_first="CREATE TABLE first (id nonsense)").up()
 
@@ -97,7 +97,7 @@ def test_a_file_changed_after_it_was_applied_is_named(write: Write) -> None:
     assert [s.state for s in migrator.status()] == ["changed"]
 
 
-def test_other_line_ends_are_no_change(write: Write, folder: Path) -> None:
+def test_other_line_endings_are_no_change(write: Write, folder: Path) -> None:
     write(m0001_first=FIRST + "\n").up()
     (folder / "0001_first.sql").write_bytes(FIRST.encode() + b"\r\n")
 

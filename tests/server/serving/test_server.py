@@ -1,4 +1,4 @@
-"""A real waitress on a real port: keep-alive, its own errors, and how it stops."""
+"""HTTP server on a real port: keep-alive, parse errors, and shutdown."""
 
 import json
 import socket
@@ -91,7 +91,7 @@ def test_a_client_that_asks_to_close_is_closed(live_server: RunningServer) -> No
     ],
     ids=["header", "length", "encoding", "large header", "large body"],
 )
-def test_what_is_no_request_gets_a_problem_too(
+def test_a_request_that_cannot_be_parsed_gets_a_problem(
     live_server: RunningServer, sent: bytes, status: int
 ) -> None:
     with connection(live_server) as sock:
@@ -138,15 +138,15 @@ def test_a_chunked_body_is_read(live_server: RunningServer) -> None:
 
 
 class Gate:
-    """A resource that answers when it is told to."""
+    """Resource that responds when it is released."""
 
     def __init__(self) -> None:
         self.entered = threading.Event()
-        self.opened = threading.Event()
+        self.released = threading.Event()
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         self.entered.set()
-        self.opened.wait(10)
+        self.released.wait(10)
         resp.text = "x" * 1_000_000
 
 
@@ -181,7 +181,7 @@ def test_a_stop_lets_a_running_request_finish(gate: Gate, gated: WsgiApp) -> Non
 
         server.server.stop()
         wait_until_refused(server)
-        gate.opened.set()
+        gate.released.set()
         status, _, body = read_response(sock)
 
         assert status == 200
@@ -203,10 +203,10 @@ def test_a_stop_does_not_wait_for_ever(gate: Gate, gated: WsgiApp) -> None:
         sock.sendall(request("/gate"))
         assert gate.entered.wait(10)
 
-        server.stop()  # asserts that it ends
+        server.stop()  # asserts that the thread ends
 
         assert sock.recv(1) == b""
-        gate.opened.set()
+        gate.released.set()
 
 
 def wait_until_refused(server: RunningServer) -> None:

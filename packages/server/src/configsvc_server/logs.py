@@ -25,7 +25,7 @@ class DeferredStream:
     """
 
     DELAY = 0.05
-    """How long a line may wait before it is written, in seconds."""
+    """Seconds that a line may wait before it is written."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

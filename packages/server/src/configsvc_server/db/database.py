@@ -68,17 +68,17 @@ class Database:
     """
 
     OUTAGE_TIMEOUT = 0.25
-    """How long a request waits for a connection during an outage, in seconds."""
+    """Seconds that a request waits for a connection during an outage."""
 
     RECONNECT_TIMEOUT = 2.0
-    """How long the pool tries to reconnect before it starts afresh, in seconds, so that its
-    exponential back-off never grows long."""
+    """Seconds that the pool tries to reconnect before it starts afresh, so that its exponential
+    back-off never grows long."""
 
     MAX_IDLE = 300.0
-    """How long a connection beyond the minimum may be idle before it is closed, in seconds."""
+    """Seconds that a connection beyond the minimum may be idle before it is closed."""
 
     RETRY_AFTER = 2.0
-    """How long clients should wait before they try again, in seconds."""
+    """Seconds that clients should wait before they try again."""
 
     def __init__(
         self,

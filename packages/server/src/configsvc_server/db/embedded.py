@@ -64,7 +64,7 @@ class EmbeddedPostgres:
     """Name of the database that :meth:`start` creates if it is missing."""
 
     START_TIMEOUT = 60.0
-    """How long to wait for the start, in seconds; replaying the log after a crash takes time."""
+    """Seconds to wait for the start; replaying the log after a crash takes time."""
 
     def __init__(self, data_dir: Path, *, options: dict[str, str] | None = None) -> None:
         """Prepare the server; :meth:`start` creates and starts it.

@@ -73,7 +73,7 @@ class MigrationStatus:
     state: Literal["applied", "pending", "changed", "missing"]
     applied_at: datetime | None = None
     duration: float | None = None
-    """How long it took to apply, in seconds; ``None`` if it is pending."""
+    """Seconds that it took to apply; ``None`` if it is pending."""
 
 
 @dataclass(frozen=True, slots=True)

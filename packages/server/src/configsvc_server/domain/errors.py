@@ -161,7 +161,7 @@ class UnavailableError(ConfigSvcError):
 
 
 class UnstorableValueError(ConfigSvcError):
-    """The database can't store a value that should have been refused before."""
+    """The database refuses a value that no earlier check has refused."""
 
     def __init__(self) -> None:
         super().__init__("The database can't store a value of this request.")
@@ -169,10 +169,3 @@ class UnstorableValueError(ConfigSvcError):
 
 def _article(noun: str) -> str:
     return "an" if noun[0] in "aeiou" else "a"
-
-
-class UnstorableValueError(ConfigSvcError):
-    """The database refuses a value that no earlier check has refused."""
-
-    def __init__(self) -> None:
-        super().__init__("The database can't store a value of this request.")

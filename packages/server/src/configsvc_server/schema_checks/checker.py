@@ -1,7 +1,7 @@
 """Schema checker: checks untrusted schemas, and values by them, in bounded time and memory.
 
 A regular expression or a web of references can take for ever, and nothing can interrupt the
-thread that evaluates it. So whatever has no low bound of its cost is checked in another
+thread that evaluates it. So a check without a low bound of its cost is done in another
 process.
 """
 
@@ -25,10 +25,10 @@ class SchemaChecker:
     """Checker of schemas and of values, with a pool of processes; safe from any thread."""
 
     ACQUIRE_TIMEOUT = 5.0
-    """How long to wait for a process that other threads use, in seconds."""
+    """Seconds to wait for a process while other threads use them all."""
 
     MAX_TIMEOUT_FACTOR = 5
-    """How many times the timeout for one value all values of a call may take at most."""
+    """Largest factor by which many values in one call extend the timeout."""
 
     def __init__(self, *, timeout: float = 2.0, workers: int = 2) -> None:
         """Prepare an empty pool; processes are started when they are first needed.

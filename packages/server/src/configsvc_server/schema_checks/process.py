@@ -27,13 +27,13 @@ class ProcessEndedError(Exception):
 
 
 class SchemaProcess:
-    """A running worker process; whoever started it must :meth:`join` it."""
+    """Running worker process; must be ended by :meth:`join`."""
 
     START_TIMEOUT = 15.0
-    """How long the start may take, in seconds: longer than on any busy machine."""
+    """Seconds that the start may take: more than on any busy machine."""
 
     STOP_TIMEOUT = 1.0
-    """How long the process may take to quit before it is killed, in seconds."""
+    """Seconds that the process may take to quit before it is killed."""
 
     def __init__(self) -> None:
         """Start the process and wait until it is ready.
@@ -64,7 +64,7 @@ class SchemaProcess:
 
     @property
     def is_running(self) -> bool:
-        """Whether the process has not ended yet."""
+        """``True`` until the process ends."""
         return self._process.poll() is None
 
     def call(self, request: Request) -> Reply:

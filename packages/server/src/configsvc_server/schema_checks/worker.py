@@ -40,7 +40,7 @@ class Request(TypedDict):
     schema: JsonValue
     values: NotRequired[list[JsonValue]]
     timeout: float
-    """How long the check may take, in seconds."""
+    """Seconds that the check may take."""
 
 
 class Reply(TypedDict):
@@ -50,7 +50,7 @@ class Reply(TypedDict):
     """Those of the schema, or those of each value; ``None`` if the check was too costly."""
 
     is_last: bool
-    """Whether the worker should be replaced."""
+    """``True`` if the worker should be replaced."""
 
 
 _MEMORY_LIMIT = 512 * 1024 * 1024

@@ -37,7 +37,7 @@ class HttpServer:
     the connection is cut after the response, which some clients report as a broken pipe."""
 
     _POLL_INTERVAL = 1.0
-    """How long one step of the event loop may wait, in seconds."""
+    """Seconds that one step of the event loop may wait."""
 
     _DRAIN_POLL_INTERVAL = 0.05
     """The same during the shutdown, in seconds."""

@@ -79,8 +79,8 @@ def subschemas(schema: JsonObject) -> Iterator[tuple[Path, JsonValue]]:
 def locations(schema: JsonValue) -> Iterator[tuple[SchemaLocation, JsonValue]]:
     """Yield ``schema`` and all of its subschemas, each after its location.
 
-    Outer ones come before inner ones. The schema need not be valid: whatever stands where a
-    schema belongs is yielded.
+    Outer ones come before inner ones. The schema need not be valid: any value at the location of
+    a schema is yielded.
     """
     waiting: list[tuple[SchemaLocation, JsonValue]] = [((), schema)]
     while waiting:

@@ -161,4 +161,4 @@ _CHECKS: dict[str, Callable[[JsonValue], str | None]] = {
     "required": _names,
     "type": _type,
 }
-"""What each keyword's value must be, as a function that returns a message when it is not."""
+"""Check of each keyword's value: a function that returns a message, or ``None`` if valid."""

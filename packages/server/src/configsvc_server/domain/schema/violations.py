@@ -24,10 +24,10 @@ Path: TypeAlias = tuple[str | int, ...]
 """Member names and array indexes that lead from the root of a JSON value into it."""
 
 MAX_VIOLATIONS = 20
-"""How many violations are reported at most."""
+"""Largest number of violations that are reported."""
 
 MAX_COLLECTED = 100
-"""How many violations are collected at most, to report the first of them by path."""
+"""Largest number of violations that are collected, to report the first of them by path."""
 
 _MAX_QUOTED = 60
 _MAX_LISTED = 12
@@ -44,7 +44,7 @@ class Violation:
     """JSON Pointer (RFC 6901) to the rule in the schema."""
 
     message: str
-    """What was expected, to be read after the name of the field."""
+    """Expectation that is not met, to be read after the name of the field."""
 
 
 def first_by_path(violations: Iterable[Violation]) -> list[Violation]:
