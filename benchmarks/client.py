@@ -28,7 +28,7 @@ from typing import Any, Final
 from configsvc_client import ConfigClient, ConflictError
 from configsvc_client._values.snapshot import Snapshot, read_snapshot
 from configsvc_client._view.poller import Updater
-from configsvc_client._view.snapshot_source import Fetched
+from configsvc_client._view.snapshot_source import Fetched, SnapshotSource
 from configsvc_client._view.store import SnapshotStore
 from configsvc_client._view.synchronizer import Synchronizer
 from configsvc_client._view.view import ConfigView
@@ -106,8 +106,8 @@ def _import_time(module: str) -> float:
     return float(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout) * 1000
 
 
-class _Once:
-    """A feed that has one snapshot, and an updater that fetches it at the start."""
+class _Once(SnapshotSource):
+    """A source that has one snapshot, and an updater that fetches it at the start."""
 
     mode = "once"
 
@@ -115,7 +115,9 @@ class _Once:
         self._body = body
         self._sync: Synchronizer | None = None
 
-    def fetch(self, current: Snapshot | None, *, wait: float = 0, fresh: bool = False) -> Fetched:
+    def fetch(
+        self, current: Snapshot | None, *, wait: float = 0, bypass_cache: bool = False
+    ) -> Fetched:
         return Fetched(read_snapshot(self._body, '"1"', previous=current), b"", granted=False)
 
     def make(self, store: SnapshotStore, sync: Synchronizer) -> Updater:
@@ -129,15 +131,15 @@ class _Once:
     def stop(self) -> None:
         pass
 
-    abandon = stop
+    after_fork_in_child = stop
 
 
 def _print_memory() -> None:
     body = _large_snapshot()
     tracemalloc.start()
     parsed, parsed_size = _traced(lambda: json.loads(body))
-    feed = _Once(body)
-    view, view_size = _traced(lambda: _ready_view(feed))
+    once = _Once(body)
+    view, view_size = _traced(lambda: _ready_view(once))
     tracemalloc.stop()
     assert len(view) == len(parsed["configurations"])
     print(
@@ -155,14 +157,14 @@ def _traced(make: Any) -> tuple[Any, int]:
     return made, after - before
 
 
-def _ready_view(feed: _Once) -> ConfigView:
+def _ready_view(once: _Once) -> ConfigView:
     view = ConfigView(
         APPLICATION,
         "default",
         options=Options(url="http://localhost"),
-        feed=feed,
-        updater=feed.make,
-        forget=lambda _: None,
+        sources=lambda _: once,
+        updater=once.make,
+        remove=lambda _: None,
     )
     view.wait_until_ready()
     return view

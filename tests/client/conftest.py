@@ -8,7 +8,7 @@ import pytest
 import responses
 
 from configsvc_client import ConfigClient
-from configsvc_client._http.poll_schedule import Pace
+from configsvc_client._http.poll_schedule import PollSchedule
 from tests.client.stub import StubServer, stub_server
 
 MakeClient = Callable[..., ConfigClient]
@@ -37,8 +37,8 @@ def mock() -> Iterator[responses.RequestsMock]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Failures are followed by a new attempt soon."""
-    monkeypatch.setattr(Pace, "BACKOFF_BASE", 0.01)
-    monkeypatch.setattr(Pace, "BACKOFF_CAP", 0.05)
+    monkeypatch.setattr(PollSchedule, "BACKOFF_BASE", 0.01)
+    monkeypatch.setattr(PollSchedule, "BACKOFF_CAP", 0.05)
 
 
 @pytest.fixture

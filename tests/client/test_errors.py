@@ -1,4 +1,4 @@
-"""From answers to errors."""
+"""From responses to errors."""
 
 import json
 import pickle
@@ -16,11 +16,11 @@ from configsvc_client import (
     ServerError,
     ValidationError,
 )
-from configsvc_client._http.types import Answer, Request, require_ok
+from configsvc_client._http.types import Request, Response, require_ok
 
 
-def answer(status: int, body: Any = None, *, retried: bool = False, **headers: str) -> Answer:
-    return Answer(
+def response(status: int, body: Any = None, *, retried: bool = False, **headers: str) -> Response:
+    return Response(
         Request("GET", "/api/v1/applications"),
         status,
         CaseInsensitiveDict({name.replace("_", "-"): value for name, value in headers.items()}),
@@ -32,7 +32,7 @@ def answer(status: int, body: Any = None, *, retried: bool = False, **headers: s
 
 def error_of(*arguments: Any, **options: Any) -> Any:
     with pytest.raises(ConfigSvcError) as caught:
-        require_ok(answer(*arguments, **options))
+        require_ok(response(*arguments, **options))
     return caught.value
 
 
@@ -64,7 +64,7 @@ def test_each_status_has_its_class(status: int, kind: type[ConfigSvcError]) -> N
 
 @pytest.mark.parametrize("status", [200, 201, 204, 304])
 def test_what_is_no_error_is_returned(status: int) -> None:
-    given = answer(status)
+    given = response(status)
     assert require_ok(given) is given
 
 
@@ -109,7 +109,7 @@ def test_a_repeated_request_is_confessed() -> None:
 
 @pytest.mark.parametrize("body", [b"<html>", b"\xff", b"", b"[]", b"[" * 100_000])
 def test_a_body_that_is_no_object_is_a_server_error(body: bytes) -> None:
-    broken = Answer(Request("GET", "/x"), 200, {}, body, "request-1")
+    broken = Response(Request("GET", "/x"), 200, {}, body, "request-1")
     with pytest.raises(ServerError, match=r"Is this a configsvc server\?"):
         broken.json()
 

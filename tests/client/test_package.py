@@ -7,8 +7,6 @@ import sys
 import pytest
 
 import configsvc_client
-from configsvc_client._resources.history import ConfigurationHistory
-from configsvc_client._view.livemapping import LiveMapping
 
 
 @pytest.mark.parametrize("name", sorted(configsvc_client.__all__))
@@ -33,8 +31,6 @@ def test_a_public_name_is_there_and_documented(name: str) -> None:
         configsvc_client.ChangeLog,
         configsvc_client.Snapshot,
         configsvc_client.Bound,
-        ConfigurationHistory,
-        LiveMapping,
     ],
 )
 def test_a_public_method_has_an_example(kind: type) -> None:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configsvc_client._binding.conversion import converter
-from configsvc_client._binding.scalars import Misfits
+from configsvc_client._binding.scalars import ConversionError
 from configsvc_client._values.frozen import freeze
 
 
@@ -78,9 +78,9 @@ def convert(model: Any, value: Any) -> Any:
 
 
 def problems(model: Any, value: Any) -> list[tuple[str, str]]:
-    with pytest.raises(Misfits) as caught:
+    with pytest.raises(ConversionError) as caught:
         convert(model, value)
-    return [(problem.pointer, problem.message) for problem in caught.value.found]
+    return [(problem.pointer, problem.message) for problem in caught.value.problems]
 
 
 @pytest.mark.parametrize(

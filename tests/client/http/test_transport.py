@@ -130,6 +130,14 @@ def test_a_long_retry_after_is_left_to_the_caller(stub: StubServer) -> None:
     assert stub.polls == 1
 
 
+@pytest.mark.parametrize("value", ["Wed, 21 Oct 2099 07:28:00 GMT", "soon"])
+def test_a_retry_after_that_is_no_number_is_ignored(stub: StubServer, value: str) -> None:
+    stub.answer(failing(1, retry_after=value))
+    with ConfigClient(stub.url) as client:
+        client.applications.delete("billing")
+    assert stub.polls == 2
+
+
 @pytest.mark.parametrize(
     ("behaviour", "reason"),
     [(drop, "connection failed"), (cut_body, "cut short"), (hang, "no answer within")],

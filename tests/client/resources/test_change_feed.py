@@ -229,7 +229,7 @@ def test_a_feed_that_is_closed_as_it_asks_is_at_its_end(log: Log, feed: ChangeFe
     with pytest.raises(ClosedError):
         next(feed)
     feed.close()
-    assert feed._turn() == 0
+    assert feed._poll_once() == 0
 
 
 def test_closing_the_client_closes_its_feeds(
@@ -272,10 +272,10 @@ def test_a_child_goes_on_where_its_parent_was(
     log.add(3)
     assert ids(feed, 2) == [1, 2]
     # What the hook of a fork does there.
-    client._after_fork()
+    client._after_fork_in_child()
     assert ids(feed, 1) == [3]
     feed.close()
-    client._after_fork()
+    client._after_fork_in_child()
     assert list(feed) == []
 
 

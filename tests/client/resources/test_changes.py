@@ -7,7 +7,7 @@ import responses
 from responses import matchers
 
 from configsvc_client import ConfigClient, Environment, NotFoundError, ServerError
-from configsvc_client._resources.parsing import moment
+from configsvc_client._resources.parsing import timestamp
 from tests.client.documents import (
     APPLICATION,
     APPLICATION_ID,
@@ -109,7 +109,7 @@ def test_all_filters_are_sent(client: ConfigClient, mock: responses.RequestsMock
 def test_an_environment_knows_its_application(
     client: ConfigClient, mock: responses.RequestsMock
 ) -> None:
-    now = moment("2026-11-24T08:00:00Z")
+    now = timestamp("2026-11-24T08:00:00Z")
     prod = Environment(APPLICATION_ID, "prod", 1, False, True, now, now)
     match = [query(application_id=APPLICATION_ID, environment="prod")]
     mock.get(URL, json=log_page(after="0"), match=match)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configsvc_client._values.frozen import freeze
-from configsvc_client._values.paths import find, pointer
+from configsvc_client._values.paths import find, json_pointer
 
 CONFIGURATIONS: dict[str, Any] = freeze(
     {
@@ -68,4 +68,4 @@ def test_every_key_can_be_reached_by_its_pointer(keys: list[str]) -> None:
     value: Any = 1
     for key in reversed(keys):
         value = {key: value}
-    assert find(value, pointer(keys)) == 1
+    assert find(value, json_pointer(keys)) == 1

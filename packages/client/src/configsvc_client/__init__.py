@@ -35,18 +35,23 @@ from configsvc_client.errors import (
 if TYPE_CHECKING:
     from configsvc_client._resources.applications import Applications
     from configsvc_client._resources.change_feed import ChangeFeed
-    from configsvc_client._resources.change_log import AuditChange, ChangeLog
+    from configsvc_client._resources.change_log import ChangeLog
     from configsvc_client._resources.changes import Changes
     from configsvc_client._resources.configurations import Configurations
     from configsvc_client._resources.environments import Environments
-    from configsvc_client._resources.models import Application, Configuration, Environment
-    from configsvc_client._resources.releases import Promotion, Release, Releases
-    from configsvc_client._resources.revisions import (
+    from configsvc_client._resources.models import (
+        Application,
+        AuditChange,
+        Configuration,
         ConfigurationDiff,
         DiffSide,
+        Environment,
+        Promotion,
+        Release,
         Revision,
         Validation,
     )
+    from configsvc_client._resources.releases import Releases
 
     __version__: str
 
@@ -100,21 +105,21 @@ __all__ = [
 _LATER = {
     "Application": "_resources.models",
     "Applications": "_resources.applications",
-    "AuditChange": "_resources.change_log",
+    "AuditChange": "_resources.models",
     "ChangeFeed": "_resources.change_feed",
     "ChangeLog": "_resources.change_log",
     "Changes": "_resources.changes",
     "Configuration": "_resources.models",
-    "ConfigurationDiff": "_resources.revisions",
+    "ConfigurationDiff": "_resources.models",
     "Configurations": "_resources.configurations",
-    "DiffSide": "_resources.revisions",
+    "DiffSide": "_resources.models",
     "Environment": "_resources.models",
     "Environments": "_resources.environments",
-    "Promotion": "_resources.releases",
-    "Release": "_resources.releases",
+    "Promotion": "_resources.models",
+    "Release": "_resources.models",
     "Releases": "_resources.releases",
-    "Revision": "_resources.revisions",
-    "Validation": "_resources.revisions",
+    "Revision": "_resources.models",
+    "Validation": "_resources.models",
 }
 
 

@@ -1,23 +1,21 @@
-"""The way in: one client for each server."""
+"""Client of one server: live views and resource wrappers."""
 
 import os
 import threading
 import weakref
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from configsvc_client._http.api import Api
-from configsvc_client._http.poll_schedule import Pace
+from configsvc_client._http.poll_schedule import PollSchedule
 from configsvc_client._http.transport import HttpTransport
 from configsvc_client._http.types import Transport
-from configsvc_client._values.snapshot import Snapshot
 from configsvc_client._view.poller import Poller, Updater
-from configsvc_client._view.snapshot_source import Feed
+from configsvc_client._view.snapshot_source import SnapshotSource
 from configsvc_client._view.store import SnapshotStore
 from configsvc_client._view.synchronizer import Synchronizer
-from configsvc_client._view.view import ConfigView, Look
+from configsvc_client._view.view import ConfigView
 from configsvc_client.errors import ClosedError
 from configsvc_client.options import Options, Token, environment_url
 
@@ -35,9 +33,9 @@ __all__ = ["ConfigClient"]
 
 
 class ConfigClient:
-    """Talks to a configsvc server; one for each process is enough.
+    """Client of a configsvc server; one for each process is enough.
 
-    Making one connects to nothing and starts nothing. Threads may share it, and forked
+    Creating one connects to nothing and starts nothing. Threads may share it, and forked
     children may go on using it. All durations are in seconds.
 
     Args:
@@ -102,10 +100,13 @@ class ConfigClient:
         self._transport = transport
         self._views: dict[tuple[str, str], ConfigView] = {}
         self._closed = False
-        self._lock = threading.Lock()
         self._api = Api(transport)
         self._feeds: weakref.WeakSet[ChangeFeed] = weakref.WeakSet()
-        _reset_in_children(self)
+        self._reset()
+        _register_fork_hook(self)
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
 
     @property
     def applications(self) -> "Applications":
@@ -219,36 +220,30 @@ class ConfigClient:
         return f"<{type(self).__name__} {self._options.url}{count}{', closed' * self._closed}>"
 
     def _view(self, name: str, environment: str) -> ConfigView:
-        options = self._options
-
-        def updater(store: SnapshotStore, sync: Synchronizer) -> Updater:
-            # A transport of its own: no retries, since a poll that fails comes again anyway,
-            # and it can be closed without disturbing anybody else.
-            transport = HttpTransport(options, retries=0)
-            return Poller(
-                name=f"configsvc {name}/{environment}",
-                transport=transport,
-                feed=Feed(transport, name, environment),
-                sync=sync,
-                store=store,
-                pace=Pace(interval=options.poll_interval, long_poll=options.long_poll),
-            )
-
         return ConfigView(
             name,
             environment,
-            options=options,
-            feed=Feed(self._transport, name, environment),
-            updater=updater,
-            forget=self._forget,
-            look=self._look(name),
+            options=self._options,
+            sources=lambda environment: SnapshotSource(self._transport, name, environment),
+            updater=lambda store, sync: self._updater(name, environment, store, sync),
+            remove=self._remove_view,
         )
 
-    def _look(self, name: str) -> Look:
-        def look(environment: str, at: datetime | None, share: Snapshot | None) -> Snapshot:
-            return Feed(self._transport, name, environment).look(at=at, share=share)
-
-        return look
+    def _updater(
+        self, name: str, environment: str, store: SnapshotStore, sync: Synchronizer
+    ) -> Updater:
+        options = self._options
+        # A transport of its own: no retries, since a poll that fails comes again anyway, and
+        # it can be closed without disturbing anybody else.
+        transport = HttpTransport(options, retries=0)
+        return Poller(
+            name=f"configsvc {name}/{environment}",
+            transport=transport,
+            source=SnapshotSource(transport, name, environment),
+            sync=sync,
+            store=store,
+            schedule=PollSchedule(interval=options.poll_interval, long_poll=options.long_poll),
+        )
 
     def _open_feed(
         self, params: Mapping[str, str | None], cursor: str, wait: float | None
@@ -262,29 +257,28 @@ class ConfigClient:
             self._feeds.add(feed)
         return feed
 
-    def _forget(self, view: ConfigView) -> None:
+    def _remove_view(self, view: ConfigView) -> None:
         with self._lock:
-            known = self._views.get((view.application, view.environment))
-            if known is view:
+            if self._views.get((view.application, view.environment)) is view:
                 del self._views[view.application, view.environment]
 
-    def _after_fork(self) -> None:
-        self._lock = threading.Lock()
-        self._transport.forget_parent()
+    def _after_fork_in_child(self) -> None:
+        self._reset()
+        self._transport.after_fork_in_child()
         for view in list(self._views.values()):
-            view._after_fork()
+            view._after_fork_in_child()
         for feed in list(self._feeds):
-            feed._after_fork()
+            feed._after_fork_in_child()
 
 
-def _reset_in_children(client: ConfigClient) -> None:
-    """Have ``client`` begin anew in forked children; in the parent nothing happens."""
+def _register_fork_hook(client: ConfigClient) -> None:
+    """Register the hook for forked children; in the parent nothing happens."""
     reference = weakref.ref(client)
 
-    def reset() -> None:
+    def after_fork_in_child() -> None:
         survivor = reference()
         if survivor is not None:
-            survivor._after_fork()
+            survivor._after_fork_in_child()
 
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=reset)
+        os.register_at_fork(after_in_child=after_fork_in_child)

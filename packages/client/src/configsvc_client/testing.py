@@ -24,15 +24,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from configsvc_client._fake import FakeServer
-from configsvc_client._http.poll_schedule import Pace
+from configsvc_client._http.poll_schedule import PollSchedule
 from configsvc_client._http.types import Request
 from configsvc_client._resources.change_feed import ChangeFeed
 from configsvc_client._resources.change_log import LogReader
 from configsvc_client._view.poller import Updater
-from configsvc_client._view.snapshot_source import Feed
+from configsvc_client._view.snapshot_source import SnapshotSource
 from configsvc_client._view.store import SnapshotStore
-from configsvc_client._view.synchronizer import SnapshotFeed, Synchronizer
-from configsvc_client._view.view import ConfigView
+from configsvc_client._view.synchronizer import Synchronizer
 from configsvc_client.client import ConfigClient
 from configsvc_client.errors import ConfigSvcError, NotFoundError
 from configsvc_client.options import Options
@@ -116,29 +115,19 @@ class FakeConfigClient(ConfigClient):
         self._server.failure = error
         self._refresh()
 
-    def _view(self, name: str, environment: str) -> ConfigView:
-        feed = Feed(self._server, name, environment)
-
-        def updater(store: SnapshotStore, sync: Synchronizer) -> Updater:
-            made = _InlineUpdater(feed, store, sync, self._updaters)
-            self._updaters.append(made)
-            return made
-
-        return ConfigView(
-            name,
-            environment,
-            options=self._options,
-            feed=feed,
-            updater=updater,
-            forget=self._forget,
-            look=self._look(name),
-        )
+    def _updater(
+        self, name: str, environment: str, store: SnapshotStore, sync: Synchronizer
+    ) -> Updater:
+        source = SnapshotSource(self._server, name, environment)
+        updater = _InlineUpdater(source, store, sync, self._updaters)
+        self._updaters.append(updater)
+        return updater
 
     def _open_feed(
         self, params: Mapping[str, str | None], cursor: str, wait: float | None
     ) -> ChangeFeed:
         reader = LogReader(self._api, params, cursor)
-        return _DrainedFeed(reader, self._server, Pace(interval=1.0, long_poll=0.0))
+        return _DrainedFeed(reader, self._server, PollSchedule(interval=1.0, long_poll=0.0))
 
     def _refresh(self) -> None:
         for updater in tuple(self._updaters):
@@ -146,39 +135,39 @@ class FakeConfigClient(ConfigClient):
 
 
 class _DrainedFeed(ChangeFeed):
-    """Ends where a real one waits; iterated again, it gives what has come since."""
+    """Feed that ends where a real one waits; iterated again, it returns what has come since."""
 
     def _rest(self, seconds: float) -> bool:
         return False
 
 
 class _InlineUpdater:
-    """Fetches at once, in the thread that makes a change."""
+    """Updater that fetches at once, in the thread that makes a change."""
 
     mode = "in memory"
 
     def __init__(
         self,
-        feed: SnapshotFeed,
+        source: SnapshotSource,
         store: SnapshotStore,
         sync: Synchronizer,
         registry: "list[_InlineUpdater]",
     ) -> None:
-        self._feed = feed
+        self._source = source
         self._store = store
         self._sync = sync
         self._registry = registry
 
     def start(self) -> None:
-        """Fetch."""
+        """Fetch the snapshot."""
         try:
-            self._sync.update(self._feed)
+            self._sync.update(self._source)
         except ConfigSvcError as error:
             self._store.fail(error)
 
     def stop(self) -> None:
-        """Fetch no more."""
+        """Stop following changes."""
         with contextlib.suppress(ValueError):
             self._registry.remove(self)
 
-    abandon = stop
+    after_fork_in_child = stop

@@ -1,4 +1,4 @@
-"""Configurations as typed objects that stay fresh."""
+"""Bound objects: configurations as typed objects that follow their configuration."""
 
 from collections.abc import Callable, Mapping
 from logging import getLogger
@@ -6,7 +6,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from configsvc_client._binding.conversion import converter
 from configsvc_client._binding.defaults import filled
-from configsvc_client._binding.scalars import Converter, Misfits
+from configsvc_client._binding.scalars import ConversionError, Converter
 from configsvc_client._values.paths import find, locate
 from configsvc_client._values.snapshot import Snapshot
 from configsvc_client.errors import BindError, FieldProblem
@@ -21,9 +21,9 @@ _ABSENT: Final = object()
 
 
 class Bound(Generic[T_co]):
-    """A configuration as an object of a type, always the newest that fits.
+    """Bound object of a type, made from the newest document of a configuration that fits.
 
-    ``value`` is a complete object made from one document; take it once where several members
+    ``value`` is a complete object made from one document; read it once where several members
     must fit together.
 
     Example:
@@ -47,30 +47,30 @@ class Bound(Generic[T_co]):
         self._path = path
         self._model = model
         self._wake = wake
-        self._dormant = False
+        self._is_dormant = False
         self._convert: Converter = converter(model)
         self._source = _Filled() if schema_defaults else _Plain()
         self._problem: BindError | None = None
-        self._source.turn_to(snapshot, path)
+        self._source.move_to(snapshot, path)
         self._value: T_co = self._make(self._source.value)
 
     @property
     def value(self) -> T_co:
-        """The object made from the newest document that fits.
+        """Object made from the newest document that fits.
 
         Example:
             >>> app.bind("database", DatabaseSettings).value.host
             'db1'
         """
-        if self._dormant:
+        if self._is_dormant:
             # The first use in a forked child: nobody polls there yet.
-            self._dormant = False
+            self._is_dormant = False
             self._wake()
         return self._value
 
     @property
     def error(self) -> BindError | None:
-        """Why the newest document is not in use; ``None`` where it is.
+        """The reason why the newest document is not in use; ``None`` where it is.
 
         Example:
             >>> database.error is None
@@ -84,11 +84,11 @@ class Bound(Generic[T_co]):
 
     @property
     def path(self) -> str:
-        """What it is bound to."""
+        """Path that it is bound to."""
         return self._path
 
     def _follow(self, snapshot: Snapshot) -> None:
-        if not self._source.turn_to(snapshot, self._path):
+        if not self._source.move_to(snapshot, self._path):
             return
         try:
             self._value = self._make(self._source.value)
@@ -98,8 +98,8 @@ class Bound(Generic[T_co]):
         else:
             self._problem = None
 
-    def _sleep(self) -> None:
-        self._dormant = True
+    def _after_fork_in_child(self) -> None:
+        self._is_dormant = True
 
     def _make(self, source: object) -> T_co:
         name = getattr(self._model, "__name__", str(self._model))
@@ -107,8 +107,8 @@ class Bound(Generic[T_co]):
             raise BindError(f"There is no {self._path!r} to make {name} of.")
         try:
             value: T_co = self._convert(source, ())
-        except Misfits as misfits:
-            raise _bind_error(self._path, name, misfits.found) from None
+        except ConversionError as error:
+            raise _bind_error(self._path, name, error.problems) from None
         return value
 
 
@@ -120,36 +120,36 @@ def _bind_error(path: str, name: str, problems: list[FieldProblem]) -> BindError
 
 
 class _Plain:
-    """The value at a path, as it is."""
+    """Value at a path, as it is."""
 
     def __init__(self) -> None:
         self.value: object = None
 
-    def turn_to(self, snapshot: Snapshot, path: str) -> bool:
-        """Take the value from another snapshot; tell whether it is another one."""
+    def move_to(self, snapshot: Snapshot, path: str) -> bool:
+        """Read the value from another snapshot, and return whether it is another one."""
         before, self.value = self.value, _lookup(snapshot.configs, path)
         return self.value is not before
 
 
 class _Filled(_Plain):
-    """The value at a path, with the defaults of the schema in it."""
+    """Value at a path, with the defaults of the schema filled in."""
 
     def __init__(self) -> None:
         super().__init__()
         self._config: object = None
         self._defaults: object = None
 
-    def turn_to(self, snapshot: Snapshot, path: str) -> bool:
+    def move_to(self, snapshot: Snapshot, path: str) -> bool:
         name, _ = locate(snapshot.configs, path)
         config: Any = snapshot.configs.get(name)
         defaults = None if config is None else snapshot.defaults(name)
-        # What is equal is the same object in each snapshot.
+        # Equal configurations are the same object in each snapshot.
         if config is not None and config is self._config and defaults is self._defaults:
             return False
         self._config, self._defaults = config, defaults
         before = self.value
-        known = {} if config is None else {name: filled(config, defaults or {})}
-        self.value = _lookup(known, path)
+        configurations = {} if config is None else {name: filled(config, defaults or {})}
+        self.value = _lookup(configurations, path)
         return self.value is not before
 
 

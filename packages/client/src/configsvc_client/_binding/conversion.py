@@ -1,4 +1,4 @@
-"""From JSON values to dataclasses, TypedDicts and pydantic models.
+"""Conversion of JSON values to dataclasses, TypedDicts and pydantic models.
 
 A type is compiled once to a function that checks and converts, so that a mistake in the
 annotations shows when a type is bound and not when a document comes. Members that the type
@@ -13,15 +13,15 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, Union
 
 from configsvc_client._binding.scalars import (
+    ConversionError,
     Converter,
-    Misfits,
     Steps,
+    conversion_error,
     literal,
-    misfit,
     null,
     scalar,
 )
-from configsvc_client._values.paths import pointer
+from configsvc_client._values.paths import json_pointer
 from configsvc_client.errors import FieldProblem
 
 __all__ = ["converter"]
@@ -37,10 +37,10 @@ def converter(model: Any) -> Converter:
 
 
 class _Compiler:
-    """Compiles one type with all the types in it; knows those under way, for recursive ones."""
+    """Compiler of one type with all the types in it, also of recursive ones."""
 
     def __init__(self) -> None:
-        self._known: dict[Any, Converter] = {}
+        self._converters: dict[Any, Converter] = {}
 
     def compile(self, annotation: Any, where: Any) -> Converter:  # noqa: PLR0911
         """Return the converter of an annotation that is found in the class ``where``."""
@@ -70,8 +70,8 @@ class _Compiler:
         raise TypeError(f"{where!r} has {annotation!r}, which no JSON value can be converted to.")
 
     def _class(self, kind: type) -> Converter | None:
-        if kind in self._known:
-            return self._known[kind]
+        if kind in self._converters:
+            return self._converters[kind]
         simple = scalar(kind)
         if simple is not None:
             return simple
@@ -88,22 +88,22 @@ class _Compiler:
 
         def convert(value: Any, steps: Steps) -> Any:
             if not isinstance(value, dict):
-                raise misfit(steps, "must be an object", value)
+                raise conversion_error(steps, "must be an object", value)
             found: list[FieldProblem] = []
             given: dict[str, Any] = {}
             for name, (_, is_required) in members.items():
                 if name in value:
                     try:
                         given[name] = converters[name](value[name], (*steps, name))
-                    except Misfits as misfits:
-                        found += misfits.found
+                    except ConversionError as error:
+                        found += error.problems
                 elif is_required:
-                    found.append(FieldProblem(pointer((*steps, name)), "is missing"))
+                    found.append(FieldProblem(json_pointer((*steps, name)), "is missing"))
             if found:
-                raise Misfits(found)
+                raise ConversionError(found)
             return _call(make, given, steps)
 
-        self._known[kind] = convert
+        self._converters[kind] = convert
         for name, (annotation, _) in members.items():
             converters[name] = self.compile(annotation, kind)
         return convert
@@ -118,7 +118,7 @@ class _Compiler:
 
         def convert(value: Any, steps: Steps) -> Any:
             if len(_list(value, steps)) != len(fixed):
-                raise misfit(steps, f"must have {len(fixed)} items, not {len(value)}")
+                raise conversion_error(steps, f"must have {len(fixed)} items, not {len(value)}")
             return make(_each(value, steps, fixed.__getitem__))
 
         return convert
@@ -129,7 +129,7 @@ class _Compiler:
 
         def convert(value: Any, steps: Steps) -> Any:
             if not isinstance(value, dict):
-                raise misfit(steps, "must be an object", value)
+                raise conversion_error(steps, "must be an object", value)
             names = list(value)
             keys = _each(names, steps, lambda _: key)
             values = _each(list(value.values()), steps, lambda _: each, names)
@@ -176,7 +176,7 @@ def _call(make: Callable[..., Any], given: dict[str, Any], steps: Steps) -> Any:
         return make(**given)
     except (ValueError, TypeError, ArithmeticError, LookupError) as error:
         # A __post_init__ that checks what no annotation can say.
-        raise misfit(steps, f"is refused: {error}") from None
+        raise conversion_error(steps, f"is refused: {error}") from None
 
 
 def _pydantic(kind: Any) -> Converter:
@@ -187,30 +187,33 @@ def _pydantic(kind: Any) -> Converter:
             # A pydantic.ValidationError, without importing it.
             details = error.errors(include_url=False) if hasattr(error, "errors") else ()
             found = [
-                FieldProblem(pointer((*steps, *detail["loc"])), detail["msg"]) for detail in details
+                FieldProblem(json_pointer((*steps, *detail["loc"])), detail["msg"])
+                for detail in details
             ]
-            raise Misfits(found or [FieldProblem(pointer(steps), str(error))]) from None
+            raise ConversionError(
+                found or [FieldProblem(json_pointer(steps), str(error))]
+            ) from None
 
     return convert
 
 
 def _union(converters: list[Converter]) -> Converter:
     def convert(value: Any, steps: Steps) -> Any:
-        closest: Misfits | None = None
+        closest: ConversionError | None = None
         for attempt in converters:
             try:
                 return attempt(value, steps)
-            except Misfits as misfits:
+            except ConversionError as error:
                 # That which got furthest into the document is what was meant.
-                if closest is None or _depth(misfits) > _depth(closest):
-                    closest = misfits
-        raise closest or misfit(steps, "fits nothing")
+                if closest is None or _depth(error) > _depth(closest):
+                    closest = error
+        raise closest or conversion_error(steps, "fits nothing")
 
     return convert
 
 
-def _depth(misfits: Misfits) -> int:
-    return max(problem.pointer.count("/") for problem in misfits.found)
+def _depth(error: ConversionError) -> int:
+    return max(problem.pointer.count("/") for problem in error.problems)
 
 
 def _each(
@@ -224,16 +227,16 @@ def _each(
     for index, value in enumerate(values):
         try:
             made.append(converter_of(index)(value, (*steps, names[index] if names else index)))
-        except Misfits as misfits:
-            found += misfits.found
+        except ConversionError as error:
+            found += error.problems
     if found:
-        raise Misfits(found)
+        raise ConversionError(found)
     return made
 
 
 def _list(value: Any, steps: Steps) -> list[Any]:
     if not isinstance(value, list):
-        raise misfit(steps, "must be an array", value)
+        raise conversion_error(steps, "must be an array", value)
     return value
 
 

@@ -1,4 +1,4 @@
-"""Fills the defaults of a configuration's schema into its values."""
+"""Schema defaults, filled into the values of a configuration."""
 
 import copy
 from collections.abc import Mapping
@@ -23,11 +23,11 @@ def filled(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> Mapping[st
     result = copy.deepcopy(config)
     for pointer, value in defaults.items():
         *outer, name = steps_of(pointer)
-        place: Any = result
+        target: Any = result
         for step in outer:
-            place = place.get(step) if isinstance(place, dict) else None
-        if isinstance(place, dict) and name not in place:
+            target = target.get(step) if isinstance(target, dict) else None
+        if isinstance(target, dict) and name not in target:
             # A copy, since an inner default may be filled into it.
-            place[name] = copy.deepcopy(value)
+            target[name] = copy.deepcopy(value)
     frozen: Mapping[str, Any] = freeze(result)
     return frozen

@@ -1,31 +1,42 @@
-"""JSON values without members, and the types that JSON has as strings."""
+"""Scalar conversion: JSON values without members, and the types that JSON has as strings."""
 
-import sys
 from collections.abc import Callable
 from datetime import date, datetime, time
 from enum import Enum
+from pathlib import Path
 from typing import Any, TypeAlias
 
-from configsvc_client._values.paths import pointer
+from configsvc_client._values.paths import json_pointer
 from configsvc_client.errors import FieldProblem
 
-__all__ = ["Converter", "Misfits", "Steps", "literal", "misfit", "null", "scalar"]
+__all__ = [
+    "ConversionError",
+    "Converter",
+    "Steps",
+    "conversion_error",
+    "literal",
+    "null",
+    "scalar",
+]
 
 Steps: TypeAlias = tuple[str | int, ...]
 Converter: TypeAlias = Callable[[Any, Steps], Any]
-"""Converts a JSON value that is found by some steps; raises :class:`Misfits`."""
+"""Function that converts a JSON value; the steps lead to it from the outermost value.
+
+It raises :class:`ConversionError`.
+"""
 
 
-class Misfits(Exception):  # noqa: N818 - never leaves the package
-    """A value does not fit a type; says where and why, everywhere at once."""
+class ConversionError(Exception):
+    """Error of a value that does not fit a type, with every problem in it."""
 
-    def __init__(self, found: list[FieldProblem]) -> None:
-        super().__init__(found)
-        self.found = found
+    def __init__(self, problems: list[FieldProblem]) -> None:
+        super().__init__(problems)
+        self.problems = problems
 
 
 def scalar(kind: type) -> Converter | None:
-    """Return the converter to a type of values without members, ``None`` for other types."""
+    """Return the converter to a type of values without members, ``None`` for another type."""
     simple = _SIMPLE.get(kind)
     if simple is not None:
         return simple
@@ -34,21 +45,27 @@ def scalar(kind: type) -> Converter | None:
     return _text(kind)
 
 
-def misfit(steps: Steps, message: str, value: Any = None) -> Misfits:
-    """Return the error of one value; ``value`` is quoted in it."""
+def conversion_error(steps: Steps, message: str, value: Any = None) -> ConversionError:
+    """Return the error of one value.
+
+    Args:
+        steps: the steps that lead to the value.
+        message: what was expected.
+        value: the value, to be quoted; ``None`` to quote nothing.
+    """
     if isinstance(value, dict):
         message += ", not an object"
     elif isinstance(value, list):
         message += ", not an array"
     elif value is not None:
         message += f", not {value!r}"
-    return Misfits([FieldProblem(pointer(steps), message)])
+    return ConversionError([FieldProblem(json_pointer(steps), message)])
 
 
 def null(value: Any, steps: Steps) -> None:
-    """Convert null."""
+    """Convert null to ``None``."""
     if value is not None:
-        raise misfit(steps, "must be null", value)
+        raise conversion_error(steps, "must be null", value)
 
 
 def _enum(kind: type[Enum]) -> Converter:
@@ -56,7 +73,9 @@ def _enum(kind: type[Enum]) -> Converter:
         for member in kind:
             if member.value == value and isinstance(value, bool) == isinstance(member.value, bool):
                 return member
-        raise misfit(steps, f"must be one of {', '.join(repr(m.value) for m in kind)}", value)
+        raise conversion_error(
+            steps, f"must be one of {', '.join(repr(m.value) for m in kind)}", value
+        )
 
     return convert
 
@@ -68,7 +87,7 @@ def literal(choices: tuple[Any, ...]) -> Converter:
         for choice in choices:
             if choice == value and isinstance(value, bool) == isinstance(choice, bool):
                 return choice
-        raise misfit(steps, f"must be one of {', '.join(map(repr, choices))}", value)
+        raise conversion_error(steps, f"must be one of {', '.join(map(repr, choices))}", value)
 
     return convert
 
@@ -77,7 +96,7 @@ def _scalar(kind: type, expected: str) -> Converter:
     def convert(value: Any, steps: Steps) -> Any:
         # True is an int in Python, but not in JSON.
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise misfit(steps, f"must be {expected}", value)
+            raise conversion_error(steps, f"must be {expected}", value)
         return value
 
     return convert
@@ -85,7 +104,7 @@ def _scalar(kind: type, expected: str) -> Converter:
 
 def _float(value: Any, steps: Steps) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise misfit(steps, "must be a number", value)
+        raise conversion_error(steps, "must be a number", value)
     return float(value)
 
 
@@ -116,7 +135,7 @@ def _text(kind: type) -> Converter | None:
                 return parse(value)
             except (ValueError, ArithmeticError):
                 pass
-        raise misfit(steps, f"must be {expected}", value)
+        raise conversion_error(steps, f"must be {expected}", value)
 
     return convert
 
@@ -125,13 +144,13 @@ def _parse(kind: type) -> tuple[Callable[[str], Any], str] | None:
     if kind in _EXPECTED:
         parse: Callable[[str], Any] = kind.fromisoformat  # type: ignore[attr-defined]
         return parse, _EXPECTED[kind]
-    # Whoever annotates with one of these has imported it; nobody else should have to.
-    for module, name, expected in (
-        ("decimal", "Decimal", "a string with a decimal number"),
-        ("uuid", "UUID", "a UUID"),
-        ("pathlib", "Path", "a string"),
-    ):
-        loaded = sys.modules.get(module)
-        if loaded is not None and kind is getattr(loaded, name, None):
-            return kind, expected
-    return None
+    # Not at import, which is to be quick: most programs bind nothing.
+    from decimal import Decimal  # noqa: PLC0415
+    from uuid import UUID  # noqa: PLC0415
+
+    expected = {
+        Decimal: "a string with a decimal number",
+        UUID: "a UUID",
+        Path: "a string",
+    }.get(kind)
+    return None if expected is None else (kind, expected)

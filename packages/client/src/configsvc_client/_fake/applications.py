@@ -1,4 +1,4 @@
-"""Applications of the fake."""
+"""Application endpoints of the fake."""
 
 from http import HTTPStatus
 
@@ -33,7 +33,7 @@ def single(state: State, call: Call, key: str) -> Reply:
             **(merged(old, call.body) if call.method == "PATCH" else call.body),
         }
         check_name({**new, "id": record["id"]}, list(state.applications.values()))
-        record.update(name=new["name"], comments=new["comments"], updated_at=call.moment)
+        record.update(name=new["name"], comments=new["comments"], updated_at=call.timestamp)
         previous = old["name"] if old["name"] != new["name"] else None
         served = list(state.environments[record["id"]]) if previous else []
         state.log(
@@ -52,8 +52,8 @@ def _create(state: State, call: Call) -> Reply:
         "id": chosen,
         "name": body["name"],
         "comments": body.get("comments"),
-        "created_at": call.moment,
-        "updated_at": call.moment,
+        "created_at": call.timestamp,
+        "updated_at": call.timestamp,
     }
     state.applications[chosen] = record
     state.environments[chosen] = {
@@ -63,8 +63,8 @@ def _create(state: State, call: Call) -> Reply:
             "position": 0,
             "auto_release": True,
             "protected": False,
-            "created_at": call.moment,
-            "updated_at": call.moment,
+            "created_at": call.timestamp,
+            "updated_at": call.timestamp,
         }
     }
     state.log(call, "create", "application", record, environments=[DEFAULT])

@@ -1,4 +1,4 @@
-"""Requests to the fake and its answers, taken apart."""
+"""Calls of the fake: decoded requests, and replies to be encoded."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ __all__ = ["Call", "Reply", "page"]
 
 
 class Reply(NamedTuple):
-    """What to answer."""
+    """Reply to a call: document, ETag and status."""
 
     document: Record | None
     etag: str | None = None
@@ -21,48 +21,52 @@ class Reply(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One request."""
+    """Call of an endpoint: one request, decoded."""
 
     request: Request
     request_id: str
-    moment: str
+    timestamp: str
 
     @property
     def method(self) -> str:
-        """The HTTP method."""
+        """HTTP method."""
         return self.request.method
 
     @property
     def body(self) -> Record:
-        """The JSON object in the body, empty without one."""
+        """JSON object in the body; empty without one."""
         document: Record = json.loads(self.request.body or b"{}")
         return document
 
     @property
     def message(self) -> str | None:
-        """Why it is done."""
+        """Reason that was given, for the history."""
         header = self.request.headers.get("X-Change-Message")
         text = header.decode() if isinstance(header, bytes) else header
-        said: str | None = self.body.get("message", text)
-        return said
+        message: str | None = self.body.get("message", text)
+        return message
 
     def param(self, name: str) -> str | None:
-        """Return a parameter of the query."""
+        """Return a query parameter."""
         return self.request.params.get(name)
 
     def check_match(self, etag: str, version: int | None = None) -> None:
-        """Refuse a write that is based on something older.
+        """Check ``If-Match`` against the ETag that the resource has.
+
+        Args:
+            etag: the ETag of the resource, without quotes.
+            version: the version of the resource, for the problem document.
 
         Raises:
-            ProblemError: it is.
+            ProblemError: the write is based on something older.
         """
-        wanted = self.request.headers.get("If-Match")
-        if wanted is not None and wanted != f'"{etag}"':
+        expected = self.request.headers.get("If-Match")
+        if expected is not None and expected != f'"{etag}"':
             raise precondition_failed(etag, version)
 
 
 def page(call: Call, records: Sequence[Record]) -> Reply:
-    """Answer with one page of a list."""
+    """Return the reply with one page of a list."""
     start = int(call.param("after") or "0")
     end = start + int(call.param("limit") or "50")
     more = end < len(records)

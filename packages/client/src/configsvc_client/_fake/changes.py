@@ -1,4 +1,4 @@
-"""The fake's log of changes."""
+"""Audit log endpoint of the fake."""
 
 from configsvc_client._fake.calls import Call, Reply
 from configsvc_client._fake.documents import Record
@@ -10,13 +10,15 @@ _FILTERS = ("application_id", "configuration_id", "actor", "action", "entity")
 
 
 def collection(state: State, call: Call) -> Reply:
-    """Answer ``/changes``; whoever would wait is told at once that there is nothing."""
+    """Answer ``/changes``, at once also where the server would wait for a change."""
     backwards, after = call.param("sort") == "-id", call.param("after")
     limit = int(call.param("limit") or "50")
-    place = int(after) if after is not None else None
+    position = int(after) if after is not None else None
     found = []
     for change in reversed(state.changes) if backwards else state.changes:
-        is_beyond = place is None or (change["id"] < place if backwards else change["id"] > place)
+        is_beyond = position is None or (
+            change["id"] < position if backwards else change["id"] > position
+        )
         if is_beyond and _passes(call, change):
             found.append(change)
     items = found[:limit]

@@ -1,4 +1,4 @@
-"""Configurations of the fake: reading, checking and writing them."""
+"""Configuration endpoints of the fake: reading, validation and writing."""
 
 from http import HTTPStatus
 
@@ -10,7 +10,7 @@ from configsvc_client._fake.state import ACTOR, State, check_name, matches
 __all__ = ["MEMBERS", "collection", "nested", "remove", "single", "validate", "write"]
 
 MEMBERS = ("name", "comments", "config", "overlays", "schema")
-"""What is written; the rest follows from it."""
+"""Members that are written; the others follow from them."""
 
 _DEFAULTS: Record = {"comments": None, "overlays": {}, "schema": None}
 
@@ -66,12 +66,12 @@ def write(
     action: str,
     source_version: int | None = None,
 ) -> Reply:
-    """Make a new version, release it where that goes by itself, and answer with it."""
+    """Add a version, release it where that is automatic, and return the reply with it."""
     new = {**record, **{name: document.get(name) for name in MEMBERS}}
     _check(state, new)
     history = state.revisions.setdefault(new["id"], [])
     previous = history[-1]["name"] if history else new["name"]
-    new |= {"version": len(history) + 1, "updated_at": call.moment, "updated_by": ACTOR}
+    new |= {"version": len(history) + 1, "updated_at": call.timestamp, "updated_by": ACTOR}
     content = {name: new[name] for name in MEMBERS}
     revision = {
         "configuration_id": new["id"],
@@ -81,7 +81,7 @@ def write(
         "digest": digest(content),
         "author": ACTOR,
         "message": call.message,
-        "created_at": call.moment,
+        "created_at": call.timestamp,
     }
     history.append(revision)
     state.configurations[new["id"]] = new
@@ -130,7 +130,7 @@ def _create(state: State, call: Call, application: str) -> Reply:
     chosen = body.get("id") or state.new_id()
     if chosen in state.configurations:
         raise conflict("id-taken", f"There is already {chosen!r}.")
-    record = {"id": chosen, "application_id": application_id, "created_at": call.moment}
+    record = {"id": chosen, "application_id": application_id, "created_at": call.timestamp}
     return write(state, call, record, {**_DEFAULTS, **body}, "create")
 
 

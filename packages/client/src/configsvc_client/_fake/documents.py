@@ -1,4 +1,4 @@
-"""JSON documents of the fake: patches, digests and differences."""
+"""JSON documents: patches, digests and differences."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Environments of the fake, and the snapshots that they serve."""
+"""Environment endpoints of the fake, with the snapshots that they serve."""
 
 import re
 from http import HTTPStatus
@@ -11,7 +11,7 @@ from configsvc_client._fake.state import State
 __all__ = ["DEFAULT", "collection", "single", "snapshot"]
 
 DEFAULT = "default"
-"""The environment that every application is born with."""
+"""Environment that every application is created with."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MEMBERS = ("position", "auto_release", "protected")
@@ -22,8 +22,8 @@ def collection(state: State, call: Call, key: str) -> Reply:
     application_id = state.application(key)["id"]
     if call.method == "POST":
         return _create(state, call, application_id)
-    known = state.environments[application_id].values()
-    return page(call, sorted(known, key=lambda record: (record["position"], record["name"])))
+    existing = state.environments[application_id].values()
+    return page(call, sorted(existing, key=lambda record: (record["position"], record["name"])))
 
 
 def single(state: State, call: Call, key: str, name: str) -> Reply:
@@ -37,7 +37,7 @@ def single(state: State, call: Call, key: str, name: str) -> Reply:
     if call.method in {"PUT", "PATCH"}:
         old = {member: record[member] for member in _MEMBERS} if call.method == "PATCH" else {}
         record.update(_checked(state, application_id, merged(old, call.body)))
-        record["updated_at"] = call.moment
+        record["updated_at"] = call.timestamp
         state.log(call, "update", "environment", record)
     return Reply(record, _etag(record))
 
@@ -70,19 +70,19 @@ def snapshot(state: State, call: Call, key: str, name: str) -> Reply:
 
 
 def _create(state: State, call: Call, application_id: str) -> Reply:
-    name, known = call.body["name"], state.environments[application_id]
+    name, existing = call.body["name"], state.environments[application_id]
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise invalid("/name", "must begin with a letter or digit, and go on with those or ._-")
-    if name in known:
+    if name in existing:
         raise conflict("name-taken", f"There is already one with name {name!r}.")
     record = {
         "application_id": application_id,
         "name": name,
         **_checked(state, application_id, call.body),
-        "created_at": call.moment,
-        "updated_at": call.moment,
+        "created_at": call.timestamp,
+        "updated_at": call.timestamp,
     }
-    known[name] = record
+    existing[name] = record
     if record["auto_release"]:
         for configuration in state.configurations_of(application_id):
             newest = state.revision(configuration["id"], None)

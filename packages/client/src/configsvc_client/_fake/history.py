@@ -1,4 +1,4 @@
-"""Versions of the fake's configurations: reading, comparing and bringing them back."""
+"""History endpoints of the fake: revisions, differences, rollback and restoration."""
 
 from configsvc_client._fake.calls import Call, Reply, page
 from configsvc_client._fake.configurations import MEMBERS, write
@@ -12,8 +12,8 @@ __all__ = ["diff", "restore", "revision", "revisions", "roll_back"]
 def revisions(state: State, call: Call, key: str) -> Reply:
     """Answer ``/configurations/{id}/revisions``."""
     state.revision(key, None)
-    known = state.revisions[key]
-    return page(call, known[::-1] if call.param("sort") == "-version" else known)
+    found = state.revisions[key]
+    return page(call, found[::-1] if call.param("sort") == "-version" else found)
 
 
 def revision(state: State, _call: Call, key: str, version: str) -> Reply:
@@ -29,22 +29,22 @@ def diff(state: State, call: Call, key: str) -> Reply:
     environment, document = asked.get("environment"), asked.get("document")
     if environment is not None:
         state.environment(newest["application_id"], environment, "/environment")
-    place = environment or asked.get("from_environment") or asked.get("to_environment")
+    resolved_for = environment or asked.get("from_environment") or asked.get("to_environment")
     if document is not None:
         document = {"comments": None, "overlays": {}, "schema": None, **document}
-        to: Record = {"version": None, "environment": place}
-        new = _content(document, place)
+        to: Record = {"version": None, "environment": resolved_for}
+        new = _content(document, resolved_for)
     else:
-        to, new = _side(state, newest, asked, "to", place)
+        to, new = _side(state, newest, asked, "to", resolved_for)
     has_from = "from" in asked or "from_environment" in asked
     if not has_from and document is None and "to_environment" not in asked:
         # The version before; the first one came out of nothing.
         asked["from"] = to["version"] - 1
     if asked.get("from") == 0:
-        before: Record = {"version": None, "environment": place}
+        before: Record = {"version": None, "environment": resolved_for}
         old: Record = {}
     else:
-        before, old = _side(state, newest, asked, "from", place)
+        before, old = _side(state, newest, asked, "from", resolved_for)
     patch, changes = differences(old, new)
     return Reply(
         {"configuration_id": key, "from": before, "to": to, "patch": patch, "changes": changes}
@@ -75,13 +75,13 @@ def restore(state: State, call: Call, key: str) -> Reply:
 
 
 def _side(
-    state: State, newest: Record, asked: Record, side: str, place: str | None
+    state: State, newest: Record, asked: Record, side: str, resolved_for: str | None
 ) -> tuple[Record, Record]:
     key, environment = newest["configuration_id"], asked.get(f"{side}_environment")
     if environment is None:
         version = asked.get(side)
         found = state.revision(key, None if version is None else int(version), f"/{side}")
-        environment = place
+        environment = resolved_for
     else:
         pointer = f"/{side}_environment"
         state.environment(newest["application_id"], environment, pointer)

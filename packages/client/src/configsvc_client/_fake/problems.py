@@ -1,4 +1,4 @@
-"""What the fake refuses, as problem documents."""
+"""Problem documents of the fake."""
 
 from http import HTTPStatus
 from typing import Any
@@ -7,7 +7,7 @@ __all__ = ["ProblemError", "conflict", "invalid", "not_found", "precondition_fai
 
 
 class ProblemError(Exception):
-    """A request can't be done."""
+    """Error of a request, with its status and problem document."""
 
     def __init__(self, status: HTTPStatus, kind: str, detail: str, **members: Any) -> None:
         super().__init__(detail)
@@ -35,7 +35,7 @@ def not_found(what: str, key: object) -> ProblemError:
 
 
 def conflict(kind: str, detail: str) -> ProblemError:
-    """Return the problem of a state that forbids it."""
+    """Return the problem of a write that the state of the server forbids."""
     return ProblemError(HTTPStatus.CONFLICT, kind, detail)
 
 

@@ -1,4 +1,4 @@
-"""Releases of the fake: moves of what an environment serves."""
+"""Release endpoints of the fake: changes of the versions that an environment serves."""
 
 from http import HTTPStatus
 
@@ -28,8 +28,8 @@ def roll_back(state: State, call: Call, key: str) -> Reply:
     """Answer ``/configurations/{id}/releases/rollback``."""
     configuration, name = _wanted(state, call, key)
     moves = [
-        place
-        for place, release in enumerate(state.releases)
+        index
+        for index, release in enumerate(state.releases)
         if (release["configuration_id"], release["environment"]) == (key, name)
     ]
     if moves:

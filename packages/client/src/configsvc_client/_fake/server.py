@@ -1,4 +1,4 @@
-"""The fake itself: takes requests and finds who answers them."""
+"""Fake server: routing of requests to the functions that answer them."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from configsvc_client._fake import (
 from configsvc_client._fake.calls import Call, Reply
 from configsvc_client._fake.problems import ProblemError
 from configsvc_client._fake.state import State
-from configsvc_client._http.types import Answer, Request
+from configsvc_client._http.types import Request, Response
 
 if TYPE_CHECKING:
     from configsvc_client.errors import ConfigSvcError
@@ -59,24 +59,27 @@ _EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class FakeServer:
-    """Answers requests from dictionaries; a transport as :class:`HttpTransport` is one."""
+    """Server in memory, with the methods of a transport such as :class:`HttpTransport`."""
 
     def __init__(self, on_write: Callable[[], None]) -> None:
-        """Begin empty.
+        """Create a server without any applications.
 
         Args:
             on_write: called after every change.
         """
         self.failure: ConfigSvcError | None = None
-        """What every request meets instead of an answer."""
+        """Error that every request raises; ``None`` to answer it."""
         self.requests: list[Request] = []
-        """Everything that was asked, oldest first."""
+        """Requests so far, oldest first."""
         self._on_write = on_write
         self._state = State()
+        self._reset()
+
+    def _reset(self) -> None:
         self._lock = threading.RLock()
 
-    def send(self, request: Request) -> Answer:
-        """Return the answer of a server to ``request``."""
+    def send(self, request: Request) -> Response:
+        """Answer a request as the server would."""
         self.requests.append(request)
         if self.failure is not None:
             raise self.failure
@@ -89,17 +92,17 @@ class FakeServer:
             status, etag, body = problem.status, None, json.dumps(problem.document).encode()
         headers = CaseInsensitiveDict({"ETag": f'"{etag}"'} if etag else {})
         if request.method == "GET" and etag and request.headers.get("If-None-Match") == f'"{etag}"':
-            return Answer(request, HTTPStatus.NOT_MODIFIED, headers, b"", request_id)
+            return Response(request, HTTPStatus.NOT_MODIFIED, headers, b"", request_id)
         if request.method != "GET" and status < HTTPStatus.BAD_REQUEST:
             self._on_write()
-        return Answer(request, status, headers, body, request_id)
+        return Response(request, status, headers, body, request_id)
 
     def close(self) -> None:
         """Do nothing; there is nothing to close."""
 
-    def forget_parent(self) -> None:
-        """Do nothing; a child has its own copy."""
-        self._lock = threading.RLock()
+    def after_fork_in_child(self) -> None:
+        """Replace the lock; a child has its own copy of everything else."""
+        self._reset()
 
     def _answer(self, call: Call) -> Reply:
         for pattern, answer in _PATTERNS.items():
@@ -110,5 +113,5 @@ class FakeServer:
 
     def _now(self) -> str:
         # Not the real time: tests that print it shall print the same tomorrow.
-        moment = _EPOCH + timedelta(seconds=len(self.requests))
-        return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        timestamp = _EPOCH + timedelta(seconds=len(self.requests))
+        return timestamp.isoformat(timespec="microseconds").replace("+00:00", "Z")

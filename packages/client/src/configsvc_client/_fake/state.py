@@ -1,4 +1,4 @@
-"""Everything that the fake knows, and what it looks up there."""
+"""State of the fake: its tables, with lookups in them."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,13 +10,13 @@ from configsvc_client._fake.problems import conflict, invalid, not_found
 __all__ = ["ACTOR", "State", "check_name", "matches"]
 
 ACTOR = "fake"
-"""Who does everything."""
+"""Actor of every change."""
 
 _MAX_NAME = 256
 
 
 class State:
-    """The tables."""
+    """Tables of the fake."""
 
     def __init__(self) -> None:
         self.applications: dict[str, Record] = {}
@@ -29,7 +29,7 @@ class State:
         self.releases: list[Record] = []
         """Every move of what an environment serves, oldest first."""
         self.restored: dict[int, int] = {}
-        """The release that a rollback has brought back, both by their place in the list."""
+        """Index of the release that a rollback has brought back, by that of its own release."""
         self.changes: list[Record] = []
         self._count = 0
 
@@ -58,16 +58,16 @@ class State:
 
     def revision(self, key: str, version: int | None, pointer: str = "") -> Record:
         """Return a revision of a configuration, deleted or not; ``None`` for the newest."""
-        known = self.revisions.get(key)
-        if known is None:
+        found = self.revisions.get(key)
+        if found is None:
             raise not_found("configuration", key)
         if version is None:
-            return known[-1]
-        if not 1 <= version <= len(known):
+            return found[-1]
+        if not 1 <= version <= len(found):
             if pointer:
-                raise invalid(pointer, f"must be a version from 1 to {len(known)}")
+                raise invalid(pointer, f"must be a version from 1 to {len(found)}")
             raise not_found("revision", version)
-        return known[version - 1]
+        return found[version - 1]
 
     def environment(self, application_id: str, name: str, pointer: str = "") -> Record:
         """Return an environment of an application."""
@@ -83,7 +83,7 @@ class State:
     def served(
         self, application_id: str, environment: str, at: str | None = None
     ) -> dict[str, Record]:
-        """Return the release in force of each configuration, now or at a moment."""
+        """Return the release in force of each configuration, now or at a timestamp."""
         found: dict[str, Record] = {}
         for release in self.releases:
             is_there = (release["application_id"], release["environment"]) == (
@@ -104,7 +104,11 @@ class State:
         ]
 
     def require_unprotected(self, configuration: Record) -> None:
-        """Refuse where a protected environment serves a configuration."""
+        """Check that no protected environment serves a configuration.
+
+        Raises:
+            ProblemError: one does.
+        """
         environments = self.environments[configuration["application_id"]]
         for name in self.serving(configuration):
             if environments[name]["protected"]:
@@ -112,7 +116,7 @@ class State:
                 raise conflict("protected", detail)
 
     def log(self, call: Call, action: str, entity: str, record: Record, **more: Any) -> int:
-        """Add a change and return its id."""
+        """Add a change to the audit log and return its id."""
         change: Record = {
             "id": len(self.changes) + 1,
             "action": action,
@@ -128,13 +132,13 @@ class State:
             "actor": ACTOR,
             "request_id": call.request_id,
             "message": call.message,
-            "created_at": call.moment,
+            "created_at": call.timestamp,
         }
         self.changes.append(change | more)
         return len(self.changes)
 
     def move(self, call: Call, environment: str, revision: Record, version: int | None) -> Record:
-        """Have an environment serve a version of a configuration, or nothing; not yet logged."""
+        """Add a release, without logging it; ``None`` for a version withdraws."""
         key, application_id = revision["configuration_id"], revision["application_id"]
         before = self.served(application_id, environment).get(key)
         release: Record = {
@@ -147,14 +151,18 @@ class State:
             "previous_version": None if before is None else before["version"],
             "author": ACTOR,
             "message": call.message,
-            "created_at": call.moment,
+            "created_at": call.timestamp,
         }
         self.releases.append(release)
         return release
 
 
 def check_name(record: Record, others: Sequence[Record]) -> None:
-    """Refuse a name that is none, or is taken by one of ``others``."""
+    """Check a name, also against those of ``others``.
+
+    Raises:
+        ProblemError: the name is not valid, or is taken.
+    """
     name = record.get("name")
     if not isinstance(name, str) or not 1 <= len(name) <= _MAX_NAME:
         raise invalid("/name", f"must have 1 to {_MAX_NAME} characters")
@@ -164,7 +172,7 @@ def check_name(record: Record, others: Sequence[Record]) -> None:
 
 
 def matches(call: Call) -> Callable[[Record], bool]:
-    """Return the filter that a list is asked for."""
+    """Return the filter that the query of a list asks for."""
     name, text = call.param("name"), (call.param("q") or "").lower()
 
     def match(record: Record) -> bool:

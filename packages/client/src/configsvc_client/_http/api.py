@@ -1,17 +1,13 @@
-"""Calls of the REST API: paths, bodies and headers, shared by the wrappers and the views."""
+"""REST API calls: paths, bodies and headers, shared by the resource wrappers and the views."""
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
 
-from configsvc_client._http.types import Answer, Request, Transport, require_ok
+from configsvc_client._http.types import Request, Response, Transport, require_ok
 from configsvc_client.errors import NotFoundError
-
-if TYPE_CHECKING:
-    from configsvc_client._resources.models import Application
 
 __all__ = ["KEEP", "PREFIX", "Api", "Keep", "Pages", "segment"]
 
@@ -19,11 +15,9 @@ T = TypeVar("T")
 
 PREFIX: Final = "/api/v1"
 
-_ULID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.IGNORECASE | re.ASCII)
-
 
 class Keep(Enum):
-    """The type of :data:`KEEP`."""
+    """Type of :data:`KEEP`."""
 
     KEEP = "keep"
 
@@ -32,14 +26,14 @@ class Keep(Enum):
 
 
 KEEP: Final = Keep.KEEP
-"""Leave this member as it is; ``None`` removes it."""
+"""Default of a member that an update leaves as it is, since ``None`` removes the member."""
 
 
 class Api:
-    """The API of one server."""
+    """REST API of one server."""
 
     MARGIN: Final = 5.0
-    """Seconds that a long poll may take longer than it was asked to."""
+    """Seconds that a long poll may take longer than the wait that was asked for."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -54,20 +48,20 @@ class Api:
         if_match: str | None = None,
         message: str | None = None,
         wait: float = 0.0,
-    ) -> Answer:
-        """Send a request and return its answer.
+    ) -> Response:
+        """Send a request and return the response.
 
         Args:
             method: the HTTP method.
-            path: below the prefix, percent-encoded.
+            path: the path below the prefix, percent-encoded.
             params: query parameters; those that are ``None`` are left out.
             body: a JSON object.
             if_match: the ETag, without quotes, that the resource must still have.
-            message: why, for the history.
-            wait: seconds that the server may wait until there is something to tell.
+            message: the reason, for the history.
+            wait: seconds that the server may wait until there is something new.
 
         Raises:
-            ConfigSvcError: the answer is an error, or there is none.
+            ConfigSvcError: the response is an error, or there is none.
         """
         headers: dict[str, str | bytes] = {}
         data = None
@@ -82,55 +76,43 @@ class Api:
             headers["X-Change-Message"] = " ".join(message.split()).encode()
         if wait:
             headers["Prefer"] = f"wait={wait:.0f}"
-        known = {name: value for name, value in (params or {}).items() if value is not None}
-        patience = wait + self.MARGIN if wait else None
-        request = Request(method, PREFIX + path, known, headers, data, patience)
+        query = {name: value for name, value in (params or {}).items() if value is not None}
+        read_timeout = wait + self.MARGIN if wait else None
+        request = Request(method, PREFIX + path, query, headers, data, read_timeout)
         return require_ok(self._transport.send(request))
 
-    def read(self, answer: Answer, reader: Callable[[dict[str, Any]], T]) -> T:
-        """Return what ``reader`` makes of an answer.
+    def read(self, response: Response, reader: Callable[[dict[str, Any]], T]) -> T:
+        """Return what ``reader`` makes of the JSON object in a response.
 
         Raises:
-            ServerError: it is not what the API promises.
+            ServerError: the object is not what the API promises.
         """
-        document = answer.json()
+        document = response.json()
         try:
             return reader(document)
         except (KeyError, TypeError, ValueError) as error:
-            raise answer.broken(f"lacks something ({error!r})") from None
+            raise response.broken(f"lacks something ({error!r})") from None
 
-    def application_path(self, application: "Application | str") -> str:
-        """Return the path of an application given by itself, its id or its name.
+    def application_path(self, name: str) -> str:
+        """Return the path of an application.
+
+        Args:
+            name: its name or id; a name that no path can have is looked up.
 
         Raises:
-            NotFoundError: a name that no path can have is looked up, and is not there.
+            NotFoundError: there is no application of a name that was looked up.
+            ValueError: the name is empty.
         """
-        if not isinstance(application, str):
-            return f"/applications/{application.id}"
-        if not application:
+        if not name:
             raise ValueError("The name of an application can't be empty.")
-        if "/" not in application and application not in {".", ".."}:
-            return f"/applications/{segment(application)}"
-        answer = self.call("GET", "/applications", params={"name": application, "limit": "1"})
-        found = self.read(answer, lambda page: [str(item["id"]) for item in page["items"]])
+        if "/" not in name and name not in {".", ".."}:
+            return f"/applications/{segment(name)}"
+        response = self.call("GET", "/applications", params={"name": name, "limit": "1"})
+        found = self.read(response, lambda page: [str(item["id"]) for item in page["items"]])
         if not found:
-            message = f"There is no application {application!r}."
-            raise NotFoundError(message, method="GET", path=answer.request.path)
+            message = f"There is no application {name!r}."
+            raise NotFoundError(message, method="GET", path=response.request.path)
         return f"/applications/{found[0]}"
-
-    def application_id(self, application: "Application | str") -> str:
-        """Return the id of an application given by itself, its id or its name.
-
-        Raises:
-            NotFoundError: there is none of that name.
-        """
-        if not isinstance(application, str):
-            return application.id
-        if _ULID.fullmatch(application):
-            # No name has this shape. It may be deleted, and still be in the history.
-            return application
-        answer = self.call("GET", self.application_path(application))
-        return self.read(answer, lambda document: str(document["id"]))
 
     def pages(
         self,
@@ -141,12 +123,20 @@ class Api:
         params: Mapping[str, str | None],
         page_size: int,
     ) -> "Pages[T]":
-        """Return an iterator over a list."""
+        """Return an iterator over a list.
+
+        Args:
+            path: the path of the list below the prefix.
+            reader: makes an item of a JSON object.
+            what: the plural of the items, for people.
+            params: query parameters; those that are ``None`` are left out.
+            page_size: items to ask for at a time.
+        """
         return Pages(self, path, reader, what, {**params, "limit": str(page_size)})
 
 
 class Pages(Iterator[T], Generic[T]):
-    """An iterator over a list on the server, which it asks for page by page.
+    """Iterator over a list on the server, which is fetched page by page.
 
     Example:
         >>> applications = client.applications.list()
@@ -192,9 +182,9 @@ class Pages(Iterator[T], Generic[T]):
         return f"<{self._what}: {self._given}{total} given>"
 
     def _fetch(self) -> None:
-        answer = self._api.call("GET", self._path, params={**self._params, "after": self._next})
+        response = self._api.call("GET", self._path, params={**self._params, "after": self._next})
         self._page, self._total, self._next = self._api.read(
-            answer,
+            response,
             lambda page: (
                 iter([self._reader(item) for item in page["items"]]),
                 # Some lists are too long to be counted for each page.
@@ -206,5 +196,5 @@ class Pages(Iterator[T], Generic[T]):
 
 
 def segment(name: str) -> str:
-    """Return ``name`` as one segment of a path."""
+    """Return ``name`` percent-encoded as one segment of a path."""
     return quote(name, safe="")

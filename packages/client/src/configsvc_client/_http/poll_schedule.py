@@ -1,4 +1,7 @@
-"""When to poll next, and whether to ask the server to wait: arithmetic, without any I/O."""
+"""Poll schedule: the wait to ask the server for, and the delay before the next request.
+
+Arithmetic only, without any I/O. All durations are seconds on a monotonic clock.
+"""
 
 import random
 import time
@@ -8,9 +11,9 @@ from typing import Final
 
 from configsvc_client.errors import ConfigSvcError, TransportError
 
-__all__ = ["Pace", "may_be_cut"]
+__all__ = ["PollSchedule", "may_be_cut"]
 
-# What proxies answer in place of a long poll that they have lost patience with.
+# What proxies send in place of a long poll that they have lost patience with.
 _CUT_STATUSES: Final = {
     HTTPStatus.REQUEST_TIMEOUT,
     HTTPStatus.BAD_GATEWAY,
@@ -19,15 +22,15 @@ _CUT_STATUSES: Final = {
 
 
 def may_be_cut(error: ConfigSvcError) -> bool:
-    """Tell whether a long poll may have failed just because something in between ended it."""
+    """Return whether a long poll may have failed just because a proxy in between ended it."""
     return isinstance(error, TransportError) or error.status in _CUT_STATUSES
 
 
-class Pace:
-    """Decides on the delays of one poller. All durations are seconds on a monotonic clock."""
+class PollSchedule:
+    """Schedule of the requests of one poller."""
 
     JITTER: Final = 0.1
-    """Intervals differ by up to this share, so that a fleet does not poll in step."""
+    """Share by which intervals differ at most, so that a fleet does not poll in step."""
 
     BACKOFF_BASE: Final = 1.0
     BACKOFF_CAP: Final = 60.0
@@ -37,12 +40,13 @@ class Pace:
     MAX_CUTS: Final = 3
     """After so many cuts in a row something in between does not like long polls."""
     CUT_PAUSE: Final = 600.0
-    """How long to poll by interval then, before long polls are tried again."""
+    """Time to poll by interval then, before long polls are tried again."""
 
-    BURST: Final = 100.0
-    """Changes that are fetched without a pause …"""
-    RATE: Final = 10.0
-    """… and how many a second after that: two servers that disagree would go on for ever."""
+    MAX_QUICK_NEWS: Final = 100
+    """News that may come one right after the other before they are slowed down: two servers
+    with different contents behind one address would go on for ever."""
+    QUICK: Final = 0.1
+    """News within this time of the request are quick, and this is the pause after too many."""
 
     def __init__(
         self,
@@ -52,6 +56,14 @@ class Pace:
         clock: Callable[[], float] = time.monotonic,
         chance: random.Random | None = None,
     ) -> None:
+        """Create the schedule of a poller that has not asked yet.
+
+        Args:
+            interval: time between two requests where the server does not wait.
+            long_poll: time that the server may wait for news; 0 turns long polls off.
+            clock: returns the monotonic time.
+            chance: source of the jitter.
+        """
         self._interval = interval
         self._long_poll = long_poll
         self._clock = clock
@@ -59,32 +71,31 @@ class Pace:
         self._failures = 0
         self._cuts = 0
         self._early = 0
+        self._quick_news = 0
         self._probing = False
         self._granted = False
         self._no_wait_until = -1.0
-        self._tokens = self.BURST
-        self._counted_at = clock()
 
     @property
     def granted(self) -> bool:
-        """Whether the server waits for us, as far as is known."""
+        """Whether the server waits for news, as far as is known."""
         return self._granted
 
     def wait(self) -> float:
         """Return how long to ask the server to wait; 0 for not at all."""
-        # After a failure or a cut, a plain question finds out sooner how things are.
+        # After a failure or a cut, a plain request finds out sooner how things are.
         if self._probing or self._failures or self._clock() < self._no_wait_until:
             return 0.0
         return self._long_poll
 
-    def answered(self, *, changed: bool, asked: float, granted: bool, took: float) -> float:
-        """Take note of an answer and return how long to sleep.
+    def succeeded(self, *, has_news: bool, asked: float, granted: bool, took: float) -> float:
+        """Record a response and return the delay before the next request.
 
         Args:
-            changed: whether there was something new.
-            asked: what :meth:`wait` returned.
+            has_news: whether the response had something new.
+            asked: the result of :meth:`wait` for this request.
             granted: whether the server said that it waited.
-            took: how long the answer took.
+            took: the duration of the request.
         """
         can_wait = self._can_wait()
         is_probe = self._probing or self._failures > 0
@@ -93,11 +104,12 @@ class Pace:
         if asked:
             self._granted = granted
             self._cuts = 0
-        if changed and can_wait:
+        if has_news and can_wait:
             self._early = 0
-            return self._after_change()
+            self._quick_news = self._quick_news + 1 if took < self.QUICK else 0
+            return self.QUICK if self._quick_news > self.MAX_QUICK_NEWS else 0.0
         if asked and granted:
-            # Answered long before its time without news: it is stopping, or makes no sense.
+            # A response long before its time without news: the server stops, or is wrong.
             self._early = self._early + 1 if took < asked / 2 else 0
             return self._early_pause() if self._early else 0.0
         if not asked and can_wait and is_probe:
@@ -107,13 +119,16 @@ class Pace:
     def failed(
         self, *, asked: float, took: float, may_be_cut: bool, retry_after: float | None = None
     ) -> tuple[float, bool]:
-        """Take note of a failure and return how long to sleep, and whether to report it.
+        """Record a failure.
 
         Args:
-            asked: what :meth:`wait` returned.
-            took: how long it took to fail.
+            asked: the result of :meth:`wait` for this request.
+            took: the duration of the request.
             may_be_cut: whether the connection just ended, which is normal for a long poll.
-            retry_after: what the server asked for.
+            retry_after: the delay that the server asked for.
+
+        Returns:
+            The delay before the next request, and whether to report the failure.
         """
         if asked and may_be_cut and took >= self.CUT_AFTER:
             self._cuts += 1
@@ -134,13 +149,6 @@ class Pace:
 
     def _can_wait(self) -> bool:
         return self._long_poll > 0 and self._clock() >= self._no_wait_until
-
-    def _after_change(self) -> float:
-        now = self._clock()
-        self._tokens = min(self.BURST, self._tokens + (now - self._counted_at) * self.RATE)
-        self._counted_at = now
-        self._tokens -= 1
-        return 0.0 if self._tokens >= 0 else 1 / self.RATE
 
     def _early_pause(self) -> float:
         ceiling = min(self._interval, 2.0 ** min(self._early, 16))

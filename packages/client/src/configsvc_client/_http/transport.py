@@ -1,8 +1,8 @@
-"""HTTP by requests: one session per thread, and sockets that can be let go of.
+"""HTTP transport over requests, with one session per thread and a list of open sockets.
 
 ``requests.Session`` is not promised to be safe between threads, so each thread has its own.
-The sockets are remembered for two occasions on which nobody else can reach them: to end a
-long poll of another thread at once, and to let go in a forked child of what is the parent's.
+The list of sockets is for two occasions on which nobody else can reach them: to end a long
+poll of another thread at once, and to close in a forked child what is the parent's.
 """
 
 import contextlib
@@ -26,8 +26,7 @@ from urllib3.exceptions import (
 from urllib3.poolmanager import PoolManager
 from urllib3.util import Retry
 
-from configsvc_client._http.retry_after import seconds_to_wait
-from configsvc_client._http.types import Answer, Request
+from configsvc_client._http.types import Request, Response, retry_after
 from configsvc_client.errors import ClosedError, TransportError
 from configsvc_client.options import Options, Token
 
@@ -37,30 +36,30 @@ _POOL_SIZE: Final = 4
 
 
 class HttpTransport:
-    """Sends requests to one server; safe to share between threads and with forked children."""
+    """Sender of requests to one server, safe to share between threads and with forked children."""
 
     def __init__(self, options: Options, *, retries: int) -> None:
-        """Prepare, but connect to nothing yet.
+        """Create a transport without connecting.
 
         Args:
-            options: where to send, and how.
+            options: the settings of the client.
             retries: attempts after the first, for requests that may be repeated safely.
         """
         self._options = options
         self._retries = retries
         self._closed = False
-        self._abandoned: list[threading.local] = []
-        self._begin()
+        self._inherited: list[threading.local] = []
+        self._reset()
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self._local = threading.local()
         self._sockets = _Sockets()
 
-    def send(self, request: Request) -> Answer:
-        """Return the answer, whatever its status.
+    def send(self, request: Request) -> Response:
+        """Send a request and return the response, whatever its status.
 
         Raises:
-            TransportError: none came.
+            TransportError: no response came.
             ClosedError: :meth:`close` was called before.
         """
         if self._closed:
@@ -82,7 +81,7 @@ class HttpTransport:
             raise TransportError(
                 message, method=request.method, path=request.path, request_id=request_id
             ) from error
-        return Answer(
+        return Response(
             request,
             response.status_code,
             response.headers,
@@ -92,16 +91,16 @@ class HttpTransport:
         )
 
     def close(self) -> None:
-        """Cut every connection, also one on which another thread waits."""
+        """Shut down every connection, also one on which another thread waits."""
         self._closed = True
-        self._sockets.cut()
+        self._sockets.shut_down()
 
-    def forget_parent(self) -> None:
-        """Let go, in a forked child, of what is the parent's; runs before anything else."""
-        self._sockets.release()
+    def after_fork_in_child(self) -> None:
+        """Drop the parent's connections and locks; runs before anything else in the child."""
+        self._sockets.after_fork_in_child()
         # Destroyed, the old pools would take locks that a thread of the parent may have held.
-        self._abandoned.append(self._local)
-        self._begin()
+        self._inherited.append(self._local)
+        self._reset()
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -112,16 +111,16 @@ class HttpTransport:
             session.mount("https://", adapter)
             session.headers["User-Agent"] = _user_agent()
             session.headers["Accept"] = "application/json"
-            self._settle(session)
+            self._apply_environment(session)
             if self._options.token is not None:
                 session.auth = _BearerAuth(self._options.token)
             self._local.session = session
         return session
 
-    def _settle(self, session: requests.Session) -> None:
-        """Ask the environment for proxies and authorities once.
+    def _apply_environment(self, session: requests.Session) -> None:
+        """Read proxies and authorities from the environment, once for the session.
 
-        Left alone, requests does it for each request, which is a fifth of what a poll costs.
+        By itself, requests does it for each request, which is a fifth of what a poll costs.
         """
         options = self._options
         settings = session.merge_environment_settings(
@@ -133,7 +132,7 @@ class HttpTransport:
 
 
 class _BearerAuth(AuthBase):
-    """Sends the token; as an auth object, since requests lets ``.netrc`` win over a header."""
+    """Bearer token as an auth object, since requests lets ``.netrc`` win over a header."""
 
     def __init__(self, token: Token) -> None:
         self._token = token
@@ -145,30 +144,30 @@ class _BearerAuth(AuthBase):
 
 
 class _Sockets:
-    """The open sockets of one transport, in whatever thread they are."""
+    """Open sockets of one transport, in all threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: weakref.WeakSet[socket.socket] = weakref.WeakSet()
-        self._is_cut = False
+        self._open: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._is_shut_down = False
 
     def add(self, sock: socket.socket) -> None:
         with self._lock:
-            self._known.add(sock)
-            if self._is_cut:
+            self._open.add(sock)
+            if self._is_shut_down:
                 _shut_down(sock)
 
-    def cut(self) -> None:
-        """Wake whoever waits for one; also new ones are of no use any more."""
+    def shut_down(self) -> None:
+        """Shut down all sockets, which wakes the threads that read; later ones at once."""
         with self._lock:
-            self._is_cut = True
-            for sock in list(self._known):
+            self._is_shut_down = True
+            for sock in list(self._open):
                 _shut_down(sock)
 
-    def release(self) -> None:
+    def after_fork_in_child(self) -> None:
         """Close this process's descriptors; the connections stay open in the parent."""
         # Not under the lock: the parent may have held it when it forked.
-        for sock in list(self._known):
+        for sock in list(self._open):
             with contextlib.suppress(OSError):
                 descriptor = sock.detach()
                 if descriptor >= 0:
@@ -176,7 +175,7 @@ class _Sockets:
 
 
 class _Adapter(HTTPAdapter):
-    """Remembers the sockets of its connections."""
+    """Adapter of requests that adds the sockets of its connections to a list."""
 
     def __init__(self, sockets: _Sockets, retry: Retry) -> None:
         self._pools = _pool_classes(sockets.add)
@@ -193,7 +192,7 @@ class _Adapter(HTTPAdapter):
 
 
 def _pool_classes(remember: Callable[[socket.socket], None]) -> dict[str, Any]:
-    """Return urllib3's pools with connections that tell of their sockets."""
+    """Return urllib3's pools with connections that pass their sockets to ``remember``."""
 
     class Connection(HTTPConnectionPool.ConnectionCls):  # type: ignore[misc,valid-type]
         def connect(self) -> None:
@@ -215,16 +214,21 @@ def _pool_classes(remember: Callable[[socket.socket], None]) -> dict[str, Any]:
 
 
 class _PatientRetry(Retry):
-    """Obeys ``Retry-After``, but gives the answer back if that would take too long."""
+    """Retry policy that obeys a ``Retry-After`` unless it is too long to wait for."""
 
     PATIENCE: Final = 15.0
+    """Seconds; a response that asks for more is returned to the caller."""
 
     def increment(self, *args: Any, **kwargs: Any) -> "_PatientRetry":
         response = kwargs.get("response")
-        wait = seconds_to_wait(response.headers) if response is not None else None
+        wait = retry_after(response.headers) if response is not None else None
         if wait is not None and wait > self.PATIENCE:
             raise MaxRetryError(kwargs["_pool"], kwargs.get("url") or "", None)
         return super().increment(*args, **kwargs)
+
+    def get_retry_after(self, response: Any) -> float | None:
+        # urllib3 would sleep until a date, however far away, and raise on what it can't read.
+        return retry_after(response.headers)
 
 
 def _retry(attempts: int) -> Retry:
@@ -254,7 +258,7 @@ def _user_agent() -> str:
 
 
 def _reason(error: requests.RequestException) -> str:
-    """Say in a few words why no answer came; what urllib3 says has layers of wrapping."""
+    """Return in a few words why no response came; urllib3's own message has many layers."""
     chain: list[BaseException] = [error]
     while (inner := _inner(chain[-1])) is not None:
         chain.append(inner)

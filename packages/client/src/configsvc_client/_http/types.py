@@ -1,4 +1,4 @@
-"""Requests, answers, and the one table from statuses to errors.
+"""HTTP request and response types, and the one table from statuses to errors.
 
 Tuples rather than dataclasses where nobody outside sees them: those take longer to import.
 """
@@ -9,7 +9,6 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol
 
-from configsvc_client._http.retry_after import seconds_to_wait
 from configsvc_client.errors import (
     AuthError,
     ConfigSvcError,
@@ -20,9 +19,12 @@ from configsvc_client.errors import (
     ValidationError,
 )
 
-__all__ = ["Answer", "Request", "Transport", "require_ok"]
+__all__ = ["MAX_RETRY_AFTER", "Request", "Response", "Transport", "require_ok", "retry_after"]
 
-_ERRORS: dict[int, type[ConfigSvcError]] = {
+MAX_RETRY_AFTER: Final = 3600.0
+"""Seconds; a server that asks for more than an hour is asked again after one."""
+
+_ERRORS: Final[dict[int, type[ConfigSvcError]]] = {
     HTTPStatus.UNAUTHORIZED: AuthError,
     HTTPStatus.FORBIDDEN: AuthError,
     HTTPStatus.NOT_FOUND: NotFoundError,
@@ -34,30 +36,29 @@ _ERRORS: dict[int, type[ConfigSvcError]] = {
     HTTPStatus.TOO_MANY_REQUESTS: ServerError,
 }
 
-
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Request(NamedTuple):
-    """What is to be sent."""
+    """HTTP request to be sent."""
 
     method: str
     path: str
-    """Below the base URL, percent-encoded, with its slash."""
+    """Path below the base URL, percent-encoded, with its leading slash."""
     params: Mapping[str, str] = _NOTHING
     headers: Mapping[str, str | bytes] = _NOTHING
     body: bytes | None = None
     read_timeout: float | None = None
-    """Seconds to wait for the answer, if other than usual."""
+    """Seconds to wait for the response; ``None`` for the timeout of the client."""
 
 
-class Answer(NamedTuple):
-    """What came back."""
+class Response(NamedTuple):
+    """HTTP response, whatever its status."""
 
     request: Request
     status: int
     headers: Mapping[str, str]
-    """Looked up without regard to case."""
+    """Headers, looked up without regard to case."""
     body: bytes
     request_id: str
     retried: bool = False
@@ -65,11 +66,11 @@ class Answer(NamedTuple):
 
     @property
     def has_waited(self) -> bool:
-        """Whether the server was willing to wait for news (RFC 7240)."""
+        """Whether the server honoured ``Prefer: wait`` (RFC 7240)."""
         return "wait" in (self.headers.get("Preference-Applied") or "").lower()
 
     def json(self) -> dict[str, Any]:
-        """Return the object in the body.
+        """Return the JSON object in the body.
 
         Raises:
             ServerError: there is none.
@@ -83,7 +84,11 @@ class Answer(NamedTuple):
         return document
 
     def broken(self, what: str) -> ServerError:
-        """Return the error of an answer that is not what the API promises."""
+        """Return the error for a response that is not what the API promises.
+
+        Args:
+            what: the rest of a sentence that begins with "the answer".
+        """
         message = (
             f"{_line(self)}: the answer {what}. Is this a configsvc server? A proxy or a "
             "login page in between answers like this."
@@ -92,59 +97,71 @@ class Answer(NamedTuple):
 
 
 class Transport(Protocol):
-    """Carries requests to a server and answers back."""
+    """Carrier of requests to a server and of its responses back."""
 
-    def send(self, request: Request) -> Answer:
-        """Return the answer, whatever its status.
+    def send(self, request: Request) -> Response:
+        """Send a request and return the response, whatever its status.
 
         Raises:
-            TransportError: none came.
+            TransportError: no response came.
         """
 
     def close(self) -> None:
-        """Give up every connection, also one on which another thread waits."""
+        """Close every connection, also one on which another thread waits."""
 
-    def forget_parent(self) -> None:
-        """Let go, in a forked child, of what is the parent's; runs before anything else."""
+    def after_fork_in_child(self) -> None:
+        """Drop the parent's connections and locks; runs before anything else in the child."""
 
 
-def require_ok(answer: Answer) -> Answer:
-    """Return an answer that is no error.
+def require_ok(response: Response) -> Response:
+    """Return a response that is no error.
 
     Raises:
-        ConfigSvcError: it is one; the class says which.
+        ConfigSvcError: its status is 400 or above; the class depends on the status.
     """
-    if answer.status < HTTPStatus.BAD_REQUEST:
-        return answer
-    problem = _problem(answer)
-    message = f"{_line(answer)}: {problem.get('detail') or _phrase(answer.status)}"
-    if answer.retried:
+    if response.status < HTTPStatus.BAD_REQUEST:
+        return response
+    problem = _problem(response)
+    message = f"{_line(response)}: {problem.get('detail') or _phrase(response.status)}"
+    if response.retried:
         message += " (The request was sent more than once; an earlier attempt may have worked.)"
-    kind = _ERRORS.get(answer.status) or (
-        ServerError if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR else ValidationError
+    kind = _ERRORS.get(response.status) or (
+        ServerError if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR else ValidationError
     )
-    error = kind(message, problem=problem, **_facts(answer))
+    error = kind(message, problem=problem, **_facts(response))
     if isinstance(error, ServerError):
-        error.retry_after = seconds_to_wait(answer.headers)
+        error.retry_after = retry_after(response.headers)
     elif isinstance(error, ValidationError):
         error.errors = _field_problems(problem)
     elif isinstance(error, ConflictError):
         error.current_version = problem.get("current_version")
-        error.current_etag = problem.get("current_etag") or answer.headers.get("ETag")
+        error.current_etag = problem.get("current_etag") or response.headers.get("ETag")
     raise error
 
 
-def _facts(answer: Answer) -> dict[str, Any]:
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds in ``Retry-After`` (RFC 9110, section 10.2.3).
+
+    The other form of the header, a date, is ignored: configsvc does not send it.
+
+    Returns:
+        At most :data:`MAX_RETRY_AFTER`; ``None`` where there is no number of seconds.
+    """
+    text = (headers.get("Retry-After") or "").strip()
+    return min(float(text), MAX_RETRY_AFTER) if text.isascii() and text.isdigit() else None
+
+
+def _facts(response: Response) -> dict[str, Any]:
     return {
-        "method": answer.request.method,
-        "path": answer.request.path,
-        "status": answer.status,
-        "request_id": answer.request_id,
+        "method": response.request.method,
+        "path": response.request.path,
+        "status": response.status,
+        "request_id": response.request_id,
     }
 
 
-def _line(answer: Answer) -> str:
-    return f"{answer.request.method} {answer.request.path} → {answer.status}"
+def _line(response: Response) -> str:
+    return f"{response.request.method} {response.request.path} → {response.status}"
 
 
 def _phrase(status: int) -> str:
@@ -154,10 +171,10 @@ def _phrase(status: int) -> str:
         return "an unknown status"
 
 
-def _problem(answer: Answer) -> dict[str, Any]:
+def _problem(response: Response) -> dict[str, Any]:
     """Return the problem document; a proxy's error page has none."""
     try:
-        document = json.loads(answer.body)
+        document = json.loads(response.body)
     except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}

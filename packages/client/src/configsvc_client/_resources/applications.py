@@ -3,7 +3,8 @@
 from typing import Any
 
 from configsvc_client._http.api import KEEP, Api, Keep, Pages
-from configsvc_client._http.types import Answer
+from configsvc_client._http.types import Response
+from configsvc_client._resources.ids import application_path
 from configsvc_client._resources.models import Application, read_application
 from configsvc_client.errors import ConflictError
 
@@ -63,7 +64,7 @@ class Applications:
             >>> client.applications.get("billing").comments
             'Invoices and payments'
         """
-        return self._one(self._api.call("GET", self._api.application_path(application)))
+        return self._one(self._api.call("GET", application_path(self._api, application)))
 
     def list(
         self,
@@ -153,7 +154,7 @@ class Applications:
         Example:
             >>> client.applications.delete("billing", message="moved to shop")
         """
-        path = self._api.application_path(application)
+        path = application_path(self._api, application)
         etag = self._etag(application)
         self._api.call("DELETE", path, if_match=etag, message=message)
 
@@ -164,7 +165,7 @@ class Applications:
         body: dict[str, Any],
         message: str | None,
     ) -> Application:
-        path = self._api.application_path(application)
+        path = application_path(self._api, application)
         etag = self._etag(application)
         return self._one(self._api.call(method, path, body=body, if_match=etag, message=message))
 
@@ -183,6 +184,6 @@ class Applications:
             raise error
         return current.etag
 
-    def _one(self, answer: Answer) -> Application:
-        etag = (answer.headers.get("ETag") or "").strip('"') or None
-        return self._api.read(answer, lambda document: read_application(document, etag))
+    def _one(self, response: Response) -> Application:
+        etag = (response.headers.get("ETag") or "").strip('"') or None
+        return self._api.read(response, lambda document: read_application(document, etag))

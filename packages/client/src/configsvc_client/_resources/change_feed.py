@@ -1,30 +1,27 @@
-"""Changes as they happen: a log that is followed, and does not end."""
+"""Change feed: the audit log as it grows, without an end."""
 
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from logging import getLogger
+from collections.abc import Iterator, Mapping
 from typing import Self
 
 from configsvc_client._http.api import Api
-from configsvc_client._http.poll_schedule import Pace, may_be_cut
+from configsvc_client._http.poll_schedule import PollSchedule
+from configsvc_client._http.polling import PollRecorder
 from configsvc_client._http.transport import HttpTransport
 from configsvc_client._http.types import Transport
-from configsvc_client._resources.change_log import AuditChange, LogReader
+from configsvc_client._resources.change_log import LogReader
+from configsvc_client._resources.models import AuditChange
 from configsvc_client.errors import ClosedError, ConfigSvcError, ServerError, TransportError
 from configsvc_client.options import Options
 
 __all__ = ["ChangeFeed", "open_feed"]
 
-_log = getLogger("configsvc_client")
-
 
 class ChangeFeed(Iterator[AuditChange]):
-    """Gives each change once, in order, and waits for the next; ends only by :meth:`close`.
+    """Iterator over changes as they happen; it ends only by :meth:`close`.
 
-    While the server is away it waits, and goes on where it was: nothing is lost or told twice.
-    One thread iterates; any may close it, or ask for the cursor.
+    Each change comes once, and in order. While the server is away the feed waits, and goes on
+    where it was. One thread iterates; any may close the feed, or read the cursor.
 
     Example:
         >>> with client.changes.follow(application="billing", after=saved) as feed:
@@ -33,32 +30,31 @@ class ChangeFeed(Iterator[AuditChange]):
         ...         saved = feed.cursor
     """
 
-    def __init__(
-        self,
-        reader: LogReader,
-        transport: Transport,
-        pace: Pace,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """Prepare; nothing is asked before the first change is wanted.
+    def __init__(self, reader: LogReader, transport: Transport, schedule: PollSchedule) -> None:
+        """Create a feed without sending a request.
 
         Args:
-            reader: where the changes come from.
-            transport: what the reader asks by, for nobody else.
-            pace: when to ask again.
-            clock: counts seconds.
+            reader: the reader of the log.
+            transport: the transport of ``reader``, closed with the feed.
+            schedule: decides on the delays.
         """
         self._reader = reader
         self._transport = transport
-        self._pace = pace
-        self._clock = clock
         self._error: ConfigSvcError | None = None
+        self._reset()
+        self._recorder = PollRecorder(
+            schedule,
+            activity="Following changes",
+            consequence="it is tried again",
+            is_stopping=self._is_stopping,
+        )
+
+    def _reset(self) -> None:
         self._stopping = threading.Event()
 
     @property
     def cursor(self) -> str:
-        """The place after the change that was given last, to follow from some other time.
+        """Position after the change that was returned last, to follow from some other time.
 
         Store it once a change is dealt with, and give it as ``after``, with the same filters:
         what comes then is what came after that change.
@@ -70,7 +66,7 @@ class ChangeFeed(Iterator[AuditChange]):
 
     @property
     def error(self) -> ConfigSvcError | None:
-        """Why no news come at the moment; ``None`` where all is well.
+        """The failure that is being waited out; ``None`` where requests succeed.
 
         Example:
             >>> feed.error is None
@@ -83,13 +79,13 @@ class ChangeFeed(Iterator[AuditChange]):
             change = self._reader.take()
             if change is not None:
                 return change
-            delay = self._turn()
+            delay = self._poll_once()
             if delay > 0 and not self._rest(delay):
                 break
         raise StopIteration
 
     def close(self) -> None:
-        """End, promptly: also a thread that waits for the next change comes back.
+        """End the feed, promptly: also in a thread that waits for the next change.
 
         Example:
             >>> feed.close()
@@ -111,57 +107,42 @@ class ChangeFeed(Iterator[AuditChange]):
             state = f", failing: {self._error}"
         return f"<ChangeFeed: {self._reader.given} given, cursor {self.cursor!r}{state}>"
 
-    def _turn(self) -> float:
-        """Ask once and return how long to sleep before the next time."""
-        started = self._clock()
-        asked = self._pace.wait()
+    def _poll_once(self) -> float:
+        """Fetch once and return the seconds before the next time."""
+        wait = self._recorder.begin()
+        was_failing = self._error is not None
         try:
-            has_more, granted = self._reader.fetch(wait=asked)
+            has_more, granted = self._reader.fetch(wait=wait)
         except (TransportError, ServerError) as error:
-            return self._failed(error, asked, self._clock() - started)
+            delay, is_failure = self._recorder.failed(error, was_failing=was_failing)
+            if is_failure:
+                self._error = error
+            return delay
         except ClosedError:
             if self._stopping.is_set():
                 return 0.0
             raise
-        if self._error is not None:
-            _log.info("Following changes works again")
-            self._error = None
-        delay = self._pace.answered(
-            changed=self._reader.has_waiting,
-            asked=asked,
-            granted=granted,
-            took=self._clock() - started,
+        self._error = None
+        delay = self._recorder.succeeded(
+            has_news=self._reader.has_pending, granted=granted, was_failing=was_failing
         )
-        # What is there already needs no patience.
-        return 0.0 if has_more or self._reader.has_waiting else delay
+        # Changes that are there already need no delay.
+        return 0.0 if has_more or self._reader.has_pending else delay
 
-    def _failed(self, error: TransportError | ServerError, asked: float, took: float) -> float:
-        if self._stopping.is_set() or sys.is_finalizing():
-            return 0.0
-        delay, is_failure = self._pace.failed(
-            asked=asked,
-            took=took,
-            may_be_cut=may_be_cut(error),
-            retry_after=error.retry_after if isinstance(error, ServerError) else None,
-        )
-        if is_failure:
-            # One line when it begins; the rest is in error and at debug level.
-            level = "debug" if self._error is not None else "warning"
-            getattr(_log, level)("Following changes failed; it is tried again. %s", error)
-            self._error = error
-        return delay
+    def _is_stopping(self) -> bool:
+        return self._stopping.is_set()
 
     def _rest(self, seconds: float) -> bool:
-        """Sleep; tell whether to go on then."""
+        """Sleep, and return whether to go on then."""
         return not self._stopping.wait(seconds)
 
-    def _after_fork(self) -> None:
-        """Begin anew in a child: what the parent has open is the parent's."""
+    def _after_fork_in_child(self) -> None:
+        """Replace the event, whose lock may have been held, and drop the connections."""
         was_stopping = self._stopping.is_set()
-        self._stopping = threading.Event()
+        self._reset()
         if was_stopping:
             self._stopping.set()
-        self._transport.forget_parent()
+        self._transport.after_fork_in_child()
 
 
 def open_feed(
@@ -170,15 +151,16 @@ def open_feed(
     """Return a feed over HTTP.
 
     Args:
-        options: those of the client.
+        options: the settings of the client.
         params: filters, order and page size.
-        cursor: the place to begin at; empty for the very beginning.
-        wait: seconds that the server may wait for a change; as the options say without.
+        cursor: the position to begin at; empty for the very beginning.
+        wait: seconds that the server may wait for a change; ``long_poll`` of the options
+            without.
     """
     # A transport of its own, as views have: no retries, since the feed makes its own, and it
     # can be closed without disturbing anybody else.
     transport = HttpTransport(options, retries=0)
-    pace = Pace(
+    schedule = PollSchedule(
         interval=options.poll_interval, long_poll=options.long_poll if wait is None else wait
     )
-    return ChangeFeed(LogReader(Api(transport), params, cursor), transport, pace)
+    return ChangeFeed(LogReader(Api(transport), params, cursor), transport, schedule)

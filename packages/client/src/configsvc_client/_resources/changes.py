@@ -6,7 +6,7 @@ from typing import TypeAlias
 from configsvc_client._http.api import Api
 from configsvc_client._resources.change_feed import ChangeFeed
 from configsvc_client._resources.change_log import ChangeLog, LogReader
-from configsvc_client._resources.ids import configuration_id, environment_name
+from configsvc_client._resources.ids import application_id, configuration_id, environment_name
 from configsvc_client._resources.models import Application, Configuration, Environment
 
 __all__ = ["Changes"]
@@ -147,7 +147,7 @@ class Changes:
         return {
             "application_id": None
             if application is None
-            else self._api.application_id(application),
+            else application_id(self._api, application),
             "configuration_id": None if configuration is None else configuration_id(configuration),
             "actor": actor,
             "action": action,

@@ -3,8 +3,8 @@
 from typing import Any
 
 from configsvc_client._http.api import KEEP, Api, Keep, Pages
-from configsvc_client._http.types import Answer
-from configsvc_client._resources.ids import environment_path
+from configsvc_client._http.types import Response
+from configsvc_client._resources.ids import application_path, environment_path
 from configsvc_client._resources.models import Application, Environment, read_environment
 from configsvc_client.errors import ConflictError
 
@@ -65,7 +65,7 @@ class Environments:
             body["position"] = position
         if auto_release is not None:
             body["auto_release"] = auto_release
-        path = f"{self._api.application_path(application)}/environments"
+        path = f"{application_path(self._api, application)}/environments"
         return self._one(self._api.call("POST", path, body=body, message=message))
 
     def get(self, application: Application | str, environment: Environment | str) -> Environment:
@@ -92,7 +92,7 @@ class Environments:
             ['default', 'staging', 'prod']
         """
         return self._api.pages(
-            f"{self._api.application_path(application)}/environments",
+            f"{application_path(self._api, application)}/environments",
             read_environment,
             what="environments",
             params={},
@@ -149,7 +149,7 @@ class Environments:
         self._api.call("DELETE", path, if_match=etag, message=message)
 
     def _path(self, application: Application | str, environment: Environment | str) -> str:
-        return environment_path(self._api.application_path(application), environment)
+        return environment_path(application_path(self._api, application), environment)
 
     def _etag(self, application: Application | str, environment: Environment | str) -> str | None:
         if isinstance(environment, str) or environment.etag is not None:
@@ -162,9 +162,9 @@ class Environments:
             raise error
         return current.etag
 
-    def _one(self, answer: Answer) -> Environment:
-        etag = (answer.headers.get("ETag") or "").strip('"') or None
-        return self._api.read(answer, lambda document: read_environment(document, etag))
+    def _one(self, response: Response) -> Environment:
+        etag = (response.headers.get("ETag") or "").strip('"') or None
+        return self._api.read(response, lambda document: read_environment(document, etag))
 
 
 def _content(environment: Environment) -> tuple[object, ...]:

@@ -1,19 +1,59 @@
-"""What calls refer to: configurations and environments, given by themselves or by name."""
+"""Ids and paths of resources that are given as an object, an id or a name."""
 
-from configsvc_client._http.api import segment
-from configsvc_client._resources.models import Configuration, Environment
+import re
+from typing import Final
 
-__all__ = ["configuration_id", "configuration_path", "environment_name", "environment_path"]
+from configsvc_client._http.api import Api, segment
+from configsvc_client._resources.models import Application, Configuration, Environment
 
-# As segments of a path these two would lead to what is above.
-_NO_SEGMENTS = {"", ".", ".."}
+__all__ = [
+    "application_id",
+    "application_path",
+    "configuration_id",
+    "configuration_path",
+    "environment_name",
+    "environment_path",
+]
+
+_ULID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.IGNORECASE | re.ASCII)
+
+# As segments of a path the last two would lead to the parent.
+_NO_SEGMENTS: Final = {"", ".", ".."}
+
+
+def application_path(api: Api, application: Application | str) -> str:
+    """Return the path of an application given as an object, an id or a name.
+
+    Raises:
+        NotFoundError: a name that no path can have is looked up, and does not exist.
+        ValueError: the name is empty.
+    """
+    if isinstance(application, str):
+        return api.application_path(application)
+    return f"/applications/{application.id}"
+
+
+def application_id(api: Api, application: Application | str) -> str:
+    """Return the id of an application given as an object, an id or a name.
+
+    Raises:
+        NotFoundError: there is no application of that name.
+        ValueError: the name is empty.
+    """
+    if not isinstance(application, str):
+        return application.id
+    if _ULID.fullmatch(application):
+        # No name has this shape. It may be deleted, and still be in the history.
+        return application
+    response = api.call("GET", api.application_path(application))
+    return api.read(response, lambda document: str(document["id"]))
 
 
 def configuration_id(configuration: Configuration | str) -> str:
-    """Return the id of a configuration given by itself or its id.
+    """Return the id of a configuration given as an object or an id.
 
     Raises:
-        ValueError: it can't be one.
+        ValueError: no configuration can have this id.
     """
     found = configuration if isinstance(configuration, str) else configuration.id
     if found in _NO_SEGMENTS:
@@ -22,15 +62,19 @@ def configuration_id(configuration: Configuration | str) -> str:
 
 
 def configuration_path(configuration: Configuration | str) -> str:
-    """Return the path of a configuration given by itself or its id."""
+    """Return the path of a configuration given as an object or an id.
+
+    Raises:
+        ValueError: no configuration can have this id.
+    """
     return f"/configurations/{segment(configuration_id(configuration))}"
 
 
 def environment_name(environment: Environment | str) -> str:
-    """Return the name of an environment given by itself or its name.
+    """Return the name of an environment given as an object or a name.
 
     Raises:
-        ValueError: it can't be one.
+        ValueError: no environment can have this name.
     """
     found = environment if isinstance(environment, str) else environment.name
     if found in _NO_SEGMENTS:
@@ -39,5 +83,9 @@ def environment_name(environment: Environment | str) -> str:
 
 
 def environment_path(application_path: str, environment: Environment | str) -> str:
-    """Return the path of an environment below that of its application."""
+    """Return the path of an environment below that of its application.
+
+    Raises:
+        ValueError: no environment can have this name.
+    """
     return f"{application_path}/environments/{segment(environment_name(environment))}"

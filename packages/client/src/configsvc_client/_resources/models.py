@@ -1,20 +1,38 @@
-"""What the server keeps, as frozen objects."""
+"""Models of what the server keeps, as frozen objects, and their readers from JSON.
 
-from collections.abc import Mapping
+Each reader raises ``KeyError``, ``TypeError`` or ``ValueError`` where a document is not what the
+API promises; :meth:`Api.read` makes a ``ServerError`` of it.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from configsvc_client._resources.parsing import json_object, moment, text
-from configsvc_client._values.frozen import FrozenDict
+from configsvc_client._resources.parsing import attribution, json_object, number, text, timestamp
+from configsvc_client._values.diff import Difference, Differences
+from configsvc_client._values.frozen import FrozenDict, freeze
 
 __all__ = [
     "Application",
+    "AuditChange",
     "Configuration",
+    "ConfigurationDiff",
+    "DiffSide",
     "Environment",
+    "Promotion",
+    "Release",
+    "Revision",
+    "Validation",
     "read_application",
+    "read_change",
     "read_configuration",
+    "read_diff",
     "read_environment",
+    "read_promotion",
+    "read_release",
+    "read_revision",
+    "read_validation",
 ]
 
 
@@ -115,30 +133,225 @@ class Environment:
         return f"<Environment {self.name!r} at position {self.position}{protected}{auto}>"
 
 
-def read_application(document: Mapping[str, Any], etag: str | None = None) -> Application:
-    """Return the application that ``document`` describes.
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """The whole of a configuration at one version; never changed, and never lost.
 
-    Raises:
-        KeyError, TypeError, ValueError: it describes none.
+    Example:
+        >>> client.configurations.revision(database, 2).message
+        'more load'
     """
+
+    configuration_id: str
+    version: int
+    """1, 2, 3, …"""
+    application_id: str
+    name: str
+    comments: str | None
+    config: Mapping[str, Any]
+    """The values, read-only; ``copy.deepcopy`` gives a dict that can be changed."""
+    overlays: Mapping[str, Mapping[str, Any]]
+    """What is different in an environment, by its name: JSON Merge Patches over ``config``."""
+    schema: Mapping[str, Any] | None
+    """The JSON Schema (draft 2020-12) that the values meet in every environment."""
+    digest: str
+    """SHA-256 of the content, in hexadecimal digits."""
+    author: str
+    message: str | None
+    """Why."""
+    created_at: datetime
+    """In UTC, and timezone-aware."""
+
+    def __repr__(self) -> str:
+        about = attribution(self.created_at, self.author, self.message)
+        return f"<Revision {self.version} of {self.name!r}, {about}>"
+
+
+@dataclass(frozen=True, slots=True)
+class DiffSide:
+    """One of the two things that are compared.
+
+    Example:
+        >>> print(client.configurations.diff(database, from_environment="prod").from_)
+        version 2 in 'prod'
+    """
+
+    version: int | None
+    """``None`` for a document that has none yet, and where there is nothing."""
+    environment: str | None
+    """What the values are resolved for; ``None`` where overlays are compared as they are."""
+
+    def __str__(self) -> str:
+        version = "no version" if self.version is None else f"version {self.version}"
+        return version if self.environment is None else f"{version} in {self.environment!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationDiff:
+    """What differs between two versions, environments or documents of a configuration.
+
+    Example:
+        >>> client.configurations.diff(database, 1, 2)
+        version 1 → version 2
+        ~ /config/pool_size: 10 → 20
+    """
+
+    configuration_id: str
+    from_: DiffSide
+    to: DiffSide
+    patch: Sequence[Mapping[str, Any]]
+    """The operations of a JSON Patch (RFC 6902) that makes the one of the other."""
+    changes: Differences
+    """The same value by value, as :meth:`ConfigView.diff` has it."""
+
+    def __repr__(self) -> str:
+        return f"{self.from_} → {self.to}\n{self.changes!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """A document that could be written, and what it would be in each environment.
+
+    Example:
+        >>> checked = client.configurations.validate("billing", name="limits", config={"n": 1})
+        >>> checked.environments["prod"]
+        {'n': 1}
+    """
+
+    environments: Mapping[str, Mapping[str, Any]]
+    """The values with the overlay of each environment."""
+
+    def __repr__(self) -> str:
+        return f"<Validation: valid in {', '.join(map(repr, self.environments))}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """From here on an environment serves a version, or nothing any more.
+
+    Example:
+        >>> release = client.releases.release(database, "prod")
+        >>> release.previous_version, release.version
+        (2, 3)
+    """
+
+    id: int
+    """Larger than that of every release before."""
+    configuration_id: str
+    application_id: str
+    name: str
+    """What the configuration was called."""
+    environment: str
+    """Name of the environment."""
+    version: int | None
+    """``None`` where it was withdrawn."""
+    previous_version: int | None
+    """``None`` where the environment served none before."""
+    author: str
+    message: str | None
+    """Why."""
+    created_at: datetime
+    """In UTC, and timezone-aware."""
+
+    def __repr__(self) -> str:
+        what = "withdrawn" if self.version is None else f"version {self.version}"
+        before = "" if self.previous_version is None else f" after {self.previous_version}"
+        about = attribution(self.created_at, self.author, self.message)
+        return f"<Release of {self.name!r} in {self.environment!r}: {what}{before}, {about}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """What came of releasing in one environment what another serves.
+
+    Example:
+        >>> client.releases.promote("billing", "staging", "prod")
+        <Promotion from 'staging' to 'prod': 2 released, 5 unchanged>
+    """
+
+    from_: str
+    """Name of the environment that was taken from."""
+    to: str
+    """Name of the environment that was brought forward."""
+    released: Sequence[Release]
+    """One for each configuration of which it served something else."""
+    unchanged: int
+    """How many configurations were the same already."""
+
+    def __repr__(self) -> str:
+        return (
+            f"<Promotion from {self.from_!r} to {self.to!r}: {len(self.released)} released,"
+            f" {self.unchanged} unchanged>"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AuditChange:
+    """One thing that was done, by whom and why; never changed, and never lost.
+
+    Example:
+        >>> for change in client.changes.list(application="billing"):
+        ...     print(change)
+        <AuditChange 7: update configuration 'database' version 2, 2026-11-24 08:05 UTC by ada>
+    """
+
+    id: int
+    """Larger than that of every change before."""
+    action: str
+    """``create``, ``update``, ``delete``, ``rollback``, ``restore``, ``release``,
+    ``promote`` or ``withdraw``."""
+    entity: str
+    """``application``, ``environment``, ``configuration`` or ``release``."""
+    application_id: str
+    configuration_id: str | None
+    """``None`` for applications and environments."""
+    name: str
+    """What it was called; of a release, the name of the configuration."""
+    previous_name: str | None
+    """What it was called before, if that is something else."""
+    version: int | None
+    """The version written or released; ``None`` where there is none."""
+    previous_version: int | None
+    """Of a release: what the environment served before."""
+    source_version: int | None
+    """The version whose content a rollback or a restoration has brought back."""
+    environments: tuple[str, ...]
+    """Names of the environments that serve something else by it."""
+    actor: str
+    request_id: str | None
+    """Finds the request in the server's log."""
+    message: str | None
+    """Why."""
+    created_at: datetime
+    """In UTC, and timezone-aware."""
+
+    def __repr__(self) -> str:
+        version = "" if self.version is None else f" version {self.version}"
+        is_release = self.entity == "release"
+        kind = "" if is_release else f" {self.entity}"
+        where = f" in {', '.join(map(repr, self.environments))}" if is_release else ""
+        about = attribution(self.created_at, self.actor, self.message)
+        return (
+            f"<AuditChange {self.id}: {self.action}{kind} {self.name!r}{version}{where}, {about}>"
+        )
+
+
+def read_application(document: Mapping[str, Any], etag: str | None = None) -> Application:
+    """Return the application that ``document`` describes."""
     ids = document.get("configuration_ids")
     return Application(
         id=text(document["id"]),
         name=text(document["name"]),
         comments=document.get("comments"),
-        created_at=moment(document["created_at"]),
-        updated_at=moment(document["updated_at"]),
+        created_at=timestamp(document["created_at"]),
+        updated_at=timestamp(document["updated_at"]),
         configuration_ids=None if ids is None else tuple(ids),
         etag=etag,
     )
 
 
 def read_configuration(document: Mapping[str, Any]) -> Configuration:
-    """Return the configuration that ``document`` describes.
-
-    Raises:
-        KeyError, TypeError, ValueError: it describes none.
-    """
+    """Return the configuration that ``document`` describes."""
     schema = document.get("schema")
     return Configuration(
         id=text(document["id"]),
@@ -147,8 +360,8 @@ def read_configuration(document: Mapping[str, Any]) -> Configuration:
         comments=document.get("comments"),
         config=json_object(document["config"]),
         version=int(document["version"]),
-        created_at=moment(document["created_at"]),
-        updated_at=moment(document["updated_at"]),
+        created_at=timestamp(document["created_at"]),
+        updated_at=timestamp(document["updated_at"]),
         updated_by=text(document["updated_by"]),
         # A server that is older than these members leaves them out.
         overlays=json_object(document.get("overlays", {})),
@@ -157,18 +370,111 @@ def read_configuration(document: Mapping[str, Any]) -> Configuration:
 
 
 def read_environment(document: Mapping[str, Any], etag: str | None = None) -> Environment:
-    """Return the environment that ``document`` describes.
-
-    Raises:
-        KeyError, TypeError, ValueError: it describes none.
-    """
+    """Return the environment that ``document`` describes."""
     return Environment(
         application_id=text(document["application_id"]),
         name=text(document["name"]),
         position=int(document["position"]),
         auto_release=bool(document["auto_release"]),
         protected=bool(document["protected"]),
-        created_at=moment(document["created_at"]),
-        updated_at=moment(document["updated_at"]),
+        created_at=timestamp(document["created_at"]),
+        updated_at=timestamp(document["updated_at"]),
         etag=etag,
     )
+
+
+def read_revision(document: Mapping[str, Any]) -> Revision:
+    """Return the revision that ``document`` describes."""
+    schema = document["schema"]
+    return Revision(
+        configuration_id=text(document["configuration_id"]),
+        version=int(document["version"]),
+        application_id=text(document["application_id"]),
+        name=text(document["name"]),
+        comments=document["comments"],
+        config=json_object(document["config"]),
+        overlays=json_object(document["overlays"]),
+        schema=None if schema is None else json_object(schema),
+        digest=text(document["digest"]),
+        author=text(document["author"]),
+        message=document["message"],
+        created_at=timestamp(document["created_at"]),
+    )
+
+
+def read_diff(document: Mapping[str, Any]) -> ConfigurationDiff:
+    """Return the differences that ``document`` describes."""
+    return ConfigurationDiff(
+        configuration_id=text(document["configuration_id"]),
+        from_=_side(document["from"]),
+        to=_side(document["to"]),
+        patch=tuple(json_object(operation) for operation in document["patch"]),
+        changes=Differences(
+            [
+                Difference(
+                    text(change["path"]),
+                    freeze(change.get("old")),
+                    freeze(change.get("new")),
+                    text(change["kind"]),
+                )
+                for change in document["changes"]
+            ]
+        ),
+    )
+
+
+def read_validation(document: Mapping[str, Any]) -> Validation:
+    """Return the outcome of a validation that ``document`` describes."""
+    return Validation(json_object(document["environments"]))
+
+
+def read_release(document: Mapping[str, Any]) -> Release:
+    """Return the release that ``document`` describes."""
+    return Release(
+        id=int(document["id"]),
+        configuration_id=text(document["configuration_id"]),
+        application_id=text(document["application_id"]),
+        name=text(document["name"]),
+        environment=text(document["environment"]),
+        version=number(document["version"]),
+        previous_version=number(document["previous_version"]),
+        author=text(document["author"]),
+        message=document["message"],
+        created_at=timestamp(document["created_at"]),
+    )
+
+
+def read_promotion(document: Mapping[str, Any]) -> Promotion:
+    """Return the promotion that ``document`` describes."""
+    return Promotion(
+        from_=text(document["from"]),
+        to=text(document["to"]),
+        released=tuple(read_release(item) for item in document["released"]),
+        unchanged=int(document["unchanged"]),
+    )
+
+
+def read_change(document: Mapping[str, Any]) -> AuditChange:
+    """Return the change of the audit log that ``document`` describes."""
+    return AuditChange(
+        id=int(document["id"]),
+        action=text(document["action"]),
+        entity=text(document["entity"]),
+        application_id=text(document["application_id"]),
+        configuration_id=document["configuration_id"],
+        name=text(document["name"]),
+        previous_name=document["previous_name"],
+        version=number(document["version"]),
+        previous_version=number(document["previous_version"]),
+        source_version=number(document["source_version"]),
+        environments=tuple(text(name) for name in document["environments"]),
+        actor=text(document["actor"]),
+        request_id=document["request_id"],
+        message=document["message"],
+        created_at=timestamp(document["created_at"]),
+    )
+
+
+def _side(document: Mapping[str, Any]) -> DiffSide:
+    environment = document["environment"]
+    return DiffSide(number(document["version"]), None if environment is None else text(environment))

@@ -1,17 +1,21 @@
-"""Members of the server's answers, checked as they are read."""
+"""Parsing of members of JSON documents, with a check of their types."""
 
 from datetime import UTC, datetime
+from typing import Final
 
 from configsvc_client._values.frozen import FrozenDict, freeze
 
-__all__ = ["json_object", "moment", "number", "text", "when_and_who"]
+__all__ = ["attribution", "json_object", "number", "text", "timestamp"]
+
+_MAX_MESSAGE: Final = 60
+"""Characters of a message that are shown."""
 
 
 def text(value: object) -> str:
     """Return a string.
 
     Raises:
-        TypeError: it is none.
+        TypeError: the value is no string.
     """
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no string")
@@ -22,18 +26,19 @@ def number(value: object) -> int | None:
     """Return an integer, or ``None`` for null.
 
     Raises:
-        TypeError: it is neither.
+        TypeError: the value is neither.
     """
     if value is not None and not isinstance(value, int):
         raise TypeError(f"{value!r} is no integer")
     return value
 
 
-def moment(value: object) -> datetime:
-    """Return a moment in UTC.
+def timestamp(value: object) -> datetime:
+    """Return a date and time in UTC.
 
     Raises:
-        TypeError, ValueError: it is none, or lacks its time zone.
+        TypeError: the value is no string.
+        ValueError: the string is no date and time with a time zone.
     """
     found = datetime.fromisoformat(text(value))
     if found.tzinfo is None:
@@ -45,7 +50,7 @@ def json_object(value: object) -> FrozenDict:
     """Return a JSON object, read-only.
 
     Raises:
-        TypeError: it is none.
+        TypeError: the value is no object.
     """
     if not isinstance(value, dict):
         raise TypeError(f"{value!r} is no object")
@@ -53,13 +58,11 @@ def json_object(value: object) -> FrozenDict:
     return frozen
 
 
-def when_and_who(at: datetime, who: str, message: str | None) -> str:
-    """Return a moment, an author and the first words of a message, for people."""
-    line = f"{at:%Y-%m-%d %H:%M} UTC by {who}"
+def attribution(at: datetime, author: str, message: str | None) -> str:
+    """Return a time, an author and the beginning of a message as one line for people."""
+    line = f"{at:%Y-%m-%d %H:%M} UTC by {author}"
     words = " ".join((message or "").split())
     if not words:
         return line
-    return f"{line}: {words if len(words) <= _WORDS else words[:_WORDS] + '…'}"
-
-
-_WORDS = 60
+    shown = words if len(words) <= _MAX_MESSAGE else words[:_MAX_MESSAGE] + "…"
+    return f"{line}: {shown}"

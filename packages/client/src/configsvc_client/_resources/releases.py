@@ -1,76 +1,20 @@
 """``client.releases``: which version of a configuration each environment serves."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from collections.abc import Mapping
 
 from configsvc_client._http.api import Api, Pages
-from configsvc_client._resources.ids import configuration_path, environment_name
-from configsvc_client._resources.models import Application, Configuration, Environment
-from configsvc_client._resources.parsing import moment, number, text, when_and_who
+from configsvc_client._resources.ids import application_path, configuration_path, environment_name
+from configsvc_client._resources.models import (
+    Application,
+    Configuration,
+    Environment,
+    Promotion,
+    Release,
+    read_promotion,
+    read_release,
+)
 
-__all__ = ["Promotion", "Release", "Releases", "read_release"]
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """From here on an environment serves a version, or nothing any more.
-
-    Example:
-        >>> release = client.releases.release(database, "prod")
-        >>> release.previous_version, release.version
-        (2, 3)
-    """
-
-    id: int
-    """Larger than that of every release before."""
-    configuration_id: str
-    application_id: str
-    name: str
-    """What the configuration was called."""
-    environment: str
-    """Name of the environment."""
-    version: int | None
-    """``None`` where it was withdrawn."""
-    previous_version: int | None
-    """``None`` where the environment served none before."""
-    author: str
-    message: str | None
-    """Why."""
-    created_at: datetime
-    """In UTC, and timezone-aware."""
-
-    def __repr__(self) -> str:
-        what = "withdrawn" if self.version is None else f"version {self.version}"
-        before = "" if self.previous_version is None else f" after {self.previous_version}"
-        about = when_and_who(self.created_at, self.author, self.message)
-        return f"<Release of {self.name!r} in {self.environment!r}: {what}{before}, {about}>"
-
-
-@dataclass(frozen=True, slots=True)
-class Promotion:
-    """What came of releasing in one environment what another serves.
-
-    Example:
-        >>> client.releases.promote("billing", "staging", "prod")
-        <Promotion from 'staging' to 'prod': 2 released, 5 unchanged>
-    """
-
-    from_: str
-    """Name of the environment that was taken from."""
-    to: str
-    """Name of the environment that was brought forward."""
-    released: Sequence[Release]
-    """One for each configuration of which it served something else."""
-    unchanged: int
-    """How many configurations were the same already."""
-
-    def __repr__(self) -> str:
-        return (
-            f"<Promotion from {self.from_!r} to {self.to!r}: {len(self.released)} released,"
-            f" {self.unchanged} unchanged>"
-        )
+__all__ = ["Releases"]
 
 
 class Releases:
@@ -227,10 +171,10 @@ class Releases:
             >>> client.releases.promote("billing", "staging", "prod", message="release 12")
             <Promotion from 'staging' to 'prod': 2 released, 5 unchanged>
         """
-        path = f"{self._api.application_path(application)}/promote"
+        path = f"{application_path(self._api, application)}/promote"
         body = {"from": environment_name(from_), "to": environment_name(to)}
-        answer = self._api.call("POST", path, body=body, message=message)
-        return self._api.read(answer, _promotion)
+        response = self._api.call("POST", path, body=body, message=message)
+        return self._api.read(response, read_promotion)
 
     def _post(
         self,
@@ -245,32 +189,3 @@ class Releases:
         return self._api.read(
             self._api.call("POST", path, body=body, message=message), read_release
         )
-
-
-def read_release(document: Mapping[str, Any]) -> Release:
-    """Return the release that ``document`` describes.
-
-    Raises:
-        KeyError, TypeError, ValueError: it describes none.
-    """
-    return Release(
-        id=int(document["id"]),
-        configuration_id=text(document["configuration_id"]),
-        application_id=text(document["application_id"]),
-        name=text(document["name"]),
-        environment=text(document["environment"]),
-        version=number(document["version"]),
-        previous_version=number(document["previous_version"]),
-        author=text(document["author"]),
-        message=document["message"],
-        created_at=moment(document["created_at"]),
-    )
-
-
-def _promotion(document: Mapping[str, Any]) -> Promotion:
-    return Promotion(
-        from_=text(document["from"]),
-        to=text(document["to"]),
-        released=tuple(read_release(item) for item in document["released"]),
-        unchanged=int(document["unchanged"]),
-    )

@@ -1,10 +1,10 @@
-"""What differs between two snapshots, value by value."""
+"""Differences between two snapshots, value by value."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, overload
 
-from configsvc_client._values.paths import pointer
+from configsvc_client._values.paths import json_pointer
 
 __all__ = ["Difference", "Differences", "compare"]
 
@@ -13,7 +13,7 @@ _ABSENT: Final = object()
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One value that is different.
+    """Difference of one value.
 
     Example:
         >>> app.diff()[0].path
@@ -21,11 +21,11 @@ class Difference:
     """
 
     path: str
-    """A JSON Pointer, which :meth:`ConfigView.get` takes."""
+    """JSON Pointer to the value, which :meth:`ConfigView.get` takes."""
     old: Any
-    """``None`` where it was not there."""
+    """Value before; ``None`` where there was none."""
     new: Any
-    """``None`` where it is not there any more."""
+    """Value now; ``None`` where there is none any more."""
     kind: str
     """``added``, ``removed`` or ``changed``."""
 
@@ -38,7 +38,7 @@ class Difference:
 
 
 class Differences(Sequence[Difference]):
-    """What differs, one line each where it is shown.
+    """Sequence of differences, shown with one line for each.
 
     Example:
         >>> app.diff()
@@ -64,7 +64,7 @@ class Differences(Sequence[Difference]):
 
 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Differences:
-    """Return what differs; objects are compared by member, arrays as a whole."""
+    """Return the differences; objects are compared by member, arrays as a whole."""
     return Differences(list(_walk((), old, new)))
 
 
@@ -75,8 +75,8 @@ def _walk(steps: tuple[str, ...], old: Any, new: Any) -> Iterator[Difference]:
         for key in sorted(old.keys() | new.keys()):
             yield from _walk((*steps, key), old.get(key, _ABSENT), new.get(key, _ABSENT))
     elif old is _ABSENT:
-        yield Difference(pointer(steps), None, new, "added")
+        yield Difference(json_pointer(steps), None, new, "added")
     elif new is _ABSENT:
-        yield Difference(pointer(steps), old, None, "removed")
+        yield Difference(json_pointer(steps), old, None, "removed")
     elif old != new or type(old) is not type(new):
-        yield Difference(pointer(steps), old, new, "changed")
+        yield Difference(json_pointer(steps), old, new, "changed")

@@ -1,4 +1,4 @@
-"""JSON values that can't be changed, and still are what ``json.loads`` gives.
+"""Read-only JSON values, of the types that ``json.loads`` returns.
 
 Subclasses of ``dict`` and ``list`` rather than views: reading costs the same as from a plain
 dict, ``json.dumps`` and ``isinstance`` work, and so do copies and pickles, which are plain.
@@ -18,7 +18,7 @@ def _refuse(*_args: object, **_kwargs: object) -> NoReturn:
 
 
 class FrozenDict(dict[str, Any]):
-    """A JSON object."""
+    """Read-only JSON object."""
 
     __slots__ = ()
 
@@ -39,7 +39,7 @@ class FrozenDict(dict[str, Any]):
 
 
 class FrozenList(list[Any]):
-    """A JSON array."""
+    """Read-only JSON array."""
 
     __slots__ = ()
 
@@ -61,10 +61,10 @@ class FrozenList(list[Any]):
 
 
 def loads_frozen(text: bytes) -> Any:
-    """Read a JSON text into read-only values.
+    """Parse a JSON text into read-only values.
 
     Raises:
-        ValueError: it is not JSON.
+        ValueError: the text is not JSON.
     """
     return _freeze_array_or_scalar(json.loads(text, object_hook=_freeze_members))
 
@@ -79,7 +79,7 @@ def freeze(value: Any) -> Any:
 
 
 def is_same(one: Any, other: Any) -> bool:
-    """Tell whether two JSON values are the same.
+    """Return whether two JSON values are the same.
 
     Python's ``==`` alone would not do: there ``1``, ``1.0`` and ``True`` are equal.
     """

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["find", "locate", "pointer", "steps_of"]
+__all__ = ["find", "json_pointer", "locate", "steps_of"]
 
 
 def locate(configurations: Mapping[str, Any], path: str) -> tuple[str, list[str]]:
@@ -13,7 +13,7 @@ def locate(configurations: Mapping[str, Any], path: str) -> tuple[str, list[str]
     dots in them can be reached. A key with a dot in it needs a JSON Pointer.
 
     Args:
-        configurations: those that there are, by name.
+        configurations: the configurations that there are, by name.
         path: such as ``database.pool_size`` or ``/database/pool_size``.
     """
     if path.startswith("/") and path not in configurations:
@@ -30,6 +30,10 @@ def locate(configurations: Mapping[str, Any], path: str) -> tuple[str, list[str]
 def find(configurations: Mapping[str, Any], path: str) -> Any:
     """Return the value at a path.
 
+    Args:
+        configurations: the configurations that there are, by name.
+        path: such as ``database.pool_size`` or ``/database/pool_size``.
+
     Raises:
         KeyError: there is none.
     """
@@ -40,8 +44,8 @@ def find(configurations: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def pointer(steps: Sequence[str | int]) -> str:
-    """Return the JSON Pointer of some steps."""
+def json_pointer(steps: Sequence[str | int]) -> str:
+    """Return the JSON Pointer (RFC 6901) of some steps; empty without any."""
     return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in steps)
 
 

@@ -1,4 +1,4 @@
-"""All configurations of an application at one moment."""
+"""Snapshot: all configurations of an application at one time."""
 
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ __all__ = ["EMPTY", "Provenance", "Snapshot", "read_snapshot"]
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Which revision of a configuration a snapshot holds.
+    """Revision of a configuration that a snapshot holds.
 
     Example:
         >>> app.snapshot().provenance("database").version
@@ -28,9 +28,9 @@ class Provenance:
 
 
 class Snapshot(Mapping[str, Mapping[str, Any]]):
-    """All configurations of an application at one moment: read-only, and never changing.
+    """Snapshot of all configurations of an application at one time: read-only, never changing.
 
-    What is read from one snapshot fits together, which two reads from a live view need not.
+    Values of one snapshot fit together, which two reads of a live view need not.
 
     Example:
         >>> snapshot = app.snapshot()
@@ -68,9 +68,9 @@ class Snapshot(Mapping[str, Mapping[str, Any]]):
         self.environment = environment
         """Name of the environment."""
         self.etag = etag
-        """Names this content, as the server does."""
+        """ETag of this content, with its quotes."""
         self.configs = configs
-        """The configurations by name: the same as this mapping, and a little quicker."""
+        """Configurations by name: the same as this mapping, and a little quicker."""
         self._provenance = provenance
         self._defaults = defaults or {}
 
@@ -110,7 +110,7 @@ class Snapshot(Mapping[str, Mapping[str, Any]]):
         return self.etag.removeprefix("W/").strip('"') if self.etag else None
 
     def provenance(self, name: str) -> Provenance:
-        """Say which revision of a configuration this is.
+        """Return the revision of a configuration that this snapshot holds.
 
         Raises:
             KeyError: there is no such configuration.
@@ -125,7 +125,7 @@ class Snapshot(Mapping[str, Mapping[str, Any]]):
         )
 
     def defaults(self, name: str) -> Mapping[str, Any]:
-        """Return the defaults of a configuration's schema: JSON Pointers into it, and values.
+        """Return the defaults of a configuration's schema by JSON Pointer into the configuration.
 
         They are not in the configuration; ``bind(…, schema_defaults=True)`` fills them in.
 
@@ -156,19 +156,19 @@ EMPTY: Final = Snapshot(
     configs=FrozenDict(),
     provenance={},
 )
-"""Stands for a snapshot that is not there yet."""
+"""Placeholder for a snapshot that is not there yet."""
 
 
 def read_snapshot(body: bytes, etag: str | None, *, previous: Snapshot | None = None) -> Snapshot:
-    """Read the answer of the snapshot endpoint.
+    """Read the response of the snapshot endpoint.
 
     Args:
-        body: what the server sent.
-        etag: the ETag it sent with it.
-        previous: a snapshot to share with what has not changed since.
+        body: the body of the response.
+        etag: the ETag of the response.
+        previous: a snapshot to share unchanged configurations with.
 
     Raises:
-        ValueError: it is not what the endpoint answers; the message says in what.
+        ValueError: the body is no snapshot; the message says why.
     """
     try:
         document = loads_frozen(body)
@@ -176,7 +176,7 @@ def read_snapshot(body: bytes, etag: str | None, *, previous: Snapshot | None = 
         raise ValueError("is nested too deeply") from None
     try:
         entries = {name: _entry(entry) for name, entry in document["configurations"].items()}
-        known = previous.configs if previous is not None else FrozenDict()
+        shared = previous.configs if previous is not None else FrozenDict()
         return Snapshot(
             application=str(document["application"]),
             application_id=str(document["application_id"]),
@@ -184,11 +184,13 @@ def read_snapshot(body: bytes, etag: str | None, *, previous: Snapshot | None = 
             etag=etag,
             configs=FrozenDict(
                 {
-                    name: known[name] if name in known and is_same(known[name], config) else config
+                    name: shared[name]
+                    if name in shared and is_same(shared[name], config)
+                    else config
                     for name, (config, _) in entries.items()
                 }
             ),
-            provenance={name: about for name, (_, about) in entries.items()},
+            provenance={name: provenance for name, (_, provenance) in entries.items()},
             defaults=_defaults(document["configurations"], previous),
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -216,6 +218,6 @@ def _defaults(
             pointer.startswith("/") for pointer in defaults
         ):
             raise TypeError("defaults are no object of JSON Pointers")
-        known = previous._defaults.get(name) if previous is not None else None
-        found[name] = known if known is not None and is_same(known, defaults) else defaults
+        shared = previous._defaults.get(name) if previous is not None else None
+        found[name] = shared if shared is not None and is_same(shared, defaults) else defaults
     return found

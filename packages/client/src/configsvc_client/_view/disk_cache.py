@@ -1,4 +1,4 @@
-"""The last good snapshot on disk, so that a process can start while the server is away.
+"""Disk cache: the last good snapshot, to start a process while the server is away.
 
 One file for each server, application and environment: a line that describes the snapshot,
 and the snapshot as the server sent it. It is a convenience: whatever is wrong with it or with
@@ -26,7 +26,7 @@ _FORMAT: Final = "configsvc-snapshot-1"
 
 
 class Saved(NamedTuple):
-    """What was found on the disk."""
+    """Snapshot found on the disk."""
 
     snapshot: Snapshot
     age: float
@@ -34,19 +34,19 @@ class Saved(NamedTuple):
 
 
 class DiskCache:
-    """The file of one view."""
+    """File with the last snapshot of one view."""
 
     def __init__(self, folder: Path, *, url: str, application: str, environment: str) -> None:
         self._key = [url, application, environment]
         digest = hashlib.sha256(json.dumps(self._key).encode()).hexdigest()[:16]
         readable = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{application}-{environment}")[:60].strip("-")
         self.path: Path = folder / f"{readable}-{digest}.snapshot"
-        """Where it is."""
+        """Path of the file."""
         self.error: str | None = None
-        """What went wrong last; ``None`` after a success."""
+        """The last problem; ``None`` after a success."""
 
     def load(self) -> Saved | None:
-        """Return what was saved, or ``None`` if there is nothing that can be trusted."""
+        """Return the saved snapshot, or ``None`` if there is none that can be trusted."""
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
@@ -69,7 +69,12 @@ class DiskCache:
         return Saved(snapshot, age)
 
     def save(self, snapshot: Snapshot, body: bytes) -> None:
-        """Put ``snapshot``, sent as ``body``, in the place of what was there."""
+        """Replace the file; a problem is logged and kept in ``error``.
+
+        Args:
+            snapshot: the snapshot.
+            body: the snapshot as the server sent it.
+        """
         about = {
             "format": _FORMAT,
             "key": self._key,
@@ -101,7 +106,7 @@ class DiskCache:
 
     def _report(self, what: str, error: Exception) -> None:
         message = f"The copy {self.path} {what}: {error}"
-        # Said once; a disk that stays full is not news every time.
+        # Logged once; a disk that stays full is not news every time.
         if message != self.error:
             _log.warning("%s", message)
         self.error = message

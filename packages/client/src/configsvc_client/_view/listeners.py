@@ -1,4 +1,4 @@
-"""Tells callbacks what has changed."""
+"""Listeners: callbacks of a view, and the changes that they get."""
 
 import threading
 from collections import deque
@@ -11,7 +11,7 @@ from configsvc_client._values.frozen import is_same
 from configsvc_client._values.paths import find
 from configsvc_client._values.snapshot import Snapshot
 
-__all__ = ["Change", "Dispatcher", "Subscription"]
+__all__ = ["Change", "Listeners", "Subscription"]
 
 _log = getLogger("configsvc_client")
 
@@ -20,7 +20,7 @@ _ABSENT: Final = object()
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a callback gets to know.
+    """Change of a view, as a callback gets it.
 
     Example:
         >>> app.on_change(lambda change: print(change.old, "→", change.new), "database.pool_size")
@@ -28,19 +28,19 @@ class Change:
     """
 
     path: str
-    """What was subscribed to; empty for the whole view."""
+    """Path that was subscribed to; empty for the whole view."""
     old: Any
-    """The value before; ``None`` where there was none."""
+    """Value before; ``None`` where there was none."""
     new: Any
-    """The value now; ``None`` where there is none any more."""
+    """Value now; ``None`` where there is none any more."""
     before: Snapshot
-    """Everything as it was."""
+    """Snapshot before the change."""
     after: Snapshot
-    """Everything as it is; reads of the view give this or something newer."""
+    """Snapshot after the change; reads of the view return this one or a newer one."""
 
     @property
     def configurations(self) -> tuple[str, ...]:
-        """Names of all configurations that came, went or changed, in order.
+        """Sorted names of all configurations that came, went or changed.
 
         Example:
             >>> app.on_change(lambda change: print(change.configurations))
@@ -57,7 +57,7 @@ class Change:
 
 
 class Subscription:
-    """A callback that is told of changes, until :meth:`cancel`.
+    """Subscription of a callback to changes, until :meth:`cancel`.
 
     Example:
         >>> subscription = app.on_change(print)
@@ -68,25 +68,25 @@ class Subscription:
         self,
         callback: Callable[[Change], object],
         path: str,
-        forget: "Callable[[Subscription], None]",
+        remove: "Callable[[Subscription], None]",
     ) -> None:
         self._callback = callback
         self._path = path
-        self._forget = forget
+        self._remove = remove
         self._has_failed = False
 
     def __repr__(self) -> str:
         return f"<Subscription to {repr(self._path) if self._path else 'everything'}>"
 
     def cancel(self) -> None:
-        """Call it no more; a call that is under way goes on.
+        """Stop calling the callback; a call that is under way goes on.
 
         Example:
             >>> subscription.cancel()
         """
-        self._forget(self)
+        self._remove(self)
 
-    def _tell(self, before: Snapshot, after: Snapshot) -> None:
+    def _notify(self, before: Snapshot, after: Snapshot) -> None:
         change = self._change(before, after)
         if change is None:
             return
@@ -114,46 +114,51 @@ class Subscription:
         )
 
 
-class Dispatcher:
-    """Calls the callbacks of one view, one after the other and in the order of the changes."""
+class Listeners:
+    """Callbacks of one view, called one after the other and in the order of the changes."""
 
     def __init__(self) -> None:
         self._subscriptions: tuple[Subscription, ...] = ()
-        self._waiting: deque[tuple[Snapshot, Snapshot]] = deque()
-        self._begin()
+        self._pending: deque[tuple[Snapshot, Snapshot]] = deque()
+        self._reset()
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self._lock = threading.Lock()
         self._calling = threading.Lock()
 
     def subscribe(self, callback: Callable[[Change], object], path: str) -> Subscription:
-        """Call ``callback`` when what is at ``path`` changes."""
-        subscription = Subscription(callback, path, self._forget)
+        """Call ``callback`` when the value at ``path`` changes, or anything for an empty path."""
+        subscription = Subscription(callback, path, self._unsubscribe)
         with self._lock:
             self._subscriptions = (*self._subscriptions, subscription)
         return subscription
 
     def publish(self, before: Snapshot, after: Snapshot) -> None:
-        """Tell everybody, here or, if another thread is at it, there."""
-        self._waiting.append((before, after))
+        """Call the callbacks in this thread, or in the one that is calling them already.
+
+        Args:
+            before: the snapshot before the change.
+            after: the snapshot after it.
+        """
+        self._pending.append((before, after))
         # By this name, since a callback may fork, and the child then has another lock.
         calling = self._calling
         # A callback that refreshes comes here too, and must not wait for itself.
-        while self._waiting and calling.acquire(blocking=False):
+        while self._pending and calling.acquire(blocking=False):
             try:
-                while self._waiting:
-                    change = self._waiting.popleft()
+                while self._pending:
+                    change = self._pending.popleft()
                     for subscription in self._subscriptions:
-                        subscription._tell(*change)
+                        subscription._notify(*change)
             finally:
                 calling.release()
 
-    def reset_after_fork(self) -> None:
-        """Begin anew in a child; what was under way is the parent's."""
-        self._waiting.clear()
-        self._begin()
+    def after_fork_in_child(self) -> None:
+        """Replace the locks and drop pending changes: the parent calls back for them."""
+        self._pending.clear()
+        self._reset()
 
-    def _forget(self, subscription: Subscription) -> None:
+    def _unsubscribe(self, subscription: Subscription) -> None:
         with self._lock:
             self._subscriptions = tuple(s for s in self._subscriptions if s is not subscription)
 

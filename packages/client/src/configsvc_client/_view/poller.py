@@ -1,17 +1,17 @@
-"""The thread that keeps a view fresh."""
+"""Poller: the background thread that keeps a view up to date."""
 
-import sys
 import threading
 import time
-from collections.abc import Callable
 from logging import getLogger
 from typing import Final, Protocol
 
-from configsvc_client._http.poll_schedule import Pace, may_be_cut
+from configsvc_client._http.poll_schedule import PollSchedule
+from configsvc_client._http.polling import PollRecorder
 from configsvc_client._http.types import Transport
+from configsvc_client._view.snapshot_source import SnapshotSource
 from configsvc_client._view.store import SnapshotStore
-from configsvc_client._view.synchronizer import SnapshotFeed, Synchronizer
-from configsvc_client.errors import ClosedError, ConfigSvcError, ServerError
+from configsvc_client._view.synchronizer import Synchronizer
+from configsvc_client.errors import ConfigSvcError
 
 __all__ = ["Poller", "Updater"]
 
@@ -19,114 +19,113 @@ _log = getLogger("configsvc_client")
 
 
 class Updater(Protocol):
-    """Whatever keeps a view fresh."""
+    """Updater of a view, running until it is stopped."""
 
     @property
     def mode(self) -> str:
-        """How it does that, for people."""
+        """Way in which changes come, for people."""
 
     def start(self) -> None:
-        """Begin; called once."""
+        """Start; called once."""
 
     def stop(self) -> None:
-        """End, promptly."""
+        """Stop, promptly."""
 
-    def abandon(self) -> None:
-        """Let go, in a forked child, of what is the parent's."""
+    def after_fork_in_child(self) -> None:
+        """Drop the parent's connections and locks; it is not used in the child any more."""
 
 
 class Poller:
-    """Polls in one daemon thread, until stopped."""
+    """Updater that polls in one daemon thread."""
 
     FULL_EVERY: Final = 3600.0
     """Seconds after which the whole snapshot is fetched, in case an ETag is not to be trusted."""
 
     JOIN: Final = 1.0
-    """Seconds to wait at most for the thread at a stop."""
+    """Seconds to wait at most for the thread when it is stopped."""
 
     def __init__(
         self,
         *,
         name: str,
         transport: Transport,
-        feed: SnapshotFeed,
+        source: SnapshotSource,
         sync: Synchronizer,
         store: SnapshotStore,
-        pace: Pace,
-        clock: Callable[[], float] = time.monotonic,
+        schedule: PollSchedule,
     ) -> None:
+        """Create a poller without starting its thread.
+
+        Args:
+            name: the name of the thread.
+            transport: the transport of ``source``, closed when the poller is stopped.
+            source: the source of the snapshots.
+            sync: puts snapshots in place.
+            store: the snapshot that there is.
+            schedule: decides on the delays.
+        """
         self._transport = transport
-        self._feed = feed
+        self._source = source
         self._sync = sync
         self._store = store
-        self._pace = pace
-        self._clock = clock
+        self._schedule = schedule
         self._stopping = threading.Event()
-        self._full_at = clock()
+        self._recorder = PollRecorder(
+            schedule,
+            activity="Polling",
+            consequence="the last snapshot goes on serving",
+            is_stopping=self._stopping.is_set,
+        )
+        self._full_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     @property
     def mode(self) -> str:
-        """How changes come, for people."""
-        return "long poll" if self._pace.granted else "interval"
+        """Way in which changes come, for people."""
+        return "long poll" if self._schedule.granted else "interval"
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, also out of a request on which it waits."""
+        """Stop the thread, also amid a request on which it waits."""
         self._stopping.set()
         self._transport.close()
         if self._thread is not threading.current_thread():
             self._thread.join(self.JOIN)
 
-    def abandon(self) -> None:
-        """Let go, in a forked child, of the parent's connections."""
-        self._transport.forget_parent()
+    def after_fork_in_child(self) -> None:
+        """Drop the parent's connections."""
+        self._transport.after_fork_in_child()
+
+    def poll_once(self) -> float:
+        """Poll once and return the seconds before the next poll."""
+        started = time.monotonic()
+        bypass_cache = started - self._full_at >= self.FULL_EVERY
+        was_failing = self._store.failing
+        wait = self._recorder.begin(may_wait=not bypass_cache and self._store.held is not None)
+        try:
+            outcome = self._sync.update(self._source, wait=wait, bypass_cache=bypass_cache)
+        except ConfigSvcError as error:
+            return self._failed(error)
+        except Exception as error:  # noqa: BLE001 - a bug must not stop the updates for ever
+            _log.exception("Unexpected error while polling")
+            return self._failed(ConfigSvcError(repr(error)))
+        if bypass_cache:
+            self._full_at = started
+        return self._recorder.succeeded(
+            has_news=outcome.has_news, granted=outcome.granted, was_failing=was_failing
+        )
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            delay = self.turn()
+            delay = self.poll_once()
             self._stopping.wait(delay)
 
-    def turn(self) -> float:
-        """Poll once and return how long to sleep."""
-        started = self._clock()
-        fresh = started - self._full_at >= self.FULL_EVERY
-        was_failing = self._store.failing
-        asked = 0.0 if fresh or self._store.held is None else self._pace.wait()
-        try:
-            outcome = self._sync.update(self._feed, wait=asked, fresh=fresh)
-        except ConfigSvcError as error:
-            return self._failed(error, asked, self._clock() - started)
-        except Exception as error:  # noqa: BLE001 - a bug must not stop the updates for ever
-            _log.exception("Unexpected error while polling")
-            return self._failed(ConfigSvcError(repr(error)), asked, self._clock() - started)
-        if was_failing:
-            _log.info("Polling works again")
-        if fresh:
-            self._full_at = started
-        return self._pace.answered(
-            changed=outcome.changed,
-            asked=asked,
-            granted=outcome.granted,
-            took=self._clock() - started,
-        )
-
-    def _failed(self, error: ConfigSvcError, asked: float, took: float) -> float:
-        if self._stopping.is_set() or isinstance(error, ClosedError) or sys.is_finalizing():
-            return 0.0
-        delay, is_failure = self._pace.failed(
-            asked=asked,
-            took=took,
-            may_be_cut=may_be_cut(error),
-            retry_after=error.retry_after if isinstance(error, ServerError) else None,
-        )
+    def _failed(self, error: ConfigSvcError) -> float:
+        delay, is_failure = self._recorder.failed(error, was_failing=self._store.failing)
         if is_failure:
-            # One line when it begins; the rest is in status() and at debug level.
-            level = "debug" if self._store.failing else "warning"
-            getattr(_log, level)("Polling failed; the last snapshot goes on serving. %s", error)
             self._store.fail(error)
             self._sync.load_disk()
         return delay

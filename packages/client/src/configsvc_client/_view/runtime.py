@@ -1,4 +1,4 @@
-"""What makes a view live: the parts behind it, started when they are needed."""
+"""Runtime of a view: the parts behind it, started at its first use."""
 
 import threading
 import time
@@ -7,25 +7,26 @@ from typing import Final
 
 from configsvc_client._values.snapshot import Snapshot
 from configsvc_client._view.disk_cache import DiskCache
-from configsvc_client._view.listeners import Dispatcher
+from configsvc_client._view.listeners import Listeners
 from configsvc_client._view.poller import Updater
+from configsvc_client._view.snapshot_source import SnapshotSource
 from configsvc_client._view.status import Status
 from configsvc_client._view.store import SnapshotStore
-from configsvc_client._view.synchronizer import SnapshotFeed, Synchronizer
+from configsvc_client._view.synchronizer import Synchronizer
 from configsvc_client.errors import ClosedError, ConfigSvcError, NotReadyError
 from configsvc_client.options import Options
 
-__all__ = ["Engine"]
+__all__ = ["ViewRuntime"]
 
 
-class Engine:
-    """Starts, feeds and stops one view; nothing runs before the first :meth:`wake`."""
+class ViewRuntime:
+    """Runtime of one view; nothing runs before the first :meth:`wake`."""
 
     REFRESHES: Final = 5
-    """How often :meth:`refresh` asks at most, where others keep coming first."""
+    """Requests of one :meth:`refresh` at most, where other responses keep coming first."""
 
     DISK_GRACE: Final = 2.0
-    """Seconds that a server may take to answer before the copy on disk is used."""
+    """Seconds that a server may take to respond before the copy on disk is used."""
 
     def __init__(
         self,
@@ -33,34 +34,37 @@ class Engine:
         *,
         options: Options,
         disk: DiskCache | None,
-        feed: SnapshotFeed,
+        source: SnapshotSource,
         updater: Callable[[SnapshotStore, Synchronizer], Updater],
     ) -> None:
-        """Put the parts together.
+        """Create the parts without starting anything.
 
         Args:
-            name: of the view, for messages.
-            options: those of the client.
+            name: the name of the view, for messages.
+            options: the settings of the client.
             disk: the copy on disk, if there shall be one.
-            feed: where to fetch from in the caller's thread.
-            updater: makes what keeps the view fresh.
+            source: the source for requests in the caller's thread.
+            updater: makes the updater that runs in the background.
         """
         self._name = name
         self._options = options
         self._disk = disk
-        self._feed = feed
+        self._source = source
         self._make_updater = updater
         self._updater: Updater | None = None
         self._inherited: list[Updater] = []
         self._deadline = 0.0
         self._closed = False
-        self._lock = threading.RLock()
         self.store = SnapshotStore()
-        self.dispatcher = Dispatcher()
-        self.sync = Synchronizer(self.store, self.dispatcher, disk)
+        self.listeners = Listeners()
+        self.sync = Synchronizer(self.store, self.listeners, disk)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._lock = threading.RLock()
 
     def ready(self) -> Snapshot:
-        """Return the snapshot, waiting for the first one as long as it is reasonable.
+        """Return the snapshot, waiting for the first one until ``start_timeout`` is over.
 
         Raises:
             NotReadyError: none came in time.
@@ -73,7 +77,11 @@ class Engine:
         return self.store.held or self.store.current
 
     def wake(self) -> bool:
-        """Start what keeps the view fresh if nothing does; tell whether there is a snapshot."""
+        """Start the updater if none is running, and return whether there is a snapshot.
+
+        Raises:
+            ClosedError: the view was closed before there was one.
+        """
         with self._lock:
             if self._closed:
                 if not self.store.show():
@@ -91,7 +99,15 @@ class Engine:
         return self.store.show()
 
     def wait(self, deadline: float) -> None:
-        """Wait for the first snapshot until a moment on the monotonic clock (see ``ready``)."""
+        """Wait for the first snapshot.
+
+        Args:
+            deadline: the monotonic time in seconds at which to give up.
+
+        Raises:
+            NotReadyError: none came in time.
+            NotFoundError, AuthError: the server refuses.
+        """
         if self._disk is not None:
             # A server that hangs must not keep us from using what we have.
             self.store.wait(min(self.DISK_GRACE, max(0.0, deadline - time.monotonic())))
@@ -107,23 +123,27 @@ class Engine:
         ) from error
 
     def refresh(self) -> bool:
-        """Fetch the newest snapshot in this thread; tell whether another is in place."""
+        """Fetch the newest snapshot in this thread, and return whether there is another now.
+
+        Raises:
+            ConfigSvcError: the request failed.
+        """
         self.wake()
         before = self.store.generation
         try:
-            # An answer that another one overtook is dropped, and that one may be older.
+            # A response that another one overtook is dropped, and that one may be older.
             for _ in range(self.REFRESHES):
-                if not self.sync.update(self._feed, fresh=True).overtaken:
+                if not self.sync.update(self._source, bypass_cache=True).overtaken:
                     break
         except ConfigSvcError as error:
             self.store.fail(error)
             raise
-        # The other thread may have put the snapshot in place and be about to tell.
+        # The other thread may have put the snapshot in place, and bound objects not yet.
         self.sync.follow()
         return self.store.generation != before
 
     def status(self) -> Status:
-        """Say how the view is doing."""
+        """Return the status of the view."""
         store, held, updater = self.store, self.store.held, self._updater
         age = store.age()
         is_old = age is not None and age > self._options.stale_after
@@ -150,21 +170,21 @@ class Engine:
         )
 
     def close(self) -> None:
-        """Stop, promptly and for good."""
+        """Stop the updater, promptly and for good."""
         with self._lock:
             self._closed = True
             updater, self._updater = self._updater, None
         if updater is not None:
             updater.stop()
 
-    def reset_after_fork(self) -> None:
-        """Begin anew in a forked child; nothing here may wait for a lock of the parent."""
-        self._lock = threading.RLock()
-        self.store.reset_after_fork()
-        self.dispatcher.reset_after_fork()
-        self.sync.reset_after_fork()
+    def after_fork_in_child(self) -> None:
+        """Replace all locks without waiting for one, and drop the parent's updater."""
+        self._reset()
+        self.store.after_fork_in_child()
+        self.listeners.after_fork_in_child()
+        self.sync.after_fork_in_child()
         if self._updater is not None:
-            self._updater.abandon()
-            # Kept, since taking it apart could take locks that its thread had.
+            self._updater.after_fork_in_child()
+            # Kept, since destroying it could take locks that its thread had.
             self._inherited.append(self._updater)
             self._updater = None

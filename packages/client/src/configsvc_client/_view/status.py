@@ -1,4 +1,4 @@
-"""How a live view is doing."""
+"""Status of a live view."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ __all__ = ["Status"]
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a live view is doing at the moment of the question.
+    """Status of a live view at the time of the call.
 
     Example:
         >>> app.status()
@@ -26,12 +26,12 @@ class Status:
     age: float | None
     """Seconds since the snapshot was last known to be current; ``None`` where there is none."""
     stale: bool
-    """Whether a newer snapshot may exist without our knowing: the last poll failed, or none
+    """Whether a newer snapshot may exist unnoticed: the last poll failed, or none
     succeeded for ``stale_after`` seconds, or nothing but the copy on disk is known."""
     source: str | None
     """``server`` or ``disk``; ``None`` where there is no snapshot."""
     last_error: ConfigSvcError | None
-    """What went wrong last, even if all is well again."""
+    """The last failure, even if requests succeed again."""
     polls: int
     """Requests made in this process, also failed ones."""
     changes: int
@@ -39,11 +39,11 @@ class Status:
     mode: str | None
     """``long poll`` or ``interval``; ``None`` where nothing polls."""
     configurations: int
-    """How many configurations there are."""
+    """Number of configurations."""
     rejected: Mapping[str, str]
-    """Why a bound object does not follow, by what it is bound to; empty where all do."""
+    """Reasons why bound objects do not follow, by path; empty where all do."""
     cache_error: str | None
-    """What is wrong with the copy on disk; ``None`` where nothing is."""
+    """Problem of the copy on disk; ``None`` where there is none."""
 
     def __repr__(self) -> str:
         parts = []
@@ -68,7 +68,11 @@ class Status:
 
 
 def duration(seconds: float) -> str:
-    """Write a duration as a person would say it."""
+    """Format a duration for people, in the largest unit of which there are two.
+
+    Args:
+        seconds: the duration.
+    """
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

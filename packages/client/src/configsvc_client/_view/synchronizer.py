@@ -1,91 +1,82 @@
-"""Brings what the server says into a view, whoever asks."""
+"""Synchronizer: puts a fetched snapshot in place, in the order that readers rely on."""
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple
 
 from configsvc_client._binding.bound import Bound
 from configsvc_client._values.snapshot import EMPTY, Snapshot
 from configsvc_client._view.disk_cache import DiskCache
-from configsvc_client._view.listeners import Dispatcher
-from configsvc_client._view.snapshot_source import Fetched
+from configsvc_client._view.listeners import Listeners
+from configsvc_client._view.snapshot_source import SnapshotSource
 from configsvc_client._view.store import SnapshotStore
 
-__all__ = ["Outcome", "SnapshotFeed", "Synchronizer"]
+__all__ = ["Outcome", "Synchronizer"]
 
 
-class SnapshotFeed(Protocol):
-    """Where snapshots come from."""
+class Outcome(NamedTuple):
+    """Outcome of one update."""
 
-    def fetch(self, current: Snapshot | None, *, wait: float = 0.0, fresh: bool = False) -> Fetched:
-        """Return the snapshot if it is another than ``current``.
-
-        Raises:
-            ConfigSvcError: it can't be had now.
-        """
-
-
-class Outcome:
-    """What became of one request."""
-
-    __slots__ = ("changed", "granted", "overtaken")
-
-    def __init__(self, *, changed: bool, granted: bool, overtaken: bool = False) -> None:
-        self.overtaken = overtaken
-        """Whether another answer came first, which may be older."""
-        self.changed = changed
-        """Whether the view shows something else now."""
-        self.granted = granted
-        """Whether the server waited."""
+    has_news: bool
+    """Whether the server had another snapshot than the view."""
+    granted: bool
+    """Whether the server waited."""
+    overtaken: bool = False
+    """Whether another response came first, which may be older."""
 
 
 class Synchronizer:
-    """Fetches, swaps, and tells everybody in the right order.
+    """Updater of everything that depends on the snapshot of one view.
 
-    First the snapshot is in its place, then bound objects follow, then callbacks are called,
-    and at last it is saved.
+    First the snapshot is put in place, then bound objects are updated, then callbacks are
+    called, and at last it is saved.
     """
 
-    def __init__(
-        self, store: SnapshotStore, dispatcher: Dispatcher, disk: DiskCache | None
-    ) -> None:
+    def __init__(self, store: SnapshotStore, listeners: Listeners, disk: DiskCache | None) -> None:
         self._store = store
-        self._dispatcher = dispatcher
+        self._listeners = listeners
         self._disk = disk
         self._bindings: Sequence[Bound[object]] = ()
-        self._begin()
+        self._reset()
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         # A validator of a bound type may well refresh the view: the same thread comes again.
         self._following = threading.RLock()
         self._saving = threading.Lock()
 
-    def update(self, feed: SnapshotFeed, *, wait: float = 0.0, fresh: bool = False) -> Outcome:
-        """Ask ``feed`` once.
+    def update(
+        self, source: SnapshotSource, *, wait: float = 0.0, bypass_cache: bool = False
+    ) -> Outcome:
+        """Fetch from ``source`` once, and put a new snapshot in place.
+
+        Args:
+            source: the source of the snapshots.
+            wait: seconds that the server may wait for a change.
+            bypass_cache: whether to fetch even if nothing changed.
 
         Raises:
-            ConfigSvcError: it has no answer; what is there stays, and the caller decides
-                whether to report it.
+            ConfigSvcError: the request failed; the view stays as it is, and the caller
+                decides whether to report it.
         """
         store = self._store
         generation = store.begin()
-        fetched = feed.fetch(store.held, wait=wait, fresh=fresh)
+        fetched = source.fetch(store.held, wait=wait, bypass_cache=bypass_cache)
         snapshot, held = fetched.snapshot, store.held
         if snapshot is None or (held is not None and _is_equal(held, snapshot)):
             is_current = store.confirm(generation)
-            return Outcome(changed=False, granted=fetched.granted, overtaken=not is_current)
+            return Outcome(has_news=False, granted=fetched.granted, overtaken=not is_current)
         old = store.swap(snapshot, generation)
         if old is False:
-            # Something else came in the meantime; the next question will tell.
-            return Outcome(changed=True, granted=fetched.granted, overtaken=True)
+            # Something else came in the meantime; the next request will show which is newer.
+            return Outcome(has_news=True, granted=fetched.granted, overtaken=True)
         self.follow()
         if isinstance(old, Snapshot) and not _has_equal_values(old, snapshot):
-            self._dispatcher.publish(old, snapshot)
+            self._listeners.publish(old, snapshot)
         self._save(snapshot, fetched.body)
-        return Outcome(changed=True, granted=fetched.granted)
+        return Outcome(has_news=True, granted=fetched.granted)
 
     def load_disk(self) -> None:
-        """Use the copy on the disk if there is nothing better."""
+        """Put the copy on disk in place if there is no snapshot yet."""
         if self._disk is None or self._store.held is not None:
             return
         saved = self._disk.load()
@@ -94,27 +85,27 @@ class Synchronizer:
             self.follow()
 
     def bind(self, make: Callable[[Snapshot], Bound[object]]) -> Bound[object]:
-        """Return what ``make`` makes, kept fresh from here on."""
+        """Return the bound object that ``make`` makes, and keep it up to date from here on."""
         with self._following:
             bound = make(self._store.held or EMPTY)
             self._bindings = (*self._bindings, bound)
             return bound
 
     def bindings(self) -> Sequence[Bound[object]]:
-        """Return what is bound."""
+        """Return the bound objects."""
         return self._bindings
 
-    def reset_after_fork(self) -> None:
-        """Begin anew in a child."""
-        self._begin()
-
     def follow(self) -> None:
-        """Have everything that is bound follow the snapshot, or wait until it has."""
+        """Update bound objects to the snapshot, or wait until another thread has done so."""
         with self._following:
             snapshot = self._store.held
             if snapshot is not None:
                 for bound in self._bindings:
                     bound._follow(snapshot)
+
+    def after_fork_in_child(self) -> None:
+        """Replace the locks, which a thread of the parent may have held."""
+        self._reset()
 
     def _save(self, snapshot: Snapshot, body: bytes) -> None:
         if self._disk is None:
@@ -138,7 +129,7 @@ def _is_equal(held: Snapshot, fetched: Snapshot) -> bool:
 
 
 def _has_equal_values(held: Snapshot, fetched: Snapshot) -> bool:
-    # What is equal is shared between the two, so identity is enough.
+    # Equal configurations are shared between the two, so identity is enough.
     return held.configs.keys() == fetched.configs.keys() and all(
         held.configs[name] is config for name, config in fetched.configs.items()
     )

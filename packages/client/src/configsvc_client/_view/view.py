@@ -1,35 +1,33 @@
-"""A live, locally cached view of the configurations of one application."""
+"""Live view: the configurations of one application, read from memory as a mapping."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from datetime import datetime
-from typing import Any, Self, TypeAlias, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 from configsvc_client._binding.bound import Bound
 from configsvc_client._values.diff import Differences, compare
-from configsvc_client._values.snapshot import Snapshot
+from configsvc_client._values.paths import find
+from configsvc_client._values.snapshot import EMPTY, Snapshot
 from configsvc_client._view.disk_cache import DiskCache
 from configsvc_client._view.listeners import Change, Subscription
-from configsvc_client._view.livemapping import LiveMapping
 from configsvc_client._view.poller import Updater
-from configsvc_client._view.runtime import Engine
+from configsvc_client._view.runtime import ViewRuntime
+from configsvc_client._view.snapshot_source import SnapshotSource
 from configsvc_client._view.status import Status, duration
 from configsvc_client._view.store import SnapshotStore
-from configsvc_client._view.synchronizer import SnapshotFeed, Synchronizer
+from configsvc_client._view.synchronizer import Synchronizer
 from configsvc_client.options import Options
 
 __all__ = ["ConfigView"]
 
 T = TypeVar("T")
 
-Look: TypeAlias = Callable[[str, datetime | None, Snapshot | None], Snapshot]
-"""Fetches what an environment serves, or did at a moment; shares with a snapshot."""
 
+class ConfigView(Mapping[str, Mapping[str, Any]]):
+    """Live view of the configurations of one application in one environment.
 
-class ConfigView(LiveMapping):
-    """The configurations of one application in one environment, from memory and kept fresh.
-
-    Made by :meth:`ConfigClient.application`. The first use starts a background thread and
+    Returned by :meth:`ConfigClient.application`. The first use starts a background thread and
     waits for the first snapshot; from then on no read touches the network. Threads may share
     a view. A forked child may go on using it: its own thread starts at the first use there.
 
@@ -47,34 +45,34 @@ class ConfigView(LiveMapping):
         environment: str,
         *,
         options: Options,
-        feed: SnapshotFeed,
+        sources: Callable[[str], SnapshotSource],
         updater: Callable[[SnapshotStore, Synchronizer], Updater],
-        forget: Callable[["ConfigView"], None],
-        look: Look | None = None,
+        remove: Callable[["ConfigView"], None],
     ) -> None:
         self._application = application
         self._environment = environment
         self._start_timeout = options.start_timeout
-        self._forget = forget
-        self._look = look
+        self._sources = sources
+        self._remove = remove
         disk = None
         if options.cache_dir is not None:
             disk = DiskCache(
                 options.cache_dir, url=options.url, application=application, environment=environment
             )
-        engine = Engine(
+        self._runtime = ViewRuntime(
             f"{application!r} ({environment})",
             options=options,
             disk=disk,
-            feed=feed,
+            source=sources(environment),
             updater=updater,
         )
-        super().__init__(engine)
+        # Kept here too: each read goes by it, and one attribute less is quicker.
+        self._store = self._runtime.store
         self._bound: dict[tuple[str, Any, bool], Bound[Any]] = {}
 
     @property
     def application(self) -> str:
-        """Name of the application, as it was given."""
+        """Name or id of the application, as it was given."""
         return self._application
 
     @property
@@ -82,11 +80,90 @@ class ConfigView(LiveMapping):
         """Name of the environment."""
         return self._environment
 
+    # Reading -----------------------------------------------------------------------------
+
+    def __getitem__(self, name: str) -> Mapping[str, Any]:
+        """Return a configuration by its name.
+
+        Raises:
+            KeyError: there is none of that name.
+            NotReadyError: there is no snapshot yet, and none came in time.
+        """
+        try:
+            return self._store.current.configs[name]  # type: ignore[no-any-return]
+        except KeyError:
+            # Either it does not exist, or there is no snapshot here yet.
+            pass
+        return self._ready()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ready())
+
+    def __len__(self) -> int:
+        return len(self._ready())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._ready().configs
+
+    def __bool__(self) -> bool:
+        # Asked by ``if app:`` and by debuggers; it must not wait for a server.
+        return True
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def keys(self) -> KeysView[str]:
+        """Return the names of the configurations as they are now."""
+        return self._ready().keys()
+
+    def values(self) -> ValuesView[Mapping[str, Any]]:
+        """Return the configurations as they are now."""
+        return self._ready().values()
+
+    def items(self) -> ItemsView[str, Mapping[str, Any]]:
+        """Return names and configurations as they are now."""
+        return self._ready().items()
+
+    def get(self, path: str, default: Any = None) -> Any:
+        """Return the value at a path, or ``default`` if there is none.
+
+        Args:
+            path: dotted, such as ``database.pool_size``, or a JSON Pointer, such as
+                ``/database/pool_size`` (for keys with a dot in them); a number is an index.
+            default: what to return where there is nothing.
+
+        Raises:
+            NotReadyError: there is no snapshot yet, and none came in time.
+
+        Example:
+            >>> app.get("database.replicas.0.host"), app.get("/database/timeout", 30)
+            ('db2', 30)
+        """
+        try:
+            return find(self._ready().configs, path)
+        except KeyError:
+            return default
+
+    def snapshot(self) -> Snapshot:
+        """Return a snapshot of all configurations, which does not change any more.
+
+        Raises:
+            NotReadyError: there is no snapshot yet, and none came in time.
+
+        Example:
+            >>> snapshot = app.snapshot()
+            >>> snapshot["database"]["host"], snapshot["database"]["port"]  # fit together
+            ('db1', 5432)
+        """
+        return self._ready()
+
+    # Following ---------------------------------------------------------------------------
+
     def bind(self, path: str, model: type[T], *, schema_defaults: bool = False) -> Bound[T]:
-        """Return a configuration as an object of a type, kept fresh.
+        """Return a configuration as an object of a type that follows the configuration.
 
         A later document that does not fit is rejected: the object stays as it is, and
-        :meth:`status` and :attr:`Bound.error` tell why.
+        :meth:`status` and :attr:`Bound.error` have the reason.
 
         Args:
             path: name of a configuration, or a path into one.
@@ -107,8 +184,8 @@ class ConfigView(LiveMapping):
         self._ready()
         key = (path, model, schema_defaults)
         if key not in self._bound:
-            wake = self._engine.wake
-            made = self._engine.sync.bind(
+            wake = self._runtime.wake
+            made = self._runtime.sync.bind(
                 lambda held: Bound(path, model, wake, held, schema_defaults=schema_defaults)
             )
             # Two threads may come here at once; both get the one that was first.
@@ -129,10 +206,8 @@ class ConfigView(LiveMapping):
             >>> app.on_change(lambda change: pool.resize(change.new), "database.pool_size")
             <Subscription to 'database.pool_size'>
         """
-        self._engine.wake()
-        return self._engine.dispatcher.subscribe(callback, path)
-
-    # Keeping fresh -----------------------------------------------------------------------
+        self._runtime.wake()
+        return self._runtime.listeners.subscribe(callback, path)
 
     def wait_until_ready(self, timeout: float | None = None) -> None:
         """Wait for the first snapshot.
@@ -141,38 +216,38 @@ class ConfigView(LiveMapping):
             timeout: seconds to wait at most; ``start_timeout`` of the client by default.
 
         Raises:
-            NotReadyError: none came in time; the cause is what went wrong last.
+            NotReadyError: none came in time; the cause is the last failure.
             NotFoundError, AuthError: the server refuses; polling goes on nevertheless.
 
         Example:
             >>> app.wait_until_ready(timeout=5)
         """
         seconds = self._start_timeout if timeout is None else timeout
-        if not self._engine.wake():
-            self._engine.wait(time.monotonic() + seconds)
+        if not self._runtime.wake():
+            self._runtime.wait(time.monotonic() + seconds)
 
     def refresh(self) -> bool:
-        """Fetch the newest snapshot now, in this thread; tell whether anything changed.
+        """Fetch the newest snapshot now, in this thread, and return whether anything changed.
 
-        There is no need to call this in order to stay fresh.
+        There is no need to call this in order to stay up to date.
 
         Raises:
-            ConfigSvcError: it can't be had; what is there stays.
+            ConfigSvcError: the request failed; the view stays as it is.
 
         Example:
             >>> app.refresh()
             False
         """
-        return self._engine.refresh()
+        return self._runtime.refresh()
 
     def status(self) -> Status:
-        """Say how this view is doing; asks nobody and starts nothing.
+        """Return the status of this view, without a request and without starting anything.
 
         Example:
             >>> app.status()
             live: version 3f2a90c1, confirmed 2 s ago, 3 configurations, long poll, 12 polls
         """
-        return self._engine.status()
+        return self._runtime.status()
 
     def diff(
         self,
@@ -181,19 +256,19 @@ class ConfigView(LiveMapping):
         environment: str | None = None,
         at: datetime | None = None,
     ) -> Differences:
-        """Return what differs between something else and what this view has now.
+        """Return the differences between something else and what this view has now.
 
         New is always what this view has now. With an environment, both sides have their own
         overlays in them: it shows how the two differ, not what a promotion would change.
 
         Args:
-            since: what to compare with; without it, what was there before the last change.
+            since: the snapshot to compare with; without it, the one before the last change.
             environment: compare with what another environment serves, fetched now.
-            at: compare with what was served at a moment, fetched now; needs a time zone.
+            at: compare with what was served at a timestamp, fetched now; needs a time zone.
 
         Raises:
-            ConfigSvcError: what to compare with can't be had.
-            ValueError: it is not one thing, or the moment has no time zone.
+            ConfigSvcError: the request failed.
+            ValueError: ``since`` is given beside another, or the timestamp has no time zone.
 
         Example:
             >>> app.diff()
@@ -209,33 +284,33 @@ class ConfigView(LiveMapping):
             raise ValueError("Give either what to compare with, or where and when to find it.")
         return compare(self._fetch(environment or self._environment, at), now)
 
-    def at(self, moment: datetime) -> Snapshot:
-        """Return what this environment served at a moment, fetched now.
+    def at(self, timestamp: datetime) -> Snapshot:
+        """Return what this environment served at a timestamp, fetched now.
 
         Args:
-            moment: not in the future, and with a time zone.
+            timestamp: a time that is not in the future, with a time zone.
 
         Raises:
-            ConfigSvcError: it can't be had.
-            ValueError: the moment has no time zone.
+            ConfigSvcError: the request failed.
+            ValueError: the timestamp has no time zone.
 
         Example:
             >>> yesterday = datetime.now(UTC) - timedelta(days=1)
             >>> app.at(yesterday)["database"]["pool_size"]
             10
         """
-        return self._fetch(self._environment, moment)
+        return self._fetch(self._environment, timestamp)
 
     def close(self) -> None:
-        """Stop polling, promptly. What is in memory can still be read.
+        """Stop polling, promptly; the last snapshot can still be read.
 
         Example:
             >>> app.close()
             >>> app.status().state
             'closed'
         """
-        self._engine.close()
-        self._forget(self)
+        self._runtime.close()
+        self._remove(self)
 
     def __enter__(self) -> Self:
         return self
@@ -268,12 +343,14 @@ class ConfigView(LiveMapping):
         # A press of the tab key must not start a thread.
         return list(self._store.held or ())
 
-    def _fetch(self, environment: str, at: datetime | None) -> Snapshot:
-        if self._look is None:
-            raise NotImplementedError("This view has no way to look elsewhere.")
-        return self._look(environment, at, self._store.held)
+    def _ready(self) -> Snapshot:
+        current = self._store.current
+        return current if current is not EMPTY else self._runtime.ready()
 
-    def _after_fork(self) -> None:
-        self._engine.reset_after_fork()
+    def _fetch(self, environment: str, at: datetime | None) -> Snapshot:
+        return self._sources(environment).fetch_once(at=at, previous=self._store.held)
+
+    def _after_fork_in_child(self) -> None:
+        self._runtime.after_fork_in_child()
         for bound in self._bound.values():
-            bound._sleep()
+            bound._after_fork_in_child()
