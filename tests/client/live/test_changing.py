@@ -105,7 +105,7 @@ def test_a_deletion_is_undone(client: ConfigClient, database_configuration: Conf
 def test_an_environment_lives(client: ConfigClient, prod: Environment) -> None:
     assert client.environments.get("billing", "prod") == prod
     (_, item) = client.environments.list("billing")
-    assert (item.name, item.etag) == ("prod", None)
+    assert (item.name, item.etag) == ("prod", prod.etag)
     changed = client.environments.update("billing", item, protected=False, position=7)
     assert (changed.position, changed.protected) == (7, False)
     with pytest.raises(ConflictError):

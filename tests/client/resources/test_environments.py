@@ -87,11 +87,10 @@ def test_delete_sends_the_etag(
     assert header(mock, "If-Match") == '"e1"'
 
 
-def test_an_unchanged_item_of_a_list_is_deleted_with_the_etag_that_it_has_now(
+def test_an_item_of_a_list_is_deleted_with_the_etag_that_it_has_there(
     client: ConfigClient, mock: responses.RequestsMock
 ) -> None:
-    mock.get(ENVIRONMENTS, json=page(ENVIRONMENT))
-    mock.get(f"{ENVIRONMENTS}/prod", json=ENVIRONMENT, headers={"ETag": '"e2"'})
+    mock.get(ENVIRONMENTS, json=page({**ENVIRONMENT, "etag": "e2"}))
     mock.delete(f"{ENVIRONMENTS}/prod", status=204)
     (item,) = client.environments.list("billing")
     client.environments.delete("billing", item)
@@ -101,9 +100,9 @@ def test_an_unchanged_item_of_a_list_is_deleted_with_the_etag_that_it_has_now(
 def test_a_changed_item_of_a_list_is_not_deleted(
     client: ConfigClient, mock: responses.RequestsMock
 ) -> None:
-    mock.get(ENVIRONMENTS, json=page(ENVIRONMENT))
-    changed = {**ENVIRONMENT, "protected": False}
-    mock.get(f"{ENVIRONMENTS}/prod", json=changed, headers={"ETag": '"e2"'})
+    mock.get(ENVIRONMENTS, json=page({**ENVIRONMENT, "etag": "e1"}))
+    problem = {"detail": "The resource has changed since it was read.", "current_etag": '"e2"'}
+    mock.delete(f"{ENVIRONMENTS}/prod", json=problem, status=412)
     (item,) = client.environments.list("billing")
     with pytest.raises(ConflictError, match="has changed"):
         client.environments.delete("billing", item)

@@ -117,11 +117,10 @@ def test_delete_sends_the_etag(
     assert header(mock, "If-Match") == '"e1"'
 
 
-def test_an_unchanged_item_of_a_list_is_updated_with_the_etag_that_it_has_now(
+def test_an_item_of_a_list_is_updated_with_the_etag_that_it_has_there(
     client: ConfigClient, mock: responses.RequestsMock
 ) -> None:
-    mock.get(f"{BASE}/applications", json=page(ITEM))
-    mock.get(f"{BASE}/applications/{APPLICATION_ID}", json=APPLICATION, headers={"ETag": '"e1"'})
+    mock.get(f"{BASE}/applications", json=page({**ITEM, "etag": "e1"}))
     mock.patch(f"{BASE}/applications/{APPLICATION_ID}", json=APPLICATION)
     (item,) = client.applications.list()
     assert item.configuration_ids is None
@@ -132,12 +131,9 @@ def test_an_unchanged_item_of_a_list_is_updated_with_the_etag_that_it_has_now(
 def test_a_changed_item_of_a_list_is_not_updated(
     client: ConfigClient, mock: responses.RequestsMock
 ) -> None:
-    mock.get(f"{BASE}/applications", json=page(ITEM))
-    mock.get(
-        f"{BASE}/applications/{APPLICATION_ID}",
-        json={**APPLICATION, "comments": "new"},
-        headers={"ETag": '"e2"'},
-    )
+    mock.get(f"{BASE}/applications", json=page({**ITEM, "etag": "e1"}))
+    problem = {"current_etag": '"e2"'}
+    mock.patch(f"{BASE}/applications/{APPLICATION_ID}", json=problem, status=412)
     (item,) = client.applications.list()
     with pytest.raises(ConflictError) as caught:
         client.applications.update(item, name="shop")

@@ -16,7 +16,8 @@ def collection(state: State, call: Call) -> Reply:
     """Answer ``/applications``."""
     if call.method == "POST":
         return _create(state, call)
-    return page(call, list(filter(matches(call), state.applications.values())))
+    found = filter(matches(call), state.applications.values())
+    return page(call, [{**record, "etag": _etag(state, record)} for record in found])
 
 
 def single(state: State, call: Call, key: str) -> Reply:

@@ -23,7 +23,8 @@ def collection(state: State, call: Call, key: str) -> Reply:
     if call.method == "POST":
         return _create(state, call, application_id)
     existing = state.environments[application_id].values()
-    return page(call, sorted(existing, key=lambda record: (record["position"], record["name"])))
+    found = sorted(existing, key=lambda record: (record["position"], record["name"]))
+    return page(call, [{**record, "etag": _etag(record)} for record in found])
 
 
 def single(state: State, call: Call, key: str, name: str) -> Reply:

@@ -93,6 +93,21 @@ class Api:
         except (KeyError, TypeError, ValueError) as error:
             raise response.broken(f"lacks something ({error!r})") from None
 
+    def read_with_etag(
+        self, response: Response, reader: Callable[[dict[str, Any], str | None], T]
+    ) -> T:
+        """Return what ``reader`` makes of the JSON object and the ETag of a response.
+
+        Args:
+            response: the response with one resource.
+            reader: gets the object and the ETag, without quotes; ``None`` where there is none.
+
+        Raises:
+            ServerError: the object is not what the API promises.
+        """
+        etag = (response.headers.get("ETag") or "").strip('"') or None
+        return self.read(response, lambda document: reader(document, etag))
+
     def application_path(self, name: str) -> str:
         """Return the path of an application.
 

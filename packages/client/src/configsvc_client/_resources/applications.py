@@ -3,10 +3,8 @@
 from typing import Any
 
 from configsvc_client._http.api import KEEP, Api, Keep, Pages
-from configsvc_client._http.types import Response
-from configsvc_client._resources.ids import application_path
+from configsvc_client._resources.ids import application_path, if_match
 from configsvc_client._resources.models import Application, read_application
-from configsvc_client.errors import ConflictError
 
 __all__ = ["Applications"]
 
@@ -52,7 +50,8 @@ class Applications:
         body: dict[str, Any] = {"name": name, "comments": comments}
         if id is not None:
             body["id"] = id
-        return self._one(self._api.call("POST", "/applications", body=body, message=message))
+        response = self._api.call("POST", "/applications", body=body, message=message)
+        return self._api.read_with_etag(response, read_application)
 
     def get(self, application: Application | str) -> Application:
         """Return an application by its id or name, or a given one as it is now.
@@ -64,7 +63,8 @@ class Applications:
             >>> client.applications.get("billing").comments
             'Invoices and payments'
         """
-        return self._one(self._api.call("GET", application_path(self._api, application)))
+        response = self._api.call("GET", application_path(self._api, application))
+        return self._api.read_with_etag(response, read_application)
 
     def list(
         self,
@@ -155,8 +155,7 @@ class Applications:
             >>> client.applications.delete("billing", message="moved to shop")
         """
         path = application_path(self._api, application)
-        etag = self._etag(application)
-        self._api.call("DELETE", path, if_match=etag, message=message)
+        self._api.call("DELETE", path, if_match=if_match(application), message=message)
 
     def _write(
         self,
@@ -165,25 +164,6 @@ class Applications:
         body: dict[str, Any],
         message: str | None,
     ) -> Application:
-        path = application_path(self._api, application)
-        etag = self._etag(application)
-        return self._one(self._api.call(method, path, body=body, if_match=etag, message=message))
-
-    def _etag(self, application: Application | str) -> str | None:
-        if isinstance(application, str) or application.etag is not None:
-            return None if isinstance(application, str) else application.etag
-        # Lists have no ETags, so the content says whether it is still the one that was read.
-        current = self.get(application)
-        if (current.name, current.comments, current.updated_at) != (
-            application.name,
-            application.comments,
-            application.updated_at,
-        ):
-            error = ConflictError(f"{application!r} has changed since it was read.")
-            error.current_etag = f'"{current.etag}"'
-            raise error
-        return current.etag
-
-    def _one(self, response: Response) -> Application:
-        etag = (response.headers.get("ETag") or "").strip('"') or None
-        return self._api.read(response, lambda document: read_application(document, etag))
+        path, etag = application_path(self._api, application), if_match(application)
+        response = self._api.call(method, path, body=body, if_match=etag, message=message)
+        return self._api.read_with_etag(response, read_application)

@@ -3,10 +3,8 @@
 from typing import Any
 
 from configsvc_client._http.api import KEEP, Api, Keep, Pages
-from configsvc_client._http.types import Response
-from configsvc_client._resources.ids import application_path, environment_path
+from configsvc_client._resources.ids import application_path, environment_path, if_match
 from configsvc_client._resources.models import Application, Environment, read_environment
-from configsvc_client.errors import ConflictError
 
 __all__ = ["Environments"]
 
@@ -66,7 +64,8 @@ class Environments:
         if auto_release is not None:
             body["auto_release"] = auto_release
         path = f"{application_path(self._api, application)}/environments"
-        return self._one(self._api.call("POST", path, body=body, message=message))
+        response = self._api.call("POST", path, body=body, message=message)
+        return self._api.read_with_etag(response, read_environment)
 
     def get(self, application: Application | str, environment: Environment | str) -> Environment:
         """Return an environment by its name, or a given one as it is now.
@@ -78,7 +77,8 @@ class Environments:
             >>> client.environments.get("billing", "prod").protected
             True
         """
-        return self._one(self._api.call("GET", self._path(application, environment)))
+        response = self._api.call("GET", self._path(application, environment))
+        return self._api.read_with_etag(response, read_environment)
 
     def list(self, application: Application | str, *, page_size: int = 200) -> Pages[Environment]:
         """Iterate over the environments of an application, in the order of promotion.
@@ -126,8 +126,10 @@ class Environments:
         """
         members = {"position": position, "auto_release": auto_release, "protected": protected}
         body = {member: value for member, value in members.items() if value is not KEEP}
-        path, etag = self._path(application, environment), self._etag(application, environment)
-        return self._one(self._api.call("PATCH", path, body=body, if_match=etag, message=message))
+        path = self._path(application, environment)
+        etag = if_match(environment)
+        response = self._api.call("PATCH", path, body=body, if_match=etag, message=message)
+        return self._api.read_with_etag(response, read_environment)
 
     def delete(
         self,
@@ -145,33 +147,8 @@ class Environments:
         Example:
             >>> client.environments.delete("billing", "staging", message="no longer used")
         """
-        path, etag = self._path(application, environment), self._etag(application, environment)
-        self._api.call("DELETE", path, if_match=etag, message=message)
+        path = self._path(application, environment)
+        self._api.call("DELETE", path, if_match=if_match(environment), message=message)
 
     def _path(self, application: Application | str, environment: Environment | str) -> str:
         return environment_path(application_path(self._api, application), environment)
-
-    def _etag(self, application: Application | str, environment: Environment | str) -> str | None:
-        if isinstance(environment, str) or environment.etag is not None:
-            return None if isinstance(environment, str) else environment.etag
-        # Lists have no ETags, so the content says whether it is still the one that was read.
-        current = self.get(application, environment)
-        if _content(current) != _content(environment):
-            error = ConflictError(f"{environment!r} has changed since it was read.")
-            error.current_etag = f'"{current.etag}"'
-            raise error
-        return current.etag
-
-    def _one(self, response: Response) -> Environment:
-        etag = (response.headers.get("ETag") or "").strip('"') or None
-        return self._api.read(response, lambda document: read_environment(document, etag))
-
-
-def _content(environment: Environment) -> tuple[object, ...]:
-    return (
-        environment.position,
-        environment.auto_release,
-        environment.protected,
-        environment.created_at,
-        environment.updated_at,
-    )

@@ -1,4 +1,4 @@
-"""Ids and paths of resources that are given as an object, an id or a name."""
+"""Ids, paths and ETags of resources that are given as an object, an id or a name."""
 
 import re
 from typing import Final
@@ -13,6 +13,7 @@ __all__ = [
     "configuration_path",
     "environment_name",
     "environment_path",
+    "if_match",
 ]
 
 _ULID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.IGNORECASE | re.ASCII)
@@ -89,3 +90,20 @@ def environment_path(application_path: str, environment: Environment | str) -> s
         ValueError: no environment can have this name.
     """
     return f"{application_path}/environments/{segment(environment_name(environment))}"
+
+
+def if_match(resource: Application | Environment | str) -> str | None:
+    """Return the ETag that a write depends on; ``None`` for one by id or name.
+
+    Raises:
+        ValueError: the resource was read without its ETag, so that the write could not be
+            refused if somebody was faster.
+    """
+    if isinstance(resource, str):
+        return None
+    if resource.etag is None:
+        raise ValueError(
+            f"{resource!r} has no ETag, so nobody can know whether it has changed: read it with"
+            " get(), or give its id or name to write in any case."
+        )
+    return resource.etag

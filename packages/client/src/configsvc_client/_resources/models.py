@@ -56,7 +56,7 @@ class Application:
     configuration_ids: tuple[str, ...] | None = None
     """Oldest first; ``None`` on items of a list, which don't have it."""
     etag: str | None = None
-    """Names this content for ``If-Match``; ``None`` on items of a list."""
+    """ETag of this content without quotes, for ``If-Match``."""
 
     def __repr__(self) -> str:
         count = self.configuration_ids
@@ -125,7 +125,7 @@ class Environment:
     updated_at: datetime
     """In UTC, and timezone-aware."""
     etag: str | None = None
-    """Names this content for ``If-Match``; ``None`` on items of a list."""
+    """ETag of this content without quotes, for ``If-Match``."""
 
     def __repr__(self) -> str:
         protected = ", protected" if self.protected else ""
@@ -337,7 +337,12 @@ class AuditChange:
 
 
 def read_application(document: Mapping[str, Any], etag: str | None = None) -> Application:
-    """Return the application that ``document`` describes."""
+    """Return the application that ``document`` describes.
+
+    Args:
+        document: a JSON object.
+        etag: the ETag of the response; without it, the one in ``document``, as lists have it.
+    """
     ids = document.get("configuration_ids")
     return Application(
         id=text(document["id"]),
@@ -346,7 +351,7 @@ def read_application(document: Mapping[str, Any], etag: str | None = None) -> Ap
         created_at=timestamp(document["created_at"]),
         updated_at=timestamp(document["updated_at"]),
         configuration_ids=None if ids is None else tuple(ids),
-        etag=etag,
+        etag=document.get("etag") if etag is None else etag,
     )
 
 
@@ -370,7 +375,12 @@ def read_configuration(document: Mapping[str, Any]) -> Configuration:
 
 
 def read_environment(document: Mapping[str, Any], etag: str | None = None) -> Environment:
-    """Return the environment that ``document`` describes."""
+    """Return the environment that ``document`` describes.
+
+    Args:
+        document: a JSON object.
+        etag: the ETag of the response; without it, the one in ``document``, as lists have it.
+    """
     return Environment(
         application_id=text(document["application_id"]),
         name=text(document["name"]),
@@ -379,7 +389,7 @@ def read_environment(document: Mapping[str, Any], etag: str | None = None) -> En
         protected=bool(document["protected"]),
         created_at=timestamp(document["created_at"]),
         updated_at=timestamp(document["updated_at"]),
-        etag=etag,
+        etag=document.get("etag") if etag is None else etag,
     )
 
 
