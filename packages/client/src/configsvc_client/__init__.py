@@ -1,4 +1,4 @@
-"""Client SDK of configsvc: a fresh, local, failure-proof copy of your configuration.
+"""Client SDK of configsvc: an up-to-date, local, failure-proof copy of your configuration.
 
 Example:
     >>> from configsvc_client import ConfigClient

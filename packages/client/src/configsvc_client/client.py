@@ -39,18 +39,19 @@ class ConfigClient:
     children may go on using it. All durations are in seconds.
 
     Args:
-        url: where the server is; ``CONFIGSVC_URL`` by default.
-        token: sent as ``Authorization: Bearer``; a function is asked for it before each
-            request; ``CONFIGSVC_TOKEN`` by default.
-        timeout: how long to wait for a connection, and for an answer.
+        url: the base URL of the server; ``CONFIGSVC_URL`` by default.
+        token: the token that is sent as ``Authorization: Bearer``, or a function that returns
+            it and is called before each request; ``CONFIGSVC_TOKEN`` by default.
+        timeout: time to wait for a connection, and for a response.
         retries: attempts after the first one, for requests that may be repeated safely.
         verify: whether to check the server's certificate, or a file of authorities.
         cert: file of a client certificate, or files of certificate and key.
         proxies: proxy by scheme, as in requests.
-        poll_interval: how often live views poll where the server does not wait for changes.
-        long_poll: how long the server may wait for a change, up to 60; 0 turns it off.
-        start_timeout: how long the first reads of a view wait for its first snapshot.
-        stale_after: age from which a view calls itself stale, even without an error.
+        poll_interval: time between polls of a live view where the server does not wait for
+            changes.
+        long_poll: time that the server may wait for a change, up to 60; 0 turns it off.
+        start_timeout: time that the first reads of a view wait for its first snapshot.
+        stale_after: age from which a view is stale, even without an error.
         cache_dir: folder for copies of snapshots, to start from while the server is away;
             ``CONFIGSVC_CACHE_DIR`` by default; none without it.
 
@@ -110,7 +111,7 @@ class ConfigClient:
 
     @property
     def applications(self) -> "Applications":
-        """Create, get, list, update, replace and delete applications.
+        """Wrapper to create, get, list, update, replace and delete applications.
 
         Example:
             >>> [application.name for application in client.applications.list()]
@@ -122,7 +123,7 @@ class ConfigClient:
 
     @property
     def configurations(self) -> "Configurations":
-        """Create, get, list, update and delete configurations, and go through their versions.
+        """Wrapper to create, get, list, update and delete configurations, and for their versions.
 
         Example:
             >>> client.configurations.find("billing", "database").config["pool_size"]
@@ -134,10 +135,10 @@ class ConfigClient:
 
     @property
     def environments(self) -> "Environments":
-        """Create, get, list, update and delete the environments of an application.
+        """Wrapper to create, get, list, update and delete the environments of an application.
 
         Example:
-            >>> client.environments.create("billing", name="prod", protected=True)
+            >>> client.environments.create("shop", name="prod", protected=True)
             <Environment 'prod' at position 1, protected>
         """
         from configsvc_client._resources.environments import Environments  # noqa: PLC0415 - see above
@@ -146,11 +147,11 @@ class ConfigClient:
 
     @property
     def releases(self) -> "Releases":
-        """Move what environments serve: release, withdraw, roll back, promote.
+        """Wrapper to release, withdraw, roll back and promote versions in environments.
 
         Example:
             >>> client.releases.promote("billing", "staging", "prod", message="release 12")
-            <Promotion from 'staging' to 'prod': 2 released, 5 unchanged>
+            <Promotion from 'staging' to 'prod': 2 released, 0 unchanged>
         """
         from configsvc_client._resources.releases import Releases  # noqa: PLC0415 - see above
 
@@ -158,11 +159,11 @@ class ConfigClient:
 
     @property
     def changes(self) -> "Changes":
-        """List the changes that there are, and follow those that come.
+        """Wrapper to list the changes so far, and follow those that come.
 
         Example:
-            >>> [change.action for change in client.changes.list(application="billing")]
-            ['create', 'create', 'update']
+            >>> [change.action for change in client.changes.list(configuration=database)]
+            ['create', 'update', 'update', 'release', 'release']
         """
         from configsvc_client._resources.changes import Changes  # noqa: PLC0415 - see above
 
@@ -177,9 +178,12 @@ class ConfigClient:
             name: name or id of the application.
             environment: name of the environment.
 
+        Raises:
+            ClosedError: the client is closed.
+
         Example:
-            >>> client.application("billing")
-            <ConfigView billing/default: not started; the first use starts it>
+            >>> client.application("shop")
+            <ConfigView shop/default: not started; the first use starts it>
         """
         if not name or not environment:
             raise ValueError("The names of application and environment can't be empty.")
@@ -197,7 +201,7 @@ class ConfigClient:
         Example:
             >>> with ConfigClient("https://config.internal") as client:
             ...     client.applications.get("billing")
-            <Application 'billing' 01K9YV5C7W3V0Y1Q3W6M8N2B4D, 3 configurations>
+            <Application 'billing' ..., 2 configurations>
         """
         with self._lock:
             self._closed = True

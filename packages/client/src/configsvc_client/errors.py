@@ -1,4 +1,4 @@
-"""What can go wrong, as one small hierarchy under :class:`ConfigSvcError`."""
+"""Errors of the client, as one small hierarchy under :class:`ConfigSvcError`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
-    """One thing that is wrong with a document, and where.
+    """Problem of one member of a document, parameter or header.
 
     Example:
         >>> FieldProblem("/config/pool_size", "must be an integer")
@@ -32,16 +32,16 @@ class FieldProblem:
     """JSON Pointer (RFC 6901) to the member, or ``/name`` of a parameter or header."""
 
     message: str
-    """What was expected, to be read after the pointer."""
+    """Expectation that is not met, to be read after the pointer."""
 
     location: str = "body"
-    """Where the member is: ``body``, ``query``, ``path`` or ``header``."""
+    """Part of the request with the member: ``body``, ``query``, ``path`` or ``header``."""
 
     schema_pointer: str | None = None
     """JSON Pointer to the keyword of the configuration's own schema that it breaks."""
 
     environments: tuple[str, ...] = ()
-    """The environments whose values break the schema."""
+    """Names of the environments whose values break the schema."""
 
     def __repr__(self) -> str:
         shown = [f"pointer={self.pointer!r}, message={self.message!r}, location={self.location!r}"]
@@ -60,6 +60,7 @@ class ConfigSvcError(Exception):
         ...     client.applications.get("biling")
         ... except ConfigSvcError as error:
         ...     print(error.status, error.request_id)
+        404 request-...
     """
 
     def __init__(
@@ -79,69 +80,77 @@ class ConfigSvcError(Exception):
         self.path = path
         """Path of the request; ``None`` where no request was made."""
         self.status = status
-        """HTTP status of the answer; ``None`` where there was none."""
+        """HTTP status of the response; ``None`` where there was none."""
         self.problem: Mapping[str, Any] = problem or {}
-        """The problem document (RFC 9457) of the answer; empty where there was none."""
+        """Problem document (RFC 9457) of the response; empty where there was none."""
         self.request_id = request_id
-        """Finds the request in the server's log."""
+        """Id of the request in the log of the server; ``None`` where no request was made."""
 
 
 class TransportError(ConfigSvcError):
-    """No answer came: no connection, a time-out, a TLS failure, an answer cut short.
+    """Lack of a response: no connection, a time-out, a TLS failure, a response cut short.
 
     Example:
+        >>> client.fail(TransportError("the server is away"))  # a FakeConfigClient can
         >>> try:
         ...     app.refresh()
-        ... except TransportError:
-        ...     pass  # what is in memory goes on serving
+        ... except TransportError as error:
+        ...     print(f"{error}; the last snapshot goes on serving: {app['database']['pool_size']}")
+        the server is away; the last snapshot goes on serving: 10
     """
 
 
 class ServerError(ConfigSvcError):
-    """The server could not do its part: 5xx, 429, or an answer that breaks the contract.
+    """Failure of the server: 5xx, 429, or a response that breaks the contract.
 
     Example:
+        >>> client.fail(ServerError("the server is overloaded"))  # a FakeConfigClient can
         >>> try:
-        ...     client.applications.create(name="billing")
+        ...     client.applications.create(name="mail")
         ... except ServerError as error:
-        ...     print("try again in", error.retry_after, "seconds")
+        ...     print(f"{error}; try again in {error.retry_after or 5} seconds")
+        the server is overloaded; try again in 5 seconds
     """
 
     retry_after: float | None = None
-    """How long the server asks to be left alone, in seconds; ``None`` where it didn't say."""
+    """Seconds to wait before another attempt, as the server asks; ``None`` where it does not."""
 
 
 class NotFoundError(ConfigSvcError):
-    """What was asked for does not exist (404).
+    """Resource that does not exist (404).
 
     Example:
         >>> try:
-        ...     client.configurations.get(id)
+        ...     client.configurations.get("01K9YV5C7W3V0Y1Q3W6M8N2B4D")
         ... except NotFoundError as error:
         ...     print(error)
+        GET /api/v1/configurations/01K9YV5C7W3V0Y1Q3W6M8N2B4D → 404: There is no configuration ...
     """
 
 
 class ConflictError(ConfigSvcError):
-    """The state of things forbids it (409, such as a taken name), or somebody was faster (412).
+    """Conflict with the state of the server (409, such as a taken name) or another writer (412).
 
     Example:
+        >>> client.configurations.update(database, config={"pool_size": 20}).version
+        4
         >>> try:
-        ...     client.configurations.update(configuration, config={"pool_size": 20})
+        ...     client.configurations.update(database, config={"pool_size": 30})
         ... except ConflictError as error:
         ...     print(f"read at {error.read_version}, now at {error.current_version}")
+        read at 3, now at 4
     """
 
     read_version: int | None = None
-    """The version that the write was based on; ``None`` where it named none."""
+    """Version that the write was based on; ``None`` where it named none."""
     current_version: int | None = None
-    """The version on the server; ``None`` where the thing has no versions."""
+    """Version on the server; ``None`` where the resource has no versions."""
     current_etag: str | None = None
-    """The ETag on the server, with its quotes; ``None`` where a name or id is taken."""
+    """ETag on the server, with its quotes; ``None`` where a name or id is taken."""
 
 
 class ValidationError(ConfigSvcError):
-    """The server refuses the input: 400, 413, 415, 422 and other 4xx.
+    """Input that the server refuses: 400, 413, 415, 422 and other 4xx.
 
     Example:
         >>> try:
@@ -149,55 +158,62 @@ class ValidationError(ConfigSvcError):
         ... except ValidationError as error:
         ...     for problem in error.errors:
         ...         print(problem.pointer, problem.message)
+        /name must have 1 to 256 characters
     """
 
     errors: Sequence[FieldProblem] = ()
-    """What is wrong with which member."""
+    """Problems, each with the member that it is of."""
 
 
 class AuthError(ConfigSvcError):
-    """The token is missing or wrong (401), or does not allow this (403).
+    """Token that is missing or wrong (401), or does not allow the request (403).
 
     Example:
+        >>> client.fail(AuthError("the token is missing"))  # a FakeConfigClient can
         >>> try:
-        ...     client.applications.create(name="billing")
-        ... except AuthError:
-        ...     print("is CONFIGSVC_TOKEN set?")
+        ...     client.applications.create(name="mail")
+        ... except AuthError as error:
+        ...     print(f"{error}; is CONFIGSVC_TOKEN set?")
+        the token is missing; is CONFIGSVC_TOKEN set?
     """
 
 
 class NotReadyError(ConfigSvcError):
-    """A live view has no configuration yet; its cause is what went wrong last.
+    """Lack of a first snapshot in a live view; the cause is the last failure.
 
     Example:
+        >>> client.fail(TransportError("the server is away"))  # a FakeConfigClient can
         >>> try:
-        ...     app.wait_until_ready(timeout=5)
+        ...     client.application("shop").wait_until_ready(timeout=0.1)
         ... except NotReadyError as error:
-        ...     print(error.__cause__)
+        ...     print(repr(error.__cause__))
+        TransportError('the server is away')
     """
 
 
 class ClosedError(ConfigSvcError):
-    """A client or view was used for the first time after it was closed.
+    """First use of a client or view after it was closed.
 
     Example:
         >>> client.close()
-        >>> client.applications.get("billing")
+        >>> client.application("billing")
         Traceback (most recent call last):
+          ...
         configsvc_client.errors.ClosedError: This client is closed.
     """
 
 
 class BindError(ConfigSvcError):
-    """A configuration does not fit the type that it is bound to.
+    """Configuration that does not fit the type that it is bound to.
 
     Example:
         >>> try:
-        ...     settings = app.bind("database", DatabaseSettings)
+        ...     app.bind("limits", DatabaseSettings)
         ... except BindError as error:
         ...     for problem in error.errors:
         ...         print(problem.pointer, problem.message)
+        /host is missing
     """
 
     errors: Sequence[FieldProblem] = ()
-    """What does not fit, and where."""
+    """Problems, each with the member that it is of."""

@@ -1,4 +1,4 @@
-"""What a client can be told, checked once."""
+"""Settings of a client, checked once."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 __all__ = ["Options", "Token"]
 
 Token = str | Callable[[], str]
-"""A token, or a function that is asked for it before each request."""
+"""Token, or a function that returns it and is called before each request."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Options:
-    """Every setting of a client; :class:`~configsvc_client.ConfigClient` describes them."""
+    """Settings of a client; :class:`~configsvc_client.ConfigClient` describes them."""
 
     url: str
     token: Token | None = field(default=None, repr=False)
@@ -30,10 +30,10 @@ class Options:
     cache_dir: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what can't work, and say what would.
+        """Check the settings.
 
         Raises:
-            ValueError: a setting has an impossible value.
+            ValueError: a setting has an impossible value; the message says what is possible.
         """
         parts = urlsplit(self.url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -54,10 +54,10 @@ class Options:
 
 
 def environment_url() -> str:
-    """Return ``CONFIGSVC_URL``.
+    """Return the environment variable ``CONFIGSVC_URL``.
 
     Raises:
-        ValueError: it is not set.
+        ValueError: the variable is not set.
     """
     url = os.environ.get("CONFIGSVC_URL")
     if not url:

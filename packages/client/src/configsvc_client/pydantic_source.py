@@ -1,4 +1,4 @@
-"""Configurations as a source of pydantic-settings (extra ``pydantic-settings``)."""
+"""Source of pydantic-settings that reads a live view (extra ``pydantic-settings``)."""
 
 import copy
 from typing import Any
@@ -12,7 +12,7 @@ __all__ = ["ConfigSvcSettingsSource"]
 
 
 class ConfigSvcSettingsSource(PydanticBaseSettingsSource):
-    """Fills settings from a live view, at the moment that they are made.
+    """Settings source that reads a live view at the time the settings are created.
 
     Each field takes the member of its name (or alias) of one configuration, or, without
     ``path``, the configuration of its name. Sources before it in
@@ -36,7 +36,7 @@ class ConfigSvcSettingsSource(PydanticBaseSettingsSource):
     def __init__(
         self, settings_cls: type[BaseSettings], view: ConfigView, *, path: str | None = None
     ) -> None:
-        """Prepare; the view is read when settings are made.
+        """Create a source; the view is read when settings are created.
 
         Args:
             settings_cls: the settings to fill.
@@ -48,7 +48,7 @@ class ConfigSvcSettingsSource(PydanticBaseSettingsSource):
         self._path = path
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Return the value of a field, the key it is under, and whether it needs decoding."""
+        """Return the value of a field, its key, and whether it needs decoding."""
         values = self._values()
         for key in (field.validation_alias, field.alias, field_name):
             if isinstance(key, str) and key in values:
@@ -56,7 +56,7 @@ class ConfigSvcSettingsSource(PydanticBaseSettingsSource):
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        """Return what the view has for the settings."""
+        """Return the values of the view for the settings, by name or alias."""
         found: dict[str, Any] = {}
         values = self._values()
         for name, field in self.settings_cls.model_fields.items():

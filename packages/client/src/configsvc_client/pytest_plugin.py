@@ -1,4 +1,4 @@
-"""The pytest fixture ``config_client``, which pytest finds by itself."""
+"""Pytest plugin with the fixture ``config_client``, which pytest finds by itself."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ __all__ = ["config_client"]
 
 @pytest.fixture
 def config_client() -> "Iterator[FakeConfigClient]":
-    """A configsvc client without a server; empty, and closed after the test."""
+    """Yield a FakeConfigClient without applications, and close it after the test."""
     # Here and not above: every run of pytest imports this module, most without a need for it.
     from configsvc_client.testing import FakeConfigClient  # noqa: PLC0415
 

@@ -1,11 +1,11 @@
-"""For tests of applications: a client without a server, and a pytest fixture.
+"""Fake client for tests of applications, with a server in memory.
 
 :class:`FakeConfigClient` is a :class:`~configsvc_client.ConfigClient` in every respect, except
 that its server is in memory and that it has no threads: a change is in every view, and every
 callback has been called, when the line that makes it returns.
 
-``client.changes.follow()`` gives what there is and ends where a real one would wait; iterated
-again, it gives what has come since. JSON Schemas are kept, but nothing is checked by them, and
+``client.changes.follow()`` returns the changes so far and ends where a real one would wait;
+iterated again, it returns those since. JSON Schemas are kept, but nothing is checked by them, and
 their defaults are not filled in.
 
 Example:
@@ -40,7 +40,7 @@ __all__ = ["FakeConfigClient"]
 
 
 class FakeConfigClient(ConfigClient):
-    """A client whose server is in memory; see :mod:`configsvc_client.testing`.
+    """Client with a server in memory; see :mod:`configsvc_client.testing`.
 
     Args:
         applications: configurations by application and name, to begin with.
@@ -64,21 +64,29 @@ class FakeConfigClient(ConfigClient):
 
     @property
     def requests(self) -> list[Request]:
-        """Everything that the server was asked, oldest first.
+        """Requests so far, oldest first.
 
         Example:
-            >>> [(request.method, request.path) for request in client.requests][-1]
-            ('GET', '/api/v1/applications/billing/environments/default/snapshot')
+            >>> application = client.applications.get("billing")
+            >>> client.requests[-1].method, client.requests[-1].path
+            ('GET', '/api/v1/applications/billing')
         """
         return self._server.requests
 
     def set(self, application: str, name: str, config: Mapping[str, Any]) -> None:
-        """Make ``config`` the whole configuration ``name``, as somebody else would.
+        """Set a configuration, as another client would.
 
         Application and configuration are created where they are missing.
 
+        Args:
+            application: the name of the application.
+            name: the name of the configuration.
+            config: all its values.
+
         Example:
             >>> client.set("billing", "database", {"pool_size": 20})
+            >>> client.application("billing")["database"]
+            {'pool_size': 20}
         """
         try:
             found = self.configurations.find(application, name)
@@ -97,15 +105,24 @@ class FakeConfigClient(ConfigClient):
             )
 
     def remove(self, application: str, name: str) -> None:
-        """Delete a configuration, as somebody else would.
+        """Delete a configuration, as another client would.
+
+        Args:
+            application: the name of the application.
+            name: the name of the configuration.
 
         Example:
-            >>> client.remove("billing", "database")
+            >>> client.remove("billing", "limits")
+            >>> list(client.application("billing"))
+            ['database']
         """
         self.configurations.delete(self.configurations.find(application, name))
 
     def fail(self, error: ConfigSvcError | None) -> None:
-        """Have every request fail with ``error``, until it is ``None`` again.
+        """Raise an error for every request from now on.
+
+        Args:
+            error: the error; ``None`` to answer requests again.
 
         Example:
             >>> client.fail(TransportError("the server is away"))

@@ -1,1 +1,1 @@
-"""Bound objects: conversion of JSON values to typed objects that stay fresh."""
+"""Bound objects: conversion of JSON values to typed objects that follow a configuration."""

@@ -30,7 +30,7 @@ class Bound(Generic[T_co]):
         >>> database = app.bind("database", DatabaseSettings)
         >>> database.value.pool_size
         10
-        >>> settings = database.value       # these two belong together
+        >>> settings = database.value  # one object, so that host and port fit together
         >>> settings.host, settings.port
         ('db1', 5432)
     """
@@ -73,7 +73,7 @@ class Bound(Generic[T_co]):
         """The reason why the newest document is not in use; ``None`` where it is.
 
         Example:
-            >>> database.error is None
+            >>> app.bind("database", DatabaseSettings).error is None
             True
         """
         return self._problem

@@ -43,7 +43,12 @@ class _Compiler:
         self._converters: dict[Any, Converter] = {}
 
     def compile(self, annotation: Any, where: Any) -> Converter:  # noqa: PLR0911
-        """Return the converter of an annotation that is found in the class ``where``."""
+        """Return the converter of an annotation.
+
+        Args:
+            annotation: the annotation.
+            where: the class that has it, for messages.
+        """
         origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
         if annotation in (Any, object):
             return _anything

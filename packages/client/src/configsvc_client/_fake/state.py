@@ -21,20 +21,20 @@ class State:
     def __init__(self) -> None:
         self.applications: dict[str, Record] = {}
         self.configurations: dict[str, Record] = {}
-        """Those that are not deleted, by id."""
+        """Configurations that are not deleted, by id."""
         self.revisions: dict[str, list[Record]] = {}
-        """By the id of the configuration, deleted or not; oldest first."""
+        """Revisions by id of the configuration, deleted or not; oldest first."""
         self.environments: dict[str, dict[str, Record]] = {}
-        """By the id of the application and by name."""
+        """Environments by id of the application and by name."""
         self.releases: list[Record] = []
-        """Every move of what an environment serves, oldest first."""
+        """Releases, oldest first."""
         self.restored: dict[int, int] = {}
         """Index of the release that a rollback has brought back, by that of its own release."""
         self.changes: list[Record] = []
         self._count = 0
 
     def new_id(self) -> str:
-        """Return an id that looks like a ULID."""
+        """Return an id with the length of a ULID."""
         self._count += 1
         return f"{self._count:026d}"
 

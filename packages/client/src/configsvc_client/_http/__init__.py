@@ -1,1 +1,1 @@
-"""HTTP transport: requests, responses, errors, and calls of the REST API."""
+"""HTTP transport, request and response types, polling, and calls of the REST API."""

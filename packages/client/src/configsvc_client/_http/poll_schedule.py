@@ -36,17 +36,17 @@ class PollSchedule:
     BACKOFF_CAP: Final = 60.0
 
     CUT_AFTER: Final = 1.0
-    """A connection lost earlier than this was refused rather than cut."""
+    """Time before which a lost connection was refused rather than cut."""
     MAX_CUTS: Final = 3
-    """After so many cuts in a row something in between does not like long polls."""
+    """Number of cuts in a row after which something in between does not like long polls."""
     CUT_PAUSE: Final = 600.0
     """Time to poll by interval then, before long polls are tried again."""
 
     MAX_QUICK_NEWS: Final = 100
-    """News that may come one right after the other before they are slowed down: two servers
-    with different contents behind one address would go on for ever."""
+    """Number of quick news in a row that are fetched without a pause: two servers with different
+    contents behind one address would give a client news for ever."""
     QUICK: Final = 0.1
-    """News within this time of the request are quick, and this is the pause after too many."""
+    """Time within which news are quick, and the pause after too many of them."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class PollSchedule:
         return self._granted
 
     def wait(self) -> float:
-        """Return how long to ask the server to wait; 0 for not at all."""
+        """Return the time to ask the server to wait; 0 for a plain request."""
         # After a failure or a cut, a plain request finds out sooner how things are.
         if self._probing or self._failures or self._clock() < self._no_wait_until:
             return 0.0

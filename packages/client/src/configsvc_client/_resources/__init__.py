@@ -1,1 +1,1 @@
-"""Resource wrappers: typed calls of every endpoint, and their models."""
+"""Resource wrappers: typed calls of every endpoint, and the models of the API."""

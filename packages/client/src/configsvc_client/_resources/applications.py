@@ -1,4 +1,4 @@
-"""``client.applications``."""
+"""``client.applications``: the wrapper of the application endpoints."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ __all__ = ["Applications"]
 
 
 class Applications:
-    """Creates, reads, changes and deletes applications.
+    """Wrapper of the application endpoints.
 
     Example:
-        >>> client.applications.create(name="billing", comments="Invoices and payments")
-        <Application 'billing' 01K9YV5C7W3V0Y1Q3W6M8N2B4D, 0 configurations>
+        >>> client.applications.create(name="mail", comments="Letters and newsletters")
+        <Application 'mail' ..., 0 configurations>
     """
 
     def __init__(self, api: Api) -> None:
@@ -31,21 +31,21 @@ class Applications:
         id: str | None = None,  # noqa: A002 - the name of the member
         message: str | None = None,
     ) -> Application:
-        """Add an application.
+        """Create an application.
 
         Args:
             name: 1 to 256 characters, unique, and not shaped like a ULID.
-            comments: for people.
+            comments: a description for people.
             id: a ULID of your own.
-            message: why, for the history.
+            message: the reason, for the history.
 
         Raises:
             ConflictError: the name or id is taken.
             ValidationError: the server refuses a value.
 
         Example:
-            >>> client.applications.create(name="billing").name
-            'billing'
+            >>> client.applications.create(name="mail").name
+            'mail'
         """
         body: dict[str, Any] = {"name": name, "comments": comments}
         if id is not None:
@@ -57,7 +57,7 @@ class Applications:
         """Return an application by its id or name, or a given one as it is now.
 
         Raises:
-            NotFoundError: there is none.
+            NotFoundError: there is no such application.
 
         Example:
             >>> client.applications.get("billing").comments
@@ -102,18 +102,25 @@ class Applications:
         comments: str | Keep | None = KEEP,
         message: str | None = None,
     ) -> Application:
-        """Change parts of an application.
+        """Update parts of an application.
 
         Given an :class:`Application`, this fails if it has changed since it was read. Given an
         id or a name, the last of several writers wins.
 
+        Args:
+            application: the application, its id or its name.
+            name: a new name.
+            comments: new comments; ``None`` removes them.
+            message: the reason, for the history.
+
         Raises:
             ConflictError: it has changed, or the new name is taken.
-            NotFoundError: there is none.
+            NotFoundError: there is no such application.
 
         Example:
             >>> billing = client.applications.get("billing")
-            >>> client.applications.update(billing, comments=None, message="obvious").comments
+            >>> client.applications.update(billing, comments="Invoices", message="short").comments
+            'Invoices'
         """
         body = {"name": name, "comments": comments}
         return self._write(
@@ -131,11 +138,17 @@ class Applications:
         comments: str | None = None,
         message: str | None = None,
     ) -> Application:
-        """Set every member of an application; what is left out takes its default.
+        """Replace every member of an application; those left out take their defaults.
+
+        Args:
+            application: the application, its id or its name.
+            name: the name.
+            comments: a description for people.
+            message: the reason, for the history.
 
         Raises:
             ConflictError: it has changed since it was read, or the new name is taken.
-            NotFoundError: there is none.
+            NotFoundError: there is no such application.
 
         Example:
             >>> client.applications.replace("billing", name="invoices").name
@@ -149,10 +162,12 @@ class Applications:
         Raises:
             ConflictError: it has changed since it was read, or a protected environment serves
                 one of its configurations.
-            NotFoundError: there is none.
+            NotFoundError: there is no such application.
 
         Example:
-            >>> client.applications.delete("billing", message="moved to shop")
+            >>> client.applications.delete("shop", message="moved to billing")
+            >>> [application.name for application in client.applications.list()]
+            ['billing']
         """
         path = application_path(self._api, application)
         self._api.call("DELETE", path, if_match=if_match(application), message=message)

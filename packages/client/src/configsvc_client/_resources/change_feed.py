@@ -24,10 +24,13 @@ class ChangeFeed(Iterator[AuditChange]):
     where it was. One thread iterates; any may close the feed, or read the cursor.
 
     Example:
-        >>> with client.changes.follow(application="billing", after=saved) as feed:
+        >>> with client.changes.follow(application="billing", from_start=True) as feed:
         ...     for change in feed:
-        ...         announce(change)
+        ...         if change.entity == "environment":
+        ...             print(change.action, change.name)
         ...         saved = feed.cursor
+        create staging
+        create prod
     """
 
     def __init__(self, reader: LogReader, transport: Transport, schedule: PollSchedule) -> None:
@@ -60,7 +63,11 @@ class ChangeFeed(Iterator[AuditChange]):
         what comes then is what came after that change.
 
         Example:
-            >>> state.write_text(feed.cursor)
+            >>> feed = client.changes.follow(application="billing", from_start=True)
+            >>> first = next(feed)
+            >>> later = client.changes.follow(application="billing", after=feed.cursor)
+            >>> next(later).id > first.id
+            True
         """
         return self._reader.cursor
 
@@ -69,6 +76,8 @@ class ChangeFeed(Iterator[AuditChange]):
         """The failure that is being waited out; ``None`` where requests succeed.
 
         Example:
+            >>> feed = client.changes.follow(application="billing", from_start=True)
+            >>> change = next(feed)
             >>> feed.error is None
             True
         """
@@ -88,6 +97,7 @@ class ChangeFeed(Iterator[AuditChange]):
         """End the feed, promptly: also in a thread that waits for the next change.
 
         Example:
+            >>> feed = client.changes.follow(application="billing", from_start=True)
             >>> feed.close()
             >>> list(feed)
             []

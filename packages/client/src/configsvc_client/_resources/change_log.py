@@ -84,13 +84,16 @@ class LogReader:
 
 
 class ChangeLog(Iterator[AuditChange]):
-    """The changes that there are, oldest first or newest first; it ends.
+    """Iterator over the changes so far, oldest or newest first.
 
     Example:
-        >>> log = client.changes.list(application="billing")
+        >>> log = client.changes.list(configuration=limits)
         >>> [change.action for change in log]
-        ['create', 'create', 'update']
-        >>> later = client.changes.list(application="billing", after=log.cursor)
+        ['create']
+        >>> client.configurations.delete(limits)
+        >>> later = client.changes.list(configuration=limits, after=log.cursor)
+        >>> [change.action for change in later]
+        ['delete']
     """
 
     def __init__(self, reader: LogReader) -> None:
@@ -99,12 +102,16 @@ class ChangeLog(Iterator[AuditChange]):
 
     @property
     def cursor(self) -> str:
-        """The place after the change that was given last, to go on from some other time.
+        """Position after the change that was returned last, to go on from some other time.
 
         It is good for the same filters and the same order.
 
         Example:
-            >>> state.write_text(log.cursor)
+            >>> log = client.changes.list(application="billing")
+            >>> first = next(log)
+            >>> saved = log.cursor
+            >>> next(client.changes.list(application="billing", after=saved)).id > first.id
+            True
         """
         return self._reader.cursor
 

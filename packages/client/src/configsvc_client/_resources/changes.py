@@ -1,4 +1,4 @@
-"""``client.changes``: the audit log, as it is and as it grows."""
+"""``client.changes``: the audit log so far, and as it grows."""
 
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
@@ -12,17 +12,18 @@ from configsvc_client._resources.models import Application, Configuration, Envir
 __all__ = ["Changes"]
 
 Follow: TypeAlias = Callable[[Mapping[str, str | None], str, float | None], ChangeFeed]
-"""Opens a feed with some parameters, from a cursor, with waits of so many seconds."""
+"""Function that opens a feed, given parameters, a cursor, and seconds to wait for a change."""
 
 _PAGE_SIZE = "200"
 
 
 class Changes:
-    """Who did what, when and why: what there is, and what comes.
+    """Wrapper of the audit log: who did what, when and why.
 
     Example:
-        >>> [change.message for change in client.changes.list(actor="ada", newest_first=True)]
-        ['too many connections', 'more load']
+        >>> log = client.changes.list(configuration=database, action="update")
+        >>> [change.message for change in log]
+        ['more load', 'still more load']
     """
 
     def __init__(self, api: Api, follow: Follow) -> None:
@@ -44,7 +45,7 @@ class Changes:
         after: str | None = None,
         newest_first: bool = False,
     ) -> ChangeLog:
-        """Iterate over the changes that there are; pages are fetched as they are needed.
+        """Iterate over the changes so far; pages are fetched as they are needed.
 
         Args:
             application: only those of this one; the id of a deleted one, since its name is
@@ -54,7 +55,7 @@ class Changes:
             action: only these, such as ``update`` or ``release``.
             entity: only those of an ``application``, ``environment``, ``configuration`` or
                 ``release``.
-            environment: only those that changed what this one serves; a name needs
+            environment: only those after which this one serves something else; a name needs
                 ``application`` too.
             after: the cursor of an earlier log or feed with the same filters.
             newest_first: whether to begin with the newest.
@@ -64,8 +65,9 @@ class Changes:
             ValueError: an environment's name says nothing without its application.
 
         Example:
-            >>> [change.action for change in client.changes.list(configuration=database)]
-            ['create', 'update', 'rollback']
+            >>> log = client.changes.list(configuration=database, environment=prod)
+            >>> [(change.action, change.version) for change in log]
+            [('release', 1), ('release', 2)]
         """
         params = {
             **self._filters(application, configuration, actor, action, entity, environment),
@@ -87,7 +89,7 @@ class Changes:
         environment: Environment | str | None = None,
         wait: float | None = None,
     ) -> ChangeFeed:
-        """Give each change as it happens, without an end; filters are those of :meth:`list`.
+        """Iterate over changes as they happen, without an end; filters are those of :meth:`list`.
 
         Without ``after`` it begins with what happens after this call, which therefore asks
         for the newest change and may fail. From then on failures of the network and of the
@@ -100,20 +102,22 @@ class Changes:
             configuration: only those of this one.
             actor: only those by this one.
             action: only these.
-            entity: only those of such things.
-            environment: only those that changed what this one serves.
+            entity: only those of such an entity.
+            environment: only those after which this one serves something else.
             wait: seconds that the server may wait for a change, up to 60; ``long_poll`` of the
                 client by default; 0 asks every ``poll_interval`` seconds.
 
         Raises:
-            ConfigSvcError: the newest change can't be had.
+            ConfigSvcError: the request for the newest change failed.
             NotFoundError: there is no application of this name.
-            ValueError: these don't go together, or the wait is too long.
+            ValueError: two arguments exclude each other, or the wait is too long.
 
         Example:
-            >>> for change in client.changes.follow(application="billing"):
+            >>> feed = client.changes.follow(application="billing")
+            >>> release = client.releases.release(database, "prod")
+            >>> for change in feed:
             ...     print(change)
-            <AuditChange 8: release 'database' version 3 in 'prod', 2026-11-24 08:05 UTC by ada>
+            <AuditChange ...: release 'database' version 3 in 'prod', ... UTC by ...>
         """
         if from_start and after is not None:
             raise ValueError("It begins either at a cursor or at the very first change.")
@@ -125,7 +129,7 @@ class Changes:
         return self._follow({**filters, "sort": "id", "limit": _PAGE_SIZE}, after, wait)
 
     def _newest(self) -> str:
-        """Return the place after the newest change, whatever it was of."""
+        """Return the cursor after the newest change of all."""
         reader = LogReader(self._api, {"sort": "-id", "limit": "1"}, "")
         reader.fetch()
         reader.take()

@@ -33,8 +33,8 @@ class Configurations:
     """Wrapper of the configuration endpoints: reads, writes, history and validation.
 
     Example:
-        >>> client.configurations.create("billing", name="database", config={"pool_size": 10})
-        <Configuration 'database' 01K9YV… version 1, 2026-11-24 08:00 UTC by anonymous>
+        >>> client.configurations.create("shop", name="database", config={"pool_size": 10})
+        <Configuration 'database' ... version 1, ... UTC by ...>
     """
 
     def __init__(self, api: Api) -> None:
@@ -58,19 +58,19 @@ class Configurations:
         id: str | None = None,  # noqa: A002 - the name of the member
         message: str | None = None,
     ) -> Configuration:
-        """Add a configuration to an application.
+        """Create a configuration of an application.
 
         Args:
             application: the application, its id or its name.
             name: 1 to 256 characters, unique in the application.
             config: the values, a JSON object.
-            comments: for people.
-            overlays: what is different in an environment, by its name: JSON Merge Patches
-                (RFC 7396) over ``config``.
+            comments: a description for people.
+            overlays: JSON Merge Patches (RFC 7396) over ``config`` by name of an environment,
+                for the values that are different there.
             schema: a JSON Schema (draft 2020-12) that the values must meet in every
                 environment, now and later.
             id: a ULID of your own.
-            message: why, for the history.
+            message: the reason, for the history.
 
         Raises:
             ConflictError: the name or id is taken.
@@ -78,7 +78,7 @@ class Configurations:
             ValidationError: the server refuses a value.
 
         Example:
-            >>> client.configurations.create("billing", name="limits", config={}).version
+            >>> client.configurations.create("shop", name="limits", config={}).version
             1
         """
         path = f"{application_path(self._api, application)}/configurations"
@@ -91,10 +91,10 @@ class Configurations:
         """Return a configuration by its id, or a given one as it is now.
 
         Raises:
-            NotFoundError: there is none.
+            NotFoundError: there is no such configuration.
 
         Example:
-            >>> client.configurations.get("01K9YV5C7W3V0Y1Q3W6M8N2B4D").name
+            >>> client.configurations.get(database.id).name
             'database'
         """
         response = self._api.call("GET", configuration_path(configuration))
@@ -157,7 +157,7 @@ class Configurations:
         version: int | None = None,
         message: str | None = None,
     ) -> Configuration:
-        """Change parts of a configuration.
+        """Update parts of a configuration.
 
         Given a :class:`Configuration`, this fails if there is a newer version than the one
         read. Given an id without ``version``, it is merged into whatever is there.
@@ -171,17 +171,17 @@ class Configurations:
             overlays: overlays to set, merged like ``config``; ``None`` removes one.
             schema: members of the schema to set, merged too; ``None`` removes the schema.
             version: the version that the change is based on, where only the id is at hand.
-            message: why, for the history.
+            message: the reason, for the history.
 
         Raises:
             ConflictError: it is at another version, or the new name is taken.
-            NotFoundError: there is none.
+            NotFoundError: there is no such configuration.
             ValidationError: the server refuses a value.
 
         Example:
             >>> database = client.configurations.find("billing", "database")
             >>> client.configurations.update(database, config={"pool_size": 20}, message="load")
-            <Configuration 'database' 01K9YV… version 4, 2026-11-24 08:05 UTC by anonymous>
+            <Configuration 'database' ... version 4, ... UTC by ...>
         """
         given = {
             "name": name,
@@ -206,16 +206,26 @@ class Configurations:
         version: int | None = None,
         message: str | None = None,
     ) -> Configuration:
-        """Set every member of a configuration; what is left out takes its default.
+        """Replace every member of a configuration; those left out take their defaults.
+
+        Args:
+            configuration: the configuration or its id.
+            name: the name.
+            config: the values, a JSON object.
+            comments: a description for people.
+            overlays: JSON Merge Patches over ``config`` by name of an environment.
+            schema: the JSON Schema of the values.
+            version: the version that the change is based on, where only the id is at hand.
+            message: the reason, for the history.
 
         Raises:
             ConflictError: it is at another version than the one read, or the name is taken.
-            NotFoundError: there is none.
+            NotFoundError: there is no such configuration.
             ValidationError: the server refuses a value.
 
         Example:
             >>> client.configurations.replace(database, name="database", config={"pool_size": 5})
-            <Configuration 'database' 01K9YV… version 5, 2026-11-24 08:06 UTC by anonymous>
+            <Configuration 'database' ... version 4, ... UTC by ...>
         """
         body = _document(name, config, comments, overlays, schema)
         path = configuration_path(configuration)
@@ -230,13 +240,20 @@ class Configurations:
     ) -> None:
         """Delete a configuration; its history stays, and :meth:`restore` brings it back.
 
+        Args:
+            configuration: the configuration or its id.
+            version: the version that it must be at, where only the id is at hand.
+            message: the reason, for the history.
+
         Raises:
             ConflictError: it is at another version than the one read, or a protected
                 environment serves it.
-            NotFoundError: there is none.
+            NotFoundError: there is no such configuration.
 
         Example:
-            >>> client.configurations.delete(database, message="one database less")
+            >>> client.configurations.delete(limits, message="no limits any more")
+            >>> [configuration.name for configuration in client.configurations.list("billing")]
+            ['database']
         """
         path = configuration_path(configuration)
         self._call("DELETE", path, None, _version(configuration, version), message)
@@ -259,7 +276,7 @@ class Configurations:
 
         Example:
             >>> [revision.message for revision in client.configurations.history(database)]
-            [None, 'more load']
+            [None, 'more load', 'still more load']
         """
         return self._api.pages(
             f"{configuration_path(configuration)}/revisions",
@@ -277,7 +294,7 @@ class Configurations:
 
         Example:
             >>> client.configurations.revision(database, 1).config["pool_size"]
-            10
+            5
         """
         path = f"{configuration_path(configuration)}/revisions/{version:d}"
         return self._api.read(self._api.call("GET", path), read_revision)
@@ -293,15 +310,17 @@ class Configurations:
         environment: Environment | str | None = None,
         document: Mapping[str, Any] | None = None,
     ) -> ConfigurationDiff:
-        """Compare two versions, what two environments serve, or a version and a document.
+        """Compare two versions, two environments, or a version and a document.
 
         Args:
             configuration: the configuration or its id.
             from_: a version; without it, the one before ``to``, or, with ``to_environment``
                 or ``document``, the newest.
             to: a version; without it, the newest.
-            from_environment: compare from what this environment serves, instead of ``from_``.
-            to_environment: compare to what this environment serves, instead of ``to``.
+            from_environment: compare from the version that this environment serves, instead
+                of ``from_``.
+            to_environment: compare to the version that this environment serves, instead of
+                ``to``.
             environment: compare both as this environment would get them. With
                 ``from_environment`` the same and ``to_environment`` another, this shows what
                 a promotion from there would change.
@@ -316,7 +335,7 @@ class Configurations:
         Example:
             >>> client.configurations.diff(database)  # what the last write changed
             version 2 → version 3
-            ~ /config/pool_size: 20 → 30
+            ~ /config/pool_size: 8 → 10
             >>> client.configurations.diff(database, from_environment="prod").patch[0]["op"]
             'replace'
         """
@@ -340,16 +359,16 @@ class Configurations:
     def rollback(
         self, configuration: Configuration | str, version: int, *, message: str | None = None
     ) -> Configuration:
-        """Make a new version with the content of an old one.
+        """Add a new version with the content of an old one.
 
         Given a :class:`Configuration`, this fails if there is a newer version than the one
-        read. Environments are moved as by any other write; to move only what one of them
-        serves, there is ``client.releases.rollback``.
+        read. Environments with ``auto_release`` serve the new version, as after any other
+        write; ``client.releases.rollback`` is for one environment only.
 
         Args:
             configuration: the configuration or its id.
             version: the version to bring back.
-            message: why, for the history.
+            message: the reason, for the history.
 
         Raises:
             ConflictError: it is at another version than the one read, or the old name is taken.
@@ -358,7 +377,7 @@ class Configurations:
 
         Example:
             >>> client.configurations.rollback(database, 1, message="too many connections")
-            <Configuration 'database' 01K9YV… version 4, 2026-11-24 08:07 UTC by anonymous>
+            <Configuration 'database' ... version 4, ... UTC by ...>
         """
         path = f"{configuration_path(configuration)}/rollback"
         based_on = configuration.version if isinstance(configuration, Configuration) else None
@@ -376,7 +395,7 @@ class Configurations:
         Args:
             configuration: the configuration or its id.
             version: the version to bring back; without it, the newest.
-            message: why, for the history.
+            message: the reason, for the history.
 
         Raises:
             ConflictError: it is not deleted, its application is, or its name is taken.
@@ -384,9 +403,9 @@ class Configurations:
             ValidationError: there is no such version, or its content is not valid any more.
 
         Example:
-            >>> client.configurations.delete(database)
-            >>> client.configurations.restore(database).version
-            5
+            >>> client.configurations.delete(limits)
+            >>> client.configurations.restore(limits).version
+            2
         """
         body = {} if version is None else {"version": version}
         path = f"{configuration_path(configuration)}/restore"
@@ -411,7 +430,7 @@ class Configurations:
             application: the application, its id or its name.
             name: as for :meth:`create`.
             config: the values, a JSON object.
-            comments: for people.
+            comments: a description for people.
             overlays: JSON Merge Patches over ``config``, by environment.
             schema: the JSON Schema of the values.
             configuration: the one to replace, or its id; without it, a new one is checked.
@@ -425,8 +444,8 @@ class Configurations:
             ValidationError: the server would refuse a value.
 
         Example:
-            >>> client.configurations.validate("billing", name="limits", config={"n": 1})
-            <Validation: valid in 'default', 'prod'>
+            >>> client.configurations.validate("billing", name="mail", config={"n": 1})
+            <Validation: valid in 'default', 'prod', 'staging'>
         """
         body = {
             "application_id": application_id(self._api, application),
@@ -470,7 +489,7 @@ def _document(
     overlays: Mapping[str, Mapping[str, Any]] | None,
     schema: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Return the members of a whole configuration; what is left out takes its default."""
+    """Return the body for a whole configuration; members left out take their defaults."""
     document: dict[str, Any] = {"name": name, "comments": comments, "config": config}
     if overlays is not None:
         document["overlays"] = overlays

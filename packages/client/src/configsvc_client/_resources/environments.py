@@ -1,4 +1,4 @@
-"""``client.environments``."""
+"""``client.environments``: the wrapper of the environment endpoints."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ __all__ = ["Environments"]
 
 
 class Environments:
-    """Creates, reads, changes and deletes the environments of an application.
+    """Wrapper of the environment endpoints.
 
-    Each application is born with ``default``.
+    Each application is created with the environment ``default``.
 
     Example:
-        >>> client.environments.create("billing", name="prod", protected=True)
+        >>> client.environments.create("shop", name="prod", protected=True)
         <Environment 'prod' at position 1, protected>
     """
 
@@ -35,7 +35,7 @@ class Environments:
         protected: bool = False,
         message: str | None = None,
     ) -> Environment:
-        """Add an environment to an application.
+        """Create an environment of an application.
 
         With ``auto_release`` it begins with the newest version of every configuration,
         otherwise empty.
@@ -43,11 +43,11 @@ class Environments:
         Args:
             application: the application, its id or its name.
             name: a letter or digit, then up to 63 of those and ``.``, ``_``, ``-``; for good.
-            position: where it stands in the order of promotion; the server decides without.
+            position: its position in the order of promotion; the server decides without.
             auto_release: whether it serves each new version at once; without it, if it is
                 not protected.
-            protected: whether what it serves changes by explicit releases only.
-            message: why, for the history.
+            protected: whether its versions change by explicit releases only.
+            message: the reason, for the history.
 
         Raises:
             ConflictError: the name is taken.
@@ -55,7 +55,7 @@ class Environments:
             ValidationError: the server refuses a value.
 
         Example:
-            >>> client.environments.create("billing", name="staging").auto_release
+            >>> client.environments.create("shop", name="staging").auto_release
             True
         """
         body: dict[str, Any] = {"name": name, "protected": protected}
@@ -71,7 +71,7 @@ class Environments:
         """Return an environment by its name, or a given one as it is now.
 
         Raises:
-            NotFoundError: there is none, or no such application.
+            NotFoundError: there is no such environment or application.
 
         Example:
             >>> client.environments.get("billing", "prod").protected
@@ -109,20 +109,28 @@ class Environments:
         protected: bool | Keep = KEEP,
         message: str | None = None,
     ) -> Environment:
-        """Change parts of an environment.
+        """Update parts of an environment.
 
         Given an :class:`Environment`, this fails if it has changed since it was read. Given
         a name, the last of several writers wins.
 
+        Args:
+            application: the application, its id or its name.
+            environment: the environment or its name.
+            position: a new position in the order of promotion.
+            auto_release: whether it serves each new version at once.
+            protected: whether its versions change by explicit releases only.
+            message: the reason, for the history.
+
         Raises:
             ConflictError: it has changed.
-            NotFoundError: there is none, or no such application.
+            NotFoundError: there is no such environment or application.
             ValidationError: the server refuses a value, such as a protected environment
                 that releases by itself.
 
         Example:
-            >>> client.environments.update("billing", "prod", auto_release=False, protected=True)
-            <Environment 'prod' at position 1, protected>
+            >>> client.environments.update("billing", "prod", position=7)
+            <Environment 'prod' at position 7, protected>
         """
         members = {"position": position, "auto_release": auto_release, "protected": protected}
         body = {member: value for member, value in members.items() if value is not KEEP}
@@ -138,14 +146,16 @@ class Environments:
         *,
         message: str | None = None,
     ) -> None:
-        """Delete an environment; what it has served stays in the history.
+        """Delete an environment; its releases stay in the history.
 
         Raises:
             ConflictError: it has changed since it was read, is protected, or is ``default``.
-            NotFoundError: there is none, or no such application.
+            NotFoundError: there is no such environment or application.
 
         Example:
             >>> client.environments.delete("billing", "staging", message="no longer used")
+            >>> [environment.name for environment in client.environments.list("billing")]
+            ['default', 'prod']
         """
         path = self._path(application, environment)
         self._api.call("DELETE", path, if_match=if_match(environment), message=message)

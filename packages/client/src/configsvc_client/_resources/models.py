@@ -38,7 +38,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """A group of configurations that one program reads together.
+    """Application: a group of configurations that one program reads together.
 
     Example:
         >>> client.applications.get("billing").created_at.year
@@ -46,15 +46,15 @@ class Application:
     """
 
     id: str
-    """A ULID."""
+    """ULID."""
     name: str
     comments: str | None
     created_at: datetime
-    """In UTC, and timezone-aware."""
+    """Time in UTC, timezone-aware."""
     updated_at: datetime
-    """In UTC, and timezone-aware."""
+    """Time in UTC, timezone-aware."""
     configuration_ids: tuple[str, ...] | None = None
-    """Oldest first; ``None`` on items of a list, which don't have it."""
+    """Ids of its configurations, oldest first; ``None`` on items of a list."""
     etag: str | None = None
     """ETag of this content without quotes, for ``If-Match``."""
 
@@ -68,33 +68,33 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A named JSON object of one application, at the version that was read.
+    """Configuration: a named JSON object of one application, at the version that was read.
 
     Example:
-        >>> configuration = client.configurations.find("billing", "database")
-        >>> configuration.config["pool_size"], configuration.version
+        >>> database = client.configurations.find("billing", "database")
+        >>> database.config["pool_size"], database.version
         (10, 3)
     """
 
     id: str
-    """A ULID."""
+    """ULID."""
     application_id: str
     name: str
     comments: str | None
     config: Mapping[str, Any]
-    """The values, read-only; ``copy.deepcopy`` gives a dict that can be changed."""
+    """Values, read-only; ``copy.deepcopy`` returns a dict that can be changed."""
     version: int
-    """1, 2, 3, …: one more with every write."""
+    """Number of the version: 1, 2, 3, …, one more with every write."""
     created_at: datetime
-    """In UTC, and timezone-aware."""
+    """Time in UTC, timezone-aware."""
     updated_at: datetime
-    """In UTC, and timezone-aware."""
+    """Time in UTC, timezone-aware."""
     updated_by: str
-    """Who made this version."""
+    """Author of this version."""
     overlays: Mapping[str, Mapping[str, Any]] = field(default_factory=FrozenDict)
-    """What is different in an environment, by its name: JSON Merge Patches over ``config``."""
+    """JSON Merge Patches over ``config`` by name of an environment."""
     schema: Mapping[str, Any] | None = None
-    """The JSON Schema (draft 2020-12) that the values meet in every environment."""
+    """JSON Schema (draft 2020-12) that the values meet in every environment."""
 
     def __repr__(self) -> str:
         return (
@@ -105,7 +105,7 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A place that serves one version of each configuration of its application.
+    """Environment of an application, which serves one version of each of its configurations.
 
     Example:
         >>> client.environments.get("billing", "prod").protected
@@ -115,15 +115,15 @@ class Environment:
     application_id: str
     name: str
     position: int
-    """Where it stands in the order of promotion."""
+    """Position in the order of promotion."""
     auto_release: bool
     """Whether it serves each new version at once."""
     protected: bool
-    """Whether what it serves changes by explicit releases only."""
+    """Whether its versions change by explicit releases only."""
     created_at: datetime
-    """In UTC, and timezone-aware."""
+    """Time in UTC, timezone-aware."""
     updated_at: datetime
-    """In UTC, and timezone-aware."""
+    """Time in UTC, timezone-aware."""
     etag: str | None = None
     """ETag of this content without quotes, for ``If-Match``."""
 
@@ -135,7 +135,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """The whole of a configuration at one version; never changed, and never lost.
+    """Revision: the whole of a configuration at one version; never changed, and never lost.
 
     Example:
         >>> client.configurations.revision(database, 2).message
@@ -144,23 +144,23 @@ class Revision:
 
     configuration_id: str
     version: int
-    """1, 2, 3, …"""
+    """Number of the version: 1, 2, 3, …"""
     application_id: str
     name: str
     comments: str | None
     config: Mapping[str, Any]
-    """The values, read-only; ``copy.deepcopy`` gives a dict that can be changed."""
+    """Values, read-only; ``copy.deepcopy`` returns a dict that can be changed."""
     overlays: Mapping[str, Mapping[str, Any]]
-    """What is different in an environment, by its name: JSON Merge Patches over ``config``."""
+    """JSON Merge Patches over ``config`` by name of an environment."""
     schema: Mapping[str, Any] | None
-    """The JSON Schema (draft 2020-12) that the values meet in every environment."""
+    """JSON Schema (draft 2020-12) that the values meet in every environment."""
     digest: str
     """SHA-256 of the content, in hexadecimal digits."""
     author: str
     message: str | None
-    """Why."""
+    """Reason that was given."""
     created_at: datetime
-    """In UTC, and timezone-aware."""
+    """Time in UTC, timezone-aware."""
 
     def __repr__(self) -> str:
         about = attribution(self.created_at, self.author, self.message)
@@ -169,7 +169,7 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class DiffSide:
-    """One of the two things that are compared.
+    """Side of a comparison.
 
     Example:
         >>> print(client.configurations.diff(database, from_environment="prod").from_)
@@ -177,9 +177,9 @@ class DiffSide:
     """
 
     version: int | None
-    """``None`` for a document that has none yet, and where there is nothing."""
+    """Version; ``None`` for a document that has none yet, and where there is nothing."""
     environment: str | None
-    """What the values are resolved for; ``None`` where overlays are compared as they are."""
+    """Environment with its overlay applied; ``None`` where overlays are compared as they are."""
 
     def __str__(self) -> str:
         version = "no version" if self.version is None else f"version {self.version}"
@@ -188,21 +188,21 @@ class DiffSide:
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationDiff:
-    """What differs between two versions, environments or documents of a configuration.
+    """Differences between two versions, environments or documents of a configuration.
 
     Example:
         >>> client.configurations.diff(database, 1, 2)
         version 1 → version 2
-        ~ /config/pool_size: 10 → 20
+        ~ /config/pool_size: 5 → 8
     """
 
     configuration_id: str
     from_: DiffSide
     to: DiffSide
     patch: Sequence[Mapping[str, Any]]
-    """The operations of a JSON Patch (RFC 6902) that makes the one of the other."""
+    """Operations of a JSON Patch (RFC 6902) from the one to the other."""
     changes: Differences
-    """The same value by value, as :meth:`ConfigView.diff` has it."""
+    """Differences value by value, as :meth:`ConfigView.diff` has them."""
 
     def __repr__(self) -> str:
         return f"{self.from_} → {self.to}\n{self.changes!r}"
@@ -210,16 +210,16 @@ class ConfigurationDiff:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """A document that could be written, and what it would be in each environment.
+    """Result of a validation: the values that a document would have in each environment.
 
     Example:
-        >>> checked = client.configurations.validate("billing", name="limits", config={"n": 1})
+        >>> checked = client.configurations.validate("billing", name="mail", config={"n": 1})
         >>> checked.environments["prod"]
         {'n': 1}
     """
 
     environments: Mapping[str, Mapping[str, Any]]
-    """The values with the overlay of each environment."""
+    """Values with the overlay of each environment, by its name."""
 
     def __repr__(self) -> str:
         return f"<Validation: valid in {', '.join(map(repr, self.environments))}>"
@@ -227,7 +227,7 @@ class Validation:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """From here on an environment serves a version, or nothing any more.
+    """Release: from its time on, an environment serves a version, or nothing any more.
 
     Example:
         >>> release = client.releases.release(database, "prod")
@@ -236,22 +236,22 @@ class Release:
     """
 
     id: int
-    """Larger than that of every release before."""
+    """Id, larger than that of every release before."""
     configuration_id: str
     application_id: str
     name: str
-    """What the configuration was called."""
+    """Name of the configuration at the time."""
     environment: str
     """Name of the environment."""
     version: int | None
-    """``None`` where it was withdrawn."""
+    """Version; ``None`` where it was withdrawn."""
     previous_version: int | None
-    """``None`` where the environment served none before."""
+    """Version before; ``None`` where the environment served none."""
     author: str
     message: str | None
-    """Why."""
+    """Reason that was given."""
     created_at: datetime
-    """In UTC, and timezone-aware."""
+    """Time in UTC, timezone-aware."""
 
     def __repr__(self) -> str:
         what = "withdrawn" if self.version is None else f"version {self.version}"
@@ -262,21 +262,21 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """What came of releasing in one environment what another serves.
+    """Result of a promotion from one environment to another.
 
     Example:
         >>> client.releases.promote("billing", "staging", "prod")
-        <Promotion from 'staging' to 'prod': 2 released, 5 unchanged>
+        <Promotion from 'staging' to 'prod': 2 released, 0 unchanged>
     """
 
     from_: str
-    """Name of the environment that was taken from."""
+    """Name of the environment whose versions were released."""
     to: str
-    """Name of the environment that was brought forward."""
+    """Name of the environment that they were released in."""
     released: Sequence[Release]
-    """One for each configuration of which it served something else."""
+    """Releases, one for each configuration of which ``to`` served something else."""
     unchanged: int
-    """How many configurations were the same already."""
+    """Number of configurations that were the same already."""
 
     def __repr__(self) -> str:
         return (
@@ -287,16 +287,17 @@ class Promotion:
 
 @dataclass(frozen=True, slots=True)
 class AuditChange:
-    """One thing that was done, by whom and why; never changed, and never lost.
+    """Change in the audit log: who did what, when and why; never changed, and never lost.
 
     Example:
-        >>> for change in client.changes.list(application="billing"):
+        >>> for change in client.changes.list(configuration=database, environment=prod):
         ...     print(change)
-        <AuditChange 7: update configuration 'database' version 2, 2026-11-24 08:05 UTC by ada>
+        <AuditChange ...: release 'database' version 1 in 'prod', ... UTC by ...>
+        <AuditChange ...: release 'database' version 2 in 'prod', ... UTC by ...>
     """
 
     id: int
-    """Larger than that of every change before."""
+    """Id, larger than that of every change before."""
     action: str
     """``create``, ``update``, ``delete``, ``rollback``, ``restore``, ``release``,
     ``promote`` or ``withdraw``."""
@@ -306,24 +307,24 @@ class AuditChange:
     configuration_id: str | None
     """``None`` for applications and environments."""
     name: str
-    """What it was called; of a release, the name of the configuration."""
+    """Name at the time; of a release, the name of the configuration."""
     previous_name: str | None
-    """What it was called before, if that is something else."""
+    """Name before, if it was another."""
     version: int | None
-    """The version written or released; ``None`` where there is none."""
+    """Version that was written or released; ``None`` where there is none."""
     previous_version: int | None
-    """Of a release: what the environment served before."""
+    """Of a release: the version that the environment served before."""
     source_version: int | None
-    """The version whose content a rollback or a restoration has brought back."""
+    """Version whose content a rollback or a restoration has brought back."""
     environments: tuple[str, ...]
-    """Names of the environments that serve something else by it."""
+    """Names of the environments that serve something else after it."""
     actor: str
     request_id: str | None
-    """Finds the request in the server's log."""
+    """Id of the request in the log of the server."""
     message: str | None
-    """Why."""
+    """Reason that was given."""
     created_at: datetime
-    """In UTC, and timezone-aware."""
+    """Time in UTC, timezone-aware."""
 
     def __repr__(self) -> str:
         version = "" if self.version is None else f" version {self.version}"

@@ -18,11 +18,11 @@ __all__ = ["Releases"]
 
 
 class Releases:
-    """Moves what environments serve, and tells what they have served.
+    """Wrapper of the release endpoints: the versions that environments serve, now and before.
 
     Example:
         >>> client.releases.release(database, "prod", message="tested")
-        <Release of 'database' in 'prod': version 3 after 2, 2026-11-24 08:05 UTC by ada: tested>
+        <Release of 'database' in 'prod': version 3 after 2, ... UTC by ...: tested>
     """
 
     def __init__(self, api: Api) -> None:
@@ -39,7 +39,7 @@ class Releases:
         version: int | None = None,
         message: str | None = None,
     ) -> Release:
-        """Have an environment serve a version of a configuration.
+        """Release a version of a configuration in an environment, which serves it from then on.
 
         Where it serves that version already, nothing changes, and its release is returned.
 
@@ -48,7 +48,7 @@ class Releases:
             environment: the environment or its name.
             version: the version; without it the newest on the server, which may be newer than
                 ``configuration``.
-            message: why, for the history.
+            message: the reason, for the history.
 
         Raises:
             ConflictError: another configuration is served there under this name.
@@ -70,7 +70,12 @@ class Releases:
         *,
         message: str | None = None,
     ) -> Release:
-        """Have an environment serve a configuration no more.
+        """Withdraw a configuration from an environment, which serves it no more.
+
+        Args:
+            configuration: the configuration or its id.
+            environment: the environment or its name.
+            message: the reason, for the history.
 
         Raises:
             ConflictError: it does not serve it.
@@ -90,10 +95,15 @@ class Releases:
         *,
         message: str | None = None,
     ) -> Release:
-        """Have an environment serve what it did before its present release.
+        """Return an environment to the version of a configuration before its present release.
 
-        Done again, it goes one release further back. The configuration itself stays as it is;
-        ``client.configurations.rollback`` is for that.
+        Each further call goes one release further back. The configuration itself stays as it
+        is; ``client.configurations.rollback`` is for that.
+
+        Args:
+            configuration: the configuration or its id.
+            environment: the environment or its name.
+            message: the reason, for the history.
 
         Raises:
             ConflictError: there is nothing before.
@@ -101,8 +111,8 @@ class Releases:
             ValidationError: there is no such environment.
 
         Example:
-            >>> client.releases.rollback(database, "prod", message="too many connections")
-            <Release of 'database' in 'prod': version 2 after 3, 2026-11-24 08:09 UTC by ada: …>
+            >>> client.releases.rollback(database, "prod", message="too slow")
+            <Release of 'database' in 'prod': version 1 after 2, ... UTC by ...: too slow>
         """
         return self._post(configuration, "/releases/rollback", environment, {}, message)
 
@@ -120,14 +130,14 @@ class Releases:
         Args:
             configuration: the configuration or its id.
             environment: only those in this one.
-            current: only those that are in force: what each environment serves now.
+            current: only those that are in force: one for each environment that serves it.
             newest_first: whether to begin with the newest.
             page_size: how many to ask for at a time, 1 to 1000.
 
         Example:
-            >>> now = client.releases.list(database, current=True)
-            >>> {release.environment: release.version for release in now}
-            {'default': 3, 'prod': 2}
+            >>> current = client.releases.list(database, current=True)
+            >>> {release.environment: release.version for release in current}
+            {'default': 3, 'staging': 3, 'prod': 2}
         """
         return self._api.pages(
             f"{configuration_path(configuration)}/releases",
@@ -149,17 +159,17 @@ class Releases:
         *,
         message: str | None = None,
     ) -> Promotion:
-        """Release in one environment what another serves, all of it or nothing.
+        """Release in one environment the versions that another serves, all of them or none.
 
-        What only ``to`` serves stays. ``client.configurations.diff`` shows beforehand what
-        will change in one configuration: give ``to`` as ``from_environment`` and as
-        ``environment``, and ``from_`` as ``to_environment``.
+        Configurations that only ``to`` serves stay. ``client.configurations.diff`` shows
+        beforehand what will change in one configuration: give ``to`` as ``from_environment``
+        and as ``environment``, and ``from_`` as ``to_environment``.
 
         Args:
             application: the application, its id or its name.
             from_: the environment to take from.
             to: the environment to bring forward.
-            message: why, for the history.
+            message: the reason, for the history.
 
         Raises:
             ConflictError: two configurations would be served under one name.
@@ -169,7 +179,7 @@ class Releases:
 
         Example:
             >>> client.releases.promote("billing", "staging", "prod", message="release 12")
-            <Promotion from 'staging' to 'prod': 2 released, 5 unchanged>
+            <Promotion from 'staging' to 'prod': 2 released, 0 unchanged>
         """
         path = f"{application_path(self._api, application)}/promote"
         body = {"from": environment_name(from_), "to": environment_name(to)}

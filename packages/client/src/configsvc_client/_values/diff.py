@@ -41,8 +41,8 @@ class Differences(Sequence[Difference]):
     """Sequence of differences, shown with one line for each.
 
     Example:
-        >>> app.diff()
-        ~ /database/pool_size: 10 → 20
+        >>> app.diff(environment="prod")
+        ~ /database/pool_size: 8 → 10
         + /limits: {'per_minute': 60}
     """
 

@@ -105,7 +105,7 @@ class Snapshot(Mapping[str, Mapping[str, Any]]):
 
         Example:
             >>> app.snapshot().version
-            '3f2a90c1d5e84b7f'
+            '...'
         """
         return self.etag.removeprefix("W/").strip('"') if self.etag else None
 
@@ -116,8 +116,9 @@ class Snapshot(Mapping[str, Mapping[str, Any]]):
             KeyError: there is no such configuration.
 
         Example:
-            >>> app.snapshot().provenance("database").updated_at.date().isoformat()
-            '2026-11-24'
+            >>> provenance = app.snapshot().provenance("database")
+            >>> provenance.version, provenance.updated_at
+            (3, datetime.datetime(2026, ..., tzinfo=datetime.timezone.utc))
         """
         configuration_id, version, updated_at = self._provenance[name]
         return Provenance(
@@ -133,8 +134,8 @@ class Snapshot(Mapping[str, Mapping[str, Any]]):
             KeyError: there is no such configuration.
 
         Example:
-            >>> app.snapshot().defaults("database")
-            {'/timeout': 30}
+            >>> app.snapshot().defaults("database")  # it has no schema
+            {}
         """
         if name not in self.configs:
             raise KeyError(name)

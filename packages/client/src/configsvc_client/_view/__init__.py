@@ -1,1 +1,1 @@
-"""Live view: snapshot store, poller, listeners, disk cache."""
+"""Live view: its runtime, snapshot store, poller, listeners and disk cache."""

@@ -25,6 +25,9 @@ class Change:
     Example:
         >>> app.on_change(lambda change: print(change.old, "→", change.new), "database.pool_size")
         <Subscription to 'database.pool_size'>
+        >>> client.configurations.update(database, config={"pool_size": 20}).version
+        10 → 20
+        4
     """
 
     path: str
@@ -45,6 +48,9 @@ class Change:
         Example:
             >>> app.on_change(lambda change: print(change.configurations))
             <Subscription to everything>
+            >>> client.configurations.update(database, config={"pool_size": 20}).version
+            ('database',)
+            4
         """
         names = self.before.configs.keys() | self.after.configs.keys()
         return tuple(
@@ -60,8 +66,8 @@ class Subscription:
     """Subscription of a callback to changes, until :meth:`cancel`.
 
     Example:
-        >>> subscription = app.on_change(print)
-        >>> subscription.cancel()
+        >>> app.on_change(print, "database.pool_size")
+        <Subscription to 'database.pool_size'>
     """
 
     def __init__(
@@ -82,7 +88,10 @@ class Subscription:
         """Stop calling the callback; a call that is under way goes on.
 
         Example:
+            >>> subscription = app.on_change(print)
             >>> subscription.cancel()
+            >>> client.configurations.update(database, config={"pool_size": 20}).version
+            4
         """
         self._remove(self)
 

@@ -14,7 +14,7 @@ class Status:
 
     Example:
         >>> app.status()
-        live: version 3f2a90c1, confirmed 2 s ago, 3 configurations, long poll, 12 polls
+        live: version ..., confirmed ... ago, 2 configurations, ...
         >>> app.status().stale
         False
     """

@@ -35,8 +35,10 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
         >>> app = client.application("billing")
         >>> app["database"]["pool_size"]
         10
+        >>> list(app)
+        ['database', 'limits']
         >>> app
-        <ConfigView billing/default: live, 3 configurations, confirmed 2 s ago>
+        <ConfigView billing/default: live, 2 configurations, confirmed ... ago>
     """
 
     def __init__(
@@ -203,8 +205,11 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
             path: name of a configuration, or a path into one; without it, everything.
 
         Example:
-            >>> app.on_change(lambda change: pool.resize(change.new), "database.pool_size")
+            >>> app.on_change(lambda change: print("resized to", change.new), "database.pool_size")
             <Subscription to 'database.pool_size'>
+            >>> client.configurations.update(database, config={"pool_size": 20}).version
+            resized to 20
+            4
         """
         self._runtime.wake()
         return self._runtime.listeners.subscribe(callback, path)
@@ -245,7 +250,7 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
 
         Example:
             >>> app.status()
-            live: version 3f2a90c1, confirmed 2 s ago, 3 configurations, long poll, 12 polls
+            live: version ..., confirmed ... ago, 2 configurations, ...
         """
         return self._runtime.status()
 
@@ -271,10 +276,11 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
             ValueError: ``since`` is given beside another, or the timestamp has no time zone.
 
         Example:
-            >>> app.diff()
-            ~ /database/pool_size: 10 → 20
-            >>> app.diff(environment="prod")  # prod has 5, this environment has 20
-            ~ /database/pool_size: 5 → 20
+            >>> app.diff()  # the last change
+            ~ /database/pool_size: 8 → 10
+            >>> app.diff(environment="prod")  # prod has 8, and no limits
+            ~ /database/pool_size: 8 → 10
+            + /limits: {'per_minute': 60}
         """
         now = self._ready()
         if environment is None and at is None:
@@ -295,9 +301,9 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
             ValueError: the timestamp has no time zone.
 
         Example:
-            >>> yesterday = datetime.now(UTC) - timedelta(days=1)
-            >>> app.at(yesterday)["database"]["pool_size"]
-            10
+            >>> created_at = client.configurations.revision(database, 1).created_at
+            >>> app.at(created_at)["database"]["pool_size"]
+            5
         """
         return self._fetch(self._environment, timestamp)
 
