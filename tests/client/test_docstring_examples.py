@@ -1,0 +1,132 @@
+"""Every example in the docstrings of the public API runs, and shows what it says."""
+
+import doctest
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic_settings import BaseSettings
+
+import configsvc_client
+from configsvc_client import client as client_module
+from configsvc_client import errors, options, pydantic_source, pytest_plugin, testing
+from configsvc_client._http.transport import HttpTransport
+from configsvc_client.testing import FakeConfigClient
+
+if TYPE_CHECKING:
+    from configsvc_client.options import Options
+
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+SOURCE = Path(configsvc_client.__file__).parent
+MODULES = (
+    configsvc_client,
+    client_module,
+    errors,
+    options,
+    pydantic_source,
+    pytest_plugin,
+    testing,
+)
+
+
+@dataclass(frozen=True)
+class DatabaseSettings:
+    host: str
+    port: int = 5432
+    pool_size: int = 5
+
+
+def collect() -> list[doctest.DocTest]:
+    """Return the examples of the public names and modules, one test for each docstring."""
+    finder, parser = doctest.DocTestFinder(exclude_empty=True), doctest.DocTestParser()
+    things = {f"{module.__name__}.{name}": getattr(module, name) for module, name in _names()}
+    found = {test.name: test for name, thing in things.items() for test in finder.find(thing, name)}
+    for module in MODULES:
+        doc = parser.get_doctest(module.__doc__ or "", {}, module.__name__, module.__file__, 0)
+        found[module.__name__] = doc
+    # A class may be reached by several modules.
+    unique = {(test.filename, test.lineno, test.docstring): test for test in found.values()}
+    return [test for test in unique.values() if test.examples]
+
+
+def _names() -> Iterator[tuple[ModuleType, str]]:
+    for module in MODULES:
+        for name in module.__all__:
+            if inspect.isclass(getattr(module, name)):
+                yield module, name
+
+
+TESTS = collect()
+
+
+@pytest.fixture
+def fake() -> FakeConfigClient:
+    """Two applications, one with a history and three environments."""
+    client = FakeConfigClient(
+        {
+            "billing": {
+                "database": {
+                    "host": "db1",
+                    "port": 5432,
+                    "pool_size": 5,
+                    "replicas": [{"host": "db2"}],
+                },
+                "limits": {"per_minute": 60},
+            },
+            "shop": {},
+        }
+    )
+    client.applications.update("billing", comments="Invoices and payments")
+    client.environments.create("billing", name="staging")
+    client.environments.create("billing", name="prod", protected=True)
+    database = client.configurations.find("billing", "database")
+    database = client.configurations.update(database, config={"pool_size": 8}, message="more load")
+    client.application("billing").wait_until_ready()
+    client.configurations.update(database, config={"pool_size": 10}, message="still more load")
+    for version in (1, 2):
+        client.releases.release(database, "prod", version=version)
+    return client
+
+
+@pytest.fixture
+def namespace(fake: FakeConfigClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """The names that the examples refer to."""
+
+    def transport(_options: "Options", *, retries: int) -> Any:
+        return fake._transport
+
+    # An example may create a client of its own, which shall find the same applications.
+    monkeypatch.setattr(client_module, HttpTransport.__name__, transport)
+    public = {name: getattr(configsvc_client, name) for name in configsvc_client.__all__}
+    names = {
+        **public,
+        "BaseSettings": BaseSettings,
+        "ConfigSvcSettingsSource": pydantic_source.ConfigSvcSettingsSource,
+        "DatabaseSettings": DatabaseSettings,
+        "FakeConfigClient": FakeConfigClient,
+        "app": fake.application("billing"),
+        "client": fake,
+        "database": fake.configurations.find("billing", "database"),
+        "limits": fake.configurations.find("billing", "limits"),
+        "prod": fake.environments.get("billing", "prod"),
+    }
+    yield names
+    names["client"].close()
+
+
+@pytest.mark.parametrize("test", TESTS, ids=[test.name for test in TESTS])
+def test_an_example_is_true(test: doctest.DocTest, namespace: dict[str, Any]) -> None:
+    report: list[str] = []
+    test.globs = namespace
+    runner = doctest.DocTestRunner(optionflags=FLAGS, verbose=False)
+    result = runner.run(test, out=report.append, clear_globs=False)
+    assert not result.failed, "".join(report)
+
+
+def test_no_example_is_left_out() -> None:
+    written = sum(file.read_text().count(">>> ") for file in SOURCE.rglob("*.py"))
+    assert sum(len(test.examples) for test in TESTS) == written
