@@ -29,7 +29,7 @@ def stub() -> Iterator[StubServer]:
 
 @pytest.fixture
 def mock() -> Iterator[responses.RequestsMock]:
-    """Answers requests in the place of a server."""
+    """Answers requests instead of a server."""
     with responses.RequestsMock() as mock:
         yield mock
 

@@ -161,14 +161,14 @@ def serve(handler: Handler) -> None:
     """Answer as the snapshot endpoint does."""
     stub = handler.stub
     asked = handler.headers.get("Prefer", "")
-    known = handler.headers.get("If-None-Match")
+    etag_sent = handler.headers.get("If-None-Match")
     granted = {"Preference-Applied": asked} if asked and stub.waits else {}
     with stub.changed:
         if granted:
             deadline = float(asked.removeprefix("wait="))
             stub.changed.wait_for(
                 lambda: (
-                    known != f'"{stub.version}"'
+                    etag_sent != f'"{stub.version}"'
                     or stub.stopping.is_set()
                     or stub.behaviour is not serve
                 ),
@@ -181,7 +181,7 @@ def serve(handler: Handler) -> None:
     if stub.behaviour is not serve:
         stub.behaviour(handler)
         return
-    if known == etag:
+    if etag_sent == etag:
         handler.reply(304, headers={"ETag": etag, **granted})
     else:
         handler.reply(200, body, {"ETag": etag, "Content-Type": "application/json", **granted})
@@ -224,7 +224,7 @@ def stub_server() -> Iterator[StubServer]:
 
 
 def eventually(condition: Callable[[], object], timeout: float = 20.0) -> None:
-    """Wait for what no event tells of."""
+    """Wait for a condition that has no event."""
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

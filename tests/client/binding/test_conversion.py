@@ -168,7 +168,7 @@ def test_what_does_not_fit_is_explained(model: Any, value: Any, expected: str) -
     assert problems(model, value) == [("", expected)]
 
 
-def test_all_problems_are_told_with_their_places() -> None:
+def test_all_problems_are_reported_with_their_pointers() -> None:
     value = {"hosts": [{"port": "x"}, {"name": "b"}, 3], "labels": {"a/b": 1}}
     assert problems(Database, value) == [
         ("/hosts/0/name", "is missing"),
@@ -183,11 +183,11 @@ def test_a_typeddict_misses_only_what_it_requires() -> None:
     assert problems(Limits, {"burst": 1}) == [("/per_minute", "is missing")]
 
 
-def test_a_union_tells_of_the_alternative_that_came_furthest() -> None:
+def test_a_union_reports_the_alternative_that_came_furthest() -> None:
     assert problems(int | Host, {"name": 1}) == [("/name", "must be a string, not 1")]
 
 
-def test_pydantic_tells_where() -> None:
+def test_a_problem_of_pydantic_has_its_pointer() -> None:
     assert problems(Model, {"pool_size": 0}) == [("/pool_size", "Input should be greater than 0")]
 
 

@@ -59,7 +59,7 @@ def bound(
         ({"a/b": {}}, {"/a~1b/c": 1}, {"a/b": {"c": 1}}),
     ],
 )
-def test_what_is_missing_is_filled_where_there_is_a_place_for_it(
+def test_what_is_missing_is_filled_where_there_is_an_object_for_it(
     config: Any, defaults: Any, expected: Any
 ) -> None:
     assert filled(freeze(config), freeze(defaults)) == expected

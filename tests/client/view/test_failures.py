@@ -279,18 +279,18 @@ def test_with_a_copy_a_process_starts_beside_a_hanging_server(
     assert app.status().source == "disk"
 
 
-def test_a_change_since_the_copy_is_told(
+def test_a_change_since_the_copy_is_reported(
     stub: StubServer, make_client: MakeClient, tmp_path: Path
 ) -> None:
     _with_copy(stub, make_client, tmp_path)
     stub.stop()
     app = make_client(stub.url, cache_dir=tmp_path).application("billing")
     app.wait_until_ready()
-    told = threading.Event()
-    app.on_change(lambda _: told.set(), "database.pool_size")
+    called = threading.Event()
+    app.on_change(lambda _: called.set(), "database.pool_size")
     stub.publish(database={"pool_size": 20})
     stub.start()
-    assert told.wait(20)
+    assert called.wait(20)
 
 
 @pytest.mark.parametrize(

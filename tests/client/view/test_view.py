@@ -131,7 +131,7 @@ def test_a_view_that_never_came_up_shows_why(client: FakeConfigClient) -> None:
     assert "starting, no configuration yet: GET" in repr(app)
 
 
-def test_status_tells_how_things_are(client: FakeConfigClient, app: ConfigView) -> None:
+def test_status_has_state_source_and_counts(client: FakeConfigClient, app: ConfigView) -> None:
     app.wait_until_ready()
     client.set("billing", "limits", {"n": 2})
     status = app.status()
@@ -178,7 +178,7 @@ def test_diff_with_an_environment_shows_what_would_change_there(
     assert repr(app.diff(environment="prod")) == "- /limits/m: 3"
 
 
-def test_diff_with_a_moment_shows_what_has_changed_since(
+def test_diff_with_a_timestamp_shows_what_has_changed_since(
     client: FakeConfigClient, app: ConfigView
 ) -> None:
     client.set("billing", "limits", {"n": 2})
@@ -189,7 +189,7 @@ def test_diff_with_a_moment_shows_what_has_changed_since(
     assert repr(app.diff(environment="prod", at=before)).startswith("+ /database: ")
 
 
-def test_a_past_moment_can_be_read(client: FakeConfigClient, app: ConfigView) -> None:
+def test_a_past_snapshot_can_be_read(client: FakeConfigClient, app: ConfigView) -> None:
     before = client.configurations.find("billing", "limits").updated_at
     client.set("billing", "limits", {"n": 2})
     assert app["limits"]["n"] == 2
@@ -201,12 +201,12 @@ def test_a_past_moment_can_be_read(client: FakeConfigClient, app: ConfigView) ->
     assert sent == {"at": before.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
-def test_a_moment_without_a_time_zone_is_refused(app: ConfigView) -> None:
-    moment = datetime(2026, 11, 24)  # noqa: DTZ001 - which is the point
+def test_a_timestamp_without_a_time_zone_is_refused(app: ConfigView) -> None:
+    timestamp = datetime(2026, 11, 24)  # noqa: DTZ001 - which is the point
     with pytest.raises(ValueError, match="give it a time zone"):
-        app.at(moment)
+        app.at(timestamp)
     with pytest.raises(ValueError, match="give it a time zone"):
-        app.diff(at=moment)
+        app.diff(at=timestamp)
 
 
 def test_a_diff_has_one_other_side(app: ConfigView) -> None:
@@ -214,7 +214,9 @@ def test_a_diff_has_one_other_side(app: ConfigView) -> None:
         app.diff(app.snapshot(), environment="prod")
 
 
-def test_refresh_tells_whether_anything_changed(stub: StubServer, make_client: MakeClient) -> None:
+def test_refresh_returns_whether_anything_changed(
+    stub: StubServer, make_client: MakeClient
+) -> None:
     stub.waits = False
     app = make_client(stub.url).application("billing")
     app.wait_until_ready()
@@ -288,11 +290,11 @@ def test_a_callback_for_everything_gets_both_snapshots(
     client: FakeConfigClient, app: ConfigView
 ) -> None:
     app.wait_until_ready()
-    told: list[Change] = []
-    app.on_change(told.append)
+    reported: list[Change] = []
+    app.on_change(reported.append)
     client.set("billing", "database", {"pool_size": 20})
     client.remove("billing", "limits")
-    first, second = told
+    first, second = reported
     assert (first.old["database"]["pool_size"], first.new["database"]["pool_size"]) == (10, 20)
     assert first.configurations == ("database",)
     assert second.configurations == ("limits",)
@@ -312,12 +314,12 @@ def test_a_callback_for_everything_gets_both_snapshots(
 def test_a_callback_for_a_path_gets_old_and_new_value(
     client: FakeConfigClient, app: ConfigView, path: str, old: object, new: object
 ) -> None:
-    told: list[Change] = []
-    app.on_change(told.append, path)
+    reported: list[Change] = []
+    app.on_change(reported.append, path)
     client.set("billing", "limits", {"n": 2})
-    assert not told
+    assert not reported
     client.set("billing", "database", {"pool_size": 20})
-    assert [(change.path, change.old, change.new) for change in told] == [(path, old, new)]
+    assert [(change.path, change.old, change.new) for change in reported] == [(path, old, new)]
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 1.0), (1, True), (None, 0)])
@@ -325,19 +327,19 @@ def test_a_value_of_another_type_is_a_change(
     client: FakeConfigClient, app: ConfigView, before: Any, after: Any
 ) -> None:
     client.set("billing", "limits", {"n": before})
-    told: list[Change] = []
-    app.on_change(told.append, "limits.n")
+    reported: list[Change] = []
+    app.on_change(reported.append, "limits.n")
     client.set("billing", "limits", {"n": after})
-    assert len(told) == 1
+    assert len(reported) == 1
 
 
 def test_a_new_version_with_the_same_values_is_no_change(
     client: FakeConfigClient, app: ConfigView
 ) -> None:
-    told: list[Change] = []
-    app.on_change(told.append)
+    reported: list[Change] = []
+    app.on_change(reported.append)
     client.set("billing", "limits", {"n": 1})
-    assert not told
+    assert not reported
     assert app.snapshot().provenance("limits").version == 2
 
 
@@ -354,51 +356,53 @@ def test_a_callback_sees_the_new_values_everywhere(
 def test_a_failing_callback_is_logged_once_and_stops_nobody(
     client: FakeConfigClient, app: ConfigView, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told: list[Change] = []
+    reported: list[Change] = []
 
     def fail(change: Change) -> None:
         raise SystemExit("stop") if change.configurations == ("database",) else ValueError("no")
 
     app.on_change(fail)
-    app.on_change(told.append)
+    app.on_change(reported.append)
     client.set("billing", "limits", {"n": 2})
     client.set("billing", "database", {"pool_size": 20})
-    assert len(told) == 2
+    assert len(reported) == 2
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
     assert "<Subscription to everything> failed" in caplog.text
 
 
-def test_a_cancelled_subscription_is_told_nothing(
+def test_a_cancelled_subscription_is_not_notified(
     client: FakeConfigClient, app: ConfigView
 ) -> None:
-    told: list[Change] = []
-    subscription = app.on_change(told.append, "limits")
+    reported: list[Change] = []
+    subscription = app.on_change(reported.append, "limits")
     assert repr(subscription) == "<Subscription to 'limits'>"
     subscription.cancel()
     subscription.cancel()
     client.set("billing", "limits", {"n": 2})
-    assert not told
+    assert not reported
 
 
-def test_changes_made_by_a_callback_are_told_in_order(
+def test_changes_made_by_a_callback_are_reported_in_order(
     client: FakeConfigClient, app: ConfigView
 ) -> None:
-    told: list[int] = []
+    reported: list[int] = []
 
     def count(change: Change) -> None:
-        told.append(change.new)
+        reported.append(change.new)
         if change.new < 5:
             client.set("billing", "limits", {"n": change.new + 1})
 
     app.on_change(count, "limits.n")
     client.set("billing", "limits", {"n": 2})
-    assert told == [2, 3, 4, 5]
+    assert reported == [2, 3, 4, 5]
 
 
 # Bound objects ----------------------------------------------------------------------------
 
 
-def test_a_bound_dataclass_stays_fresh(client: FakeConfigClient, app: ConfigView) -> None:
+def test_a_bound_dataclass_follows_its_configuration(
+    client: FakeConfigClient, app: ConfigView
+) -> None:
     bound = app.bind("database", Database)
     before = bound.value
     assert before == Database(10)

@@ -51,8 +51,8 @@ _ROUTES: Final[dict[str, Callable[..., Reply]]] = {
 }
 
 _PATTERNS: Final = {
-    re.compile("/api/v1/" + template.replace("*", "([^/]+)")): answer
-    for template, answer in _ROUTES.items()
+    re.compile("/api/v1/" + template.replace("*", "([^/]+)")): endpoint
+    for template, endpoint in _ROUTES.items()
 }
 
 _EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -105,10 +105,10 @@ class FakeServer:
         self._reset()
 
     def _answer(self, call: Call) -> Reply:
-        for pattern, answer in _PATTERNS.items():
+        for pattern, endpoint in _PATTERNS.items():
             found = pattern.fullmatch(call.request.path)
             if found is not None:
-                return answer(self._state, call, *map(unquote, found.groups()))
+                return endpoint(self._state, call, *map(unquote, found.groups()))
         raise ProblemError(HTTPStatus.NOT_FOUND, "not-found", f"No {call.request.path} here.")
 
     def _now(self) -> str:
