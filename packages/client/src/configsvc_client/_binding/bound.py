@@ -70,7 +70,7 @@ class Bound(Generic[T_co]):
 
     @property
     def error(self) -> BindError | None:
-        """The reason why the newest document is not in use; ``None`` where it is.
+        """Reason why the newest document is not in use; ``None`` where it is.
 
         Example:
             >>> app.bind("database", DatabaseSettings).error is None

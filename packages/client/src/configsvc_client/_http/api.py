@@ -82,7 +82,7 @@ class Api:
         return require_ok(self._transport.send(request))
 
     def read(self, response: Response, reader: Callable[[dict[str, Any]], T]) -> T:
-        """Return what ``reader`` makes of the JSON object in a response.
+        """Return the result of ``reader`` for the JSON object in a response.
 
         Raises:
             ServerError: the object is not what the API promises.
@@ -96,7 +96,7 @@ class Api:
     def read_with_etag(
         self, response: Response, reader: Callable[[dict[str, Any], str | None], T]
     ) -> T:
-        """Return what ``reader`` makes of the JSON object and the ETag of a response.
+        """Return the result of ``reader`` for the JSON object and the ETag of a response.
 
         Args:
             response: the response with one resource.

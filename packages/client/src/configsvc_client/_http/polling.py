@@ -29,8 +29,8 @@ class PollRecorder:
 
         Args:
             schedule: decides on the delays.
-            activity: what the poller does, to begin the log lines with.
-            consequence: what a failure means, for the log.
+            activity: the words that the log lines begin with.
+            consequence: the meaning of a failure, for the log.
             is_stopping: returns whether the poller shall end; errors are expected then.
             clock: returns the monotonic time in seconds.
         """

@@ -73,7 +73,7 @@ class ChangeFeed(Iterator[AuditChange]):
 
     @property
     def error(self) -> ConfigSvcError | None:
-        """The failure that is being waited out; ``None`` where requests succeed.
+        """Failure that is being waited out; ``None`` where requests succeed.
 
         Example:
             >>> feed = client.changes.follow(application="billing", from_start=True)

@@ -436,7 +436,7 @@ class Configurations:
             configuration: the one to replace, or its id; without it, a new one is checked.
 
         Returns:
-            What the values would be in each environment.
+            The values that each environment would get.
 
         Raises:
             ConflictError: the name is taken.

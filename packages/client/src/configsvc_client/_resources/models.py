@@ -1,4 +1,4 @@
-"""Models of what the server keeps, as frozen objects, and their readers from JSON.
+"""Models of the API as frozen objects, and their readers from JSON.
 
 Each reader raises ``KeyError``, ``TypeError`` or ``ValueError`` where a document is not what the
 API promises; :meth:`Api.read` makes a ``ServerError`` of it.
@@ -313,7 +313,7 @@ class AuditChange:
     version: int | None
     """Version that was written or released; ``None`` where there is none."""
     previous_version: int | None
-    """Of a release: the version that the environment served before."""
+    """Version that the environment served before a release; ``None`` otherwise."""
     source_version: int | None
     """Version whose content a rollback or a restoration has brought back."""
     environments: tuple[str, ...]

@@ -20,11 +20,11 @@ class Provenance:
     """
 
     id: str
-    """The id of the configuration."""
+    """Id of the configuration."""
     version: int
     """1, 2, 3, …: one more with every write."""
     updated_at: datetime
-    """In UTC, and timezone-aware."""
+    """Time in UTC, timezone-aware."""
 
 
 class Snapshot(Mapping[str, Mapping[str, Any]]):
@@ -101,7 +101,7 @@ class Snapshot(Mapping[str, Mapping[str, Any]]):
 
     @property
     def version(self) -> str | None:
-        """The ETag without its quotes.
+        """ETag without its quotes.
 
         Example:
             >>> app.snapshot().version

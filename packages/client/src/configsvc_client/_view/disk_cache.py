@@ -43,7 +43,7 @@ class DiskCache:
         self.path: Path = folder / f"{readable}-{digest}.snapshot"
         """Path of the file."""
         self.error: str | None = None
-        """The last problem; ``None`` after a success."""
+        """Last problem; ``None`` after a success."""
 
     def load(self) -> Saved | None:
         """Return the saved snapshot, or ``None`` if there is none that can be trusted."""

@@ -17,9 +17,9 @@ class Fetched(NamedTuple):
     """Result of a conditional GET."""
 
     snapshot: Snapshot | None
-    """The snapshot; ``None`` where nothing has changed."""
+    """Snapshot; ``None`` where nothing has changed."""
     body: bytes
-    """The snapshot as it was sent."""
+    """Snapshot as it was sent."""
     granted: bool
     """Whether the server waited, as it was asked to."""
 

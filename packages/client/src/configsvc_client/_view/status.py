@@ -31,7 +31,7 @@ class Status:
     source: str | None
     """``server`` or ``disk``; ``None`` where there is no snapshot."""
     last_error: ConfigSvcError | None
-    """The last failure, even if requests succeed again."""
+    """Last failure, even if requests succeed again."""
     polls: int
     """Requests made in this process, also failed ones."""
     changes: int

@@ -23,13 +23,13 @@ class SnapshotStore:
         self.current: Snapshot = EMPTY
         self._held: Snapshot | None = None
         self.previous: Snapshot | None = None
-        """The snapshot before; ``None`` before the first change."""
+        """Snapshot before; ``None`` before the first change."""
         self.generation = 0
         """Number of snapshots so far."""
         self.polls = 0
         """Number of requests so far, also failed ones."""
         self.error: ConfigSvcError | None = None
-        """The last failure; kept when requests succeed again."""
+        """Last failure; kept when requests succeed again."""
         self.failing = False
         """Whether the last request failed."""
         self.from_disk = False
@@ -42,7 +42,7 @@ class SnapshotStore:
 
     @property
     def held(self) -> Snapshot | None:
-        """The snapshot, whether readers see it already or not."""
+        """Snapshot, whether readers see it already or not."""
         return self._held
 
     def age(self) -> float | None:

@@ -132,7 +132,7 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
         Args:
             path: dotted, such as ``database.pool_size``, or a JSON Pointer, such as
                 ``/database/pool_size`` (for keys with a dot in them); a number is an index.
-            default: what to return where there is nothing.
+            default: the value to return where there is none.
 
         Raises:
             NotReadyError: there is no snapshot yet, and none came in time.
@@ -261,9 +261,9 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
         environment: str | None = None,
         at: datetime | None = None,
     ) -> Differences:
-        """Return the differences between something else and what this view has now.
+        """Return the differences between another snapshot and the present one of this view.
 
-        New is always what this view has now. With an environment, both sides have their own
+        New is always the present snapshot. With an environment, both sides have their own
         overlays in them: it shows how the two differ, not what a promotion would change.
 
         Args:
@@ -291,7 +291,7 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
         return compare(self._fetch(environment or self._environment, at), now)
 
     def at(self, timestamp: datetime) -> Snapshot:
-        """Return what this environment served at a timestamp, fetched now.
+        """Return the snapshot that this environment served at a timestamp, fetched now.
 
         Args:
             timestamp: a time that is not in the future, with a time zone.
