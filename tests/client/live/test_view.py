@@ -1,4 +1,4 @@
-"""Live views of a real server."""
+"""Live views of a real server: long polls, an end and a new beginning, many readers."""
 
 import sys
 import threading
@@ -6,9 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
-from configsvc_client import ConfigClient, ConfigView, NotFoundError
+from configsvc_client import ConfigClient, ConfigView
 from tests.client.conftest import MakeClient
 from tests.client.stub import eventually
 from tests.support.servers import RunningServer, start_server_process
@@ -36,48 +34,6 @@ def test_an_idle_view_hardly_asks(app: ConfigView, client: ConfigClient) -> None
     for _ in range(20):
         client.applications.get("billing")
     assert app.status().polls == 2
-
-
-def test_configurations_come_and_go(app: ConfigView, client: ConfigClient) -> None:
-    limits = client.configurations.create("billing", name="limits", config={"n": 1})
-    eventually(lambda: "limits" in app)
-    assert app.snapshot().provenance("limits").id == limits.id
-    client.configurations.delete(limits)
-    eventually(lambda: "limits" not in app)
-
-
-def test_other_applications_do_not_matter(app: ConfigView, client: ConfigClient) -> None:
-    before = app.snapshot()
-    client.configurations.create(client.applications.create(name="shop"), name="a", config={})
-    assert not app.refresh()
-    assert app.snapshot().version == before.version
-
-
-@pytest.mark.parametrize(
-    ("name", "environment", "kind"),
-    [("nothing", "default", "application"), ("billing", "nothing", "environment")],
-)
-def test_what_is_not_there_is_not_found(
-    app: ConfigView, client: ConfigClient, name: str, environment: str, kind: str
-) -> None:
-    with pytest.raises(NotFoundError) as caught:
-        client.application(name, environment=environment).wait_until_ready()
-    assert caught.value.problem["type"] == f"urn:configsvc:problem:{kind}-not-found"
-
-
-def test_an_application_created_later_is_found(client: ConfigClient) -> None:
-    app = client.application("later")
-    with pytest.raises(NotFoundError):
-        app.wait_until_ready()
-    client.applications.create(name="later")
-    eventually(lambda: app.status().state == "live")
-    assert dict(app) == {}
-
-
-def test_a_name_with_a_slash_can_be_viewed(client: ConfigClient) -> None:
-    client.applications.create(name="a/b")
-    client.configurations.create("a/b", name="c/d", config={"e": 1})
-    assert client.application("a/b")["c/d"] == {"e": 1}
 
 
 def test_a_killed_server_is_found_again(

@@ -1,0 +1,27 @@
+"""Which servers a test runs over, and how it waits for one that tells in its own time."""
+
+from collections.abc import Callable
+from queue import SimpleQueue
+
+import pytest
+
+from configsvc_client import Change, ConfigView
+
+NextChange = Callable[[], Change]
+
+
+def live_only(reason: str) -> pytest.MarkDecorator:
+    """Run a test over the real server alone, for a difference that the fake declares."""
+    assert reason
+    return pytest.mark.parametrize("client", ["live"], indirect=True)
+
+
+def subscribe(view: ConfigView, path: str = "") -> NextChange:
+    """Subscribe to a view, and return what waits for the next change and gives it.
+
+    Callbacks are called in the order of their subscriptions: when this gives a change, those
+    from before have been told of it, too.
+    """
+    changes: SimpleQueue[Change] = SimpleQueue()
+    view.on_change(changes.put, path)
+    return lambda: changes.get(timeout=20)
