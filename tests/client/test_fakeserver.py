@@ -202,7 +202,7 @@ def test_releases_are_rolled_back_one_by_one(
         client.releases.release(database, "prod", version=version)
     assert client.releases.rollback(database, "prod").version == 2
     assert client.releases.rollback(database, "prod").version == 1
-    with pytest.raises(ConflictError, match="no version before"):
+    with pytest.raises(ConflictError, match="nothing before"):
         client.releases.rollback(database, "prod")
     assert served(client, "prod") == 1
 

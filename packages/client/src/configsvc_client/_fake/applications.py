@@ -6,8 +6,8 @@ from configsvc_client._fake.calls import Call, Reply, page
 from configsvc_client._fake.configurations import remove
 from configsvc_client._fake.documents import Record, digest, merged
 from configsvc_client._fake.environments import DEFAULT
-from configsvc_client._fake.problems import conflict
-from configsvc_client._fake.state import State, check_name, matches
+from configsvc_client._fake.problems import invalid
+from configsvc_client._fake.state import State, check_name, is_ulid, matches
 
 __all__ = ["collection", "single"]
 
@@ -33,7 +33,7 @@ def single(state: State, call: Call, key: str) -> Reply:
             "comments": None,
             **(merged(old, call.body) if call.method == "PATCH" else call.body),
         }
-        check_name({**new, "id": record["id"]}, list(state.applications.values()))
+        _check_name(state, {**new, "id": record["id"]})
         record.update(name=new["name"], comments=new["comments"], updated_at=call.timestamp)
         previous = old["name"] if old["name"] != new["name"] else None
         served = list(state.environments[record["id"]]) if previous else []
@@ -45,10 +45,8 @@ def single(state: State, call: Call, key: str) -> Reply:
 
 def _create(state: State, call: Call) -> Reply:
     body = call.body
-    check_name(body, list(state.applications.values()))
-    chosen = body.get("id") or state.new_id()
-    if chosen in state.applications:
-        raise conflict("id-taken", f"There is already {chosen!r}.")
+    chosen = state.pick_id(body, state.applications)
+    _check_name(state, {**body, "id": chosen})
     record: Record = {
         "id": chosen,
         "name": body["name"],
@@ -81,6 +79,12 @@ def _delete(state: State, call: Call, record: Record) -> None:
     environments = list(state.environments.pop(record["id"]))
     del state.applications[record["id"]]
     state.log(call, "delete", "application", record, environments=environments)
+
+
+def _check_name(state: State, record: Record) -> None:
+    check_name(record, list(state.applications.values()))
+    if is_ulid(record["name"]):
+        raise invalid("/name", "must not be shaped like a ULID, since a path takes either")
 
 
 def _shown(state: State, record: Record) -> Record:

@@ -6,10 +6,12 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from configsvc_client._fake.documents import Record
-from configsvc_client._fake.problems import precondition_failed
+from configsvc_client._fake.problems import invalid, precondition_failed
 from configsvc_client._http.types import Request
 
 __all__ = ["Call", "Reply", "page"]
+
+_SORTED_BY = ("id", "name", "updated_at", "version")
 
 
 class Reply(NamedTuple):
@@ -66,17 +68,30 @@ class Call(NamedTuple):
 
 
 def page(call: Call, records: Sequence[Record]) -> Reply:
-    """Return the reply with one page of a list."""
+    """Answer with one page of a list, in the order that is asked for."""
+    records = _in_order(records, call.param("sort") or "id")
     start = int(call.param("after") or "0")
     end = start + int(call.param("limit") or "50")
     more = end < len(records)
     return Reply(
         {
-            "items": list(records[start:end]),
+            "items": records[start:end],
             "total": len(records),
             "limit": end - start,
             "offset": 0,
             "has_more": more,
             "next": str(end) if more else None,
         }
+    )
+
+
+def _in_order(records: Sequence[Record], sort: str) -> list[Record]:
+    member = sort.removeprefix("-")
+    if member not in _SORTED_BY:
+        raise invalid("/sort", f"must be one of {', '.join(_SORTED_BY)}")
+    # Those without such a member stay in the order in which they are given.
+    return sorted(
+        records,
+        key=lambda record: (record.get(member), record.get("id")),
+        reverse=sort.startswith("-"),
     )

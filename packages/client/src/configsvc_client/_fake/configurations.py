@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from configsvc_client._fake.calls import Call, Reply, page
 from configsvc_client._fake.documents import Record, digest, merged, resolved
-from configsvc_client._fake.problems import conflict, invalid
+from configsvc_client._fake.problems import invalid
 from configsvc_client._fake.state import ACTOR, State, check_name, matches
 
 __all__ = ["MEMBERS", "collection", "nested", "remove", "single", "validate", "write"]
@@ -48,9 +48,13 @@ def single(state: State, call: Call, key: str) -> Reply:
 def validate(state: State, call: Call) -> Reply:
     """Answer ``/configurations/validate``."""
     body = call.body
-    application_id = state.application(body["application_id"])["id"]
-    base = state.configuration(body["id"]) if "id" in body else _DEFAULTS
-    document = {**base, **body, "application_id": application_id}
+    application_id, key = body["application_id"], body.get("id")
+    if application_id not in state.applications:
+        raise invalid("/application_id", "must be the id of an application that exists")
+    if key is not None and key not in state.configurations:
+        raise invalid("/id", "must be the id of a configuration that exists")
+    base = _DEFAULTS if key is None else state.configurations[key]
+    document = {**base, **body}
     _check(state, document)
     names = sorted(state.environments[application_id])
     return Reply(
@@ -127,9 +131,7 @@ def remove(state: State, call: Call, record: Record) -> None:
 def _create(state: State, call: Call, application: str) -> Reply:
     body = call.body
     application_id = state.application(application)["id"]
-    chosen = body.get("id") or state.new_id()
-    if chosen in state.configurations:
-        raise conflict("id-taken", f"There is already {chosen!r}.")
+    chosen = state.pick_id(body, state.configurations)
     record = {"id": chosen, "application_id": application_id, "created_at": call.timestamp}
     return write(state, call, record, {**_DEFAULTS, **body}, "create")
 

@@ -37,6 +37,9 @@ def single(state: State, call: Call, key: str, name: str) -> Reply:
         return Reply(None, status=HTTPStatus.NO_CONTENT)
     if call.method in {"PUT", "PATCH"}:
         old = {member: record[member] for member in _MEMBERS} if call.method == "PATCH" else {}
+        if call.body.get("protected") and not record["protected"]:
+            # What becomes protected ceases to release by itself, unless that is said as well.
+            old.pop("auto_release", None)
         record.update(_checked(state, application_id, merged(old, call.body)))
         record["updated_at"] = call.timestamp
         state.log(call, "update", "environment", record)
@@ -75,7 +78,7 @@ def _create(state: State, call: Call, application_id: str) -> Reply:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise invalid("/name", "must begin with a letter or digit, and go on with those or ._-")
     if name in existing:
-        raise conflict("name-taken", f"There is already one with name {name!r}.")
+        raise conflict("name-taken", f"There is already one with name {name!r}.", "/name")
     record = {
         "application_id": application_id,
         "name": name,
@@ -98,8 +101,11 @@ def _checked(state: State, application_id: str, body: Record) -> Record:
     if protected and auto_release:
         raise invalid("/auto_release", "must be false in a protected environment")
     last = max(record["position"] for record in state.environments[application_id].values())
+    position = body.get("position", last + 1)
+    if not isinstance(position, int) or position < 0:
+        raise invalid("/position", "must be 0 or more")
     return {
-        "position": body.get("position", last + 1),
+        "position": position,
         "auto_release": auto_release,
         "protected": protected,
     }

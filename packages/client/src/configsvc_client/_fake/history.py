@@ -12,8 +12,7 @@ __all__ = ["diff", "restore", "revision", "revisions", "roll_back"]
 def revisions(state: State, call: Call, key: str) -> Reply:
     """Answer ``/configurations/{id}/revisions``."""
     state.revision(key, None)
-    found = state.revisions[key]
-    return page(call, found[::-1] if call.param("sort") == "-version" else found)
+    return page(call, state.revisions[key])
 
 
 def revision(state: State, _call: Call, key: str, version: str) -> Reply:

@@ -34,14 +34,22 @@ def not_found(what: str, key: object) -> ProblemError:
     return ProblemError(HTTPStatus.NOT_FOUND, kind, f"There is no {what} {key!r}.")
 
 
-def conflict(kind: str, detail: str) -> ProblemError:
-    """Return the problem of a write that the state of the server forbids."""
-    return ProblemError(HTTPStatus.CONFLICT, kind, detail)
+def conflict(kind: str, detail: str, pointer: str | None = None) -> ProblemError:
+    """Return the problem of a state that forbids it, maybe for the sake of one member."""
+    members: dict[str, Any] = {}
+    if pointer is not None:
+        message = "is in conflict with what is there"
+        members["errors"] = [{"pointer": pointer, "in": "body", "message": message}]
+    return ProblemError(HTTPStatus.CONFLICT, kind, detail, **members)
 
 
 def precondition_failed(etag: str, version: int | None) -> ProblemError:
     """Return the problem of a write that is based on something older."""
-    members: dict[str, Any] = {"current_etag": f'"{etag}"'}
+    message = f'must be "{etag}", the ETag of the resource as it is now'
+    members: dict[str, Any] = {
+        "errors": [{"pointer": "/if-match", "in": "header", "message": message}],
+        "current_etag": f'"{etag}"',
+    }
     if version is not None:
         members["current_version"] = version
     return ProblemError(

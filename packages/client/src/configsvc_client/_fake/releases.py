@@ -21,7 +21,7 @@ def collection(state: State, call: Call, key: str) -> Reply:
         in_force = (state.served(newest["application_id"], name).get(key) for name in names)
         found = [release for release in in_force if release is not None]
     found = [release for release in found if environment in (None, release["environment"])]
-    return page(call, found[::-1] if call.param("sort") == "-id" else found)
+    return page(call, found)
 
 
 def roll_back(state: State, call: Call, key: str) -> Reply:
@@ -37,8 +37,8 @@ def roll_back(state: State, call: Call, key: str) -> Reply:
         present = state.restored.get(moves[-1], moves[-1])
         moves = moves[: moves.index(present)]
     if not moves:
-        detail = f"The environment {name!r} served no version before."
-        raise conflict("nothing-before", detail)
+        detail = f"The environment {name!r} served nothing before its first release."
+        raise conflict("nothing-before", detail, "/environment")
     version = state.releases[moves[-1]]["version"]
     state.restored[len(state.releases)] = moves[-1]
     return _move(state, call, configuration, name, version, "rollback")
@@ -72,7 +72,7 @@ def _release(state: State, call: Call, key: str) -> Reply:
     if wanted is None:
         if present is None:
             detail = f"The environment {name!r} does not serve this configuration."
-            raise conflict("not-served", detail)
+            raise conflict("not-served", detail, "/environment")
         return _move(state, call, configuration, name, None, "withdraw")
     version = state.revision(key, wanted, "/version")["version"]
     if present is not None and present["version"] == version:

@@ -1,18 +1,20 @@
 """State of the fake: its tables, with lookups in them."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 from configsvc_client._fake.calls import Call
 from configsvc_client._fake.documents import Record
 from configsvc_client._fake.problems import conflict, invalid, not_found
 
-__all__ = ["ACTOR", "State", "check_name", "matches"]
+__all__ = ["ACTOR", "State", "check_name", "is_ulid", "matches"]
 
 ACTOR = "fake"
 """Actor of every change."""
 
 _MAX_NAME = 256
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.IGNORECASE | re.ASCII)
 
 
 class State:
@@ -37,6 +39,17 @@ class State:
         """Return an id with the length of a ULID."""
         self._count += 1
         return f"{self._count:026d}"
+
+    def pick_id(self, body: Record, taken: Container[str]) -> str:
+        """Return the id that is asked for, or a new one."""
+        chosen = body.get("id")
+        if chosen is None:
+            return self.new_id()
+        if not is_ulid(chosen):
+            raise invalid("/id", "must be a ULID")
+        if chosen.upper() in taken:
+            raise conflict("id-taken", f"There is already one with id {chosen!r}.", "/id")
+        return str(chosen.upper())
 
     def application(self, key: str) -> Record:
         """Return an application by its id or name."""
@@ -65,9 +78,9 @@ class State:
             return found[-1]
         if not 1 <= version <= len(found):
             if pointer:
-                raise invalid(pointer, f"must be a version from 1 to {len(found)}")
-            raise not_found("revision", version)
-        return found[version - 1]
+                raise invalid(pointer, f"must be a version from 1 to {len(known)}")
+            raise not_found("revision", str(version))
+        return known[version - 1]
 
     def environment(self, application_id: str, name: str, pointer: str = "") -> Record:
         """Return an environment of an application."""
@@ -168,7 +181,12 @@ def check_name(record: Record, others: Sequence[Record]) -> None:
         raise invalid("/name", f"must have 1 to {_MAX_NAME} characters")
     for other in others:
         if other["name"] == name and other["id"] != record.get("id"):
-            raise conflict("name-taken", f"There is already one with name {name!r}.")
+            raise conflict("name-taken", f"There is already one with name {name!r}.", "/name")
+
+
+def is_ulid(text: object) -> bool:
+    """Tell whether ``text`` has the shape of a ULID."""
+    return isinstance(text, str) and _ULID.fullmatch(text) is not None
 
 
 def matches(call: Call) -> Callable[[Record], bool]:
