@@ -84,6 +84,13 @@ def test_diff_takes_an_environment_and_a_moment_together(
     assert repr(app.diff(environment="prod")) == "no differences"
 
 
+def test_an_environment_that_was_not_there_yet_is_not_found(
+    client: ConfigClient, database: Configuration, app: ConfigView, prod: Environment
+) -> None:
+    with pytest.raises(NotFoundError, match="environment 'prod'"):
+        app.diff(environment="prod", at=database.updated_at)
+
+
 def test_what_an_environment_served_before_it_was_deleted_can_be_read(
     client: ConfigClient, app: ConfigView
 ) -> None:

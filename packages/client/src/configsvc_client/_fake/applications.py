@@ -36,7 +36,7 @@ def single(state: State, call: Call, key: str) -> Reply:
         _check_name(state, {**new, "id": record["id"]})
         record.update(name=new["name"], comments=new["comments"], updated_at=call.timestamp)
         previous = old["name"] if old["name"] != new["name"] else None
-        served = list(state.environments[record["id"]]) if previous else []
+        served = state.environment_names(record["id"]) if previous else []
         state.log(
             call, "update", "application", record, previous_name=previous, environments=served
         )
@@ -75,8 +75,11 @@ def _delete(state: State, call: Call, record: Record) -> None:
     for configuration in configurations:
         state.require_unprotected(configuration)
     for configuration in configurations:
-        remove(state, call, configuration)
-    environments = list(state.environments.pop(record["id"]))
+        remove(state, call, configuration, with_application=True)
+    environments = state.environment_names(record["id"])
+    for name in environments:
+        state.end_environment(call, record["id"], name)
+    del state.environments[record["id"]]
     del state.applications[record["id"]]
     state.log(call, "delete", "application", record, environments=environments)
 

@@ -55,7 +55,7 @@ def validate(state: State, call: Call) -> Reply:
         raise invalid("/id", "must be the id of a configuration that exists")
     base = _DEFAULTS if key is None else state.configurations[key]
     document = {**base, **body}
-    _check(state, document)
+    _check(state, document, base["overlays"])
     names = sorted(state.environments[application_id])
     return Reply(
         {"valid": True, "environments": {name: resolved(document, name) for name in names}}
@@ -72,7 +72,9 @@ def write(
 ) -> Reply:
     """Add a version, release it where that is automatic, and return the reply with it."""
     new = {**record, **{name: document.get(name) for name in MEMBERS}}
-    _check(state, new)
+    # Overlays of environments that have been deleted meanwhile may stay, and may come back.
+    is_return = action in {"rollback", "restore"}
+    _check(state, new, new["overlays"] if is_return else record.get("overlays", {}))
     history = state.revisions.setdefault(new["id"], [])
     previous = history[-1]["name"] if history else new["name"]
     new |= {"version": len(history) + 1, "updated_at": call.timestamp, "updated_by": ACTOR}
@@ -89,11 +91,7 @@ def write(
     }
     history.append(revision)
     state.configurations[new["id"]] = new
-    environments = [
-        name
-        for name, environment in state.environments[new["application_id"]].items()
-        if environment["auto_release"]
-    ]
+    environments = _released_at_once(state, new)
     for name in environments:
         state.move(call, name, revision, new["version"])
     state.log(
@@ -111,11 +109,12 @@ def write(
     return Reply(new, str(new["version"]), status)
 
 
-def remove(state: State, call: Call, record: Record) -> None:
+def remove(state: State, call: Call, record: Record, *, with_application: bool = False) -> None:
     """Delete a configuration; its revisions stay."""
     environments = state.serving(record)
-    for name in environments:
-        state.move(call, name, state.revision(record["id"], None), None)
+    if not with_application:
+        for name in environments:
+            state.move(call, name, state.revision(record["id"], None), None)
     del state.configurations[record["id"]]
     state.log(
         call,
@@ -136,7 +135,12 @@ def _create(state: State, call: Call, application: str) -> Reply:
     return write(state, call, record, {**_DEFAULTS, **body}, "create")
 
 
-def _check(state: State, document: Record) -> None:
+def _released_at_once(state: State, document: Record) -> list[str]:
+    known = state.environments[document["application_id"]]
+    return sorted(name for name, environment in known.items() if environment["auto_release"])
+
+
+def _check(state: State, document: Record, kept_overlays: Record) -> None:
     check_name(document, state.configurations_of(document["application_id"]))
     if not isinstance(document.get("config"), dict):
         raise invalid("/config", "must be an object")
@@ -147,5 +151,8 @@ def _check(state: State, document: Record) -> None:
     for name, overlay in document["overlays"].items():
         if not isinstance(overlay, dict):
             raise invalid(f"/overlays/{name}", "must be an object")
-        if name not in state.environments[document["application_id"]]:
+        if name not in {*state.environments[document["application_id"]], *kept_overlays}:
             raise invalid(f"/overlays/{name}", "must be for an environment of the application")
+    moved = {document.get("id", ""): document}
+    for name in _released_at_once(state, document):
+        state.require_free_names(document["application_id"], name, moved, "/name")

@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from configsvc_client._fake.calls import Call, Reply, page
 from configsvc_client._fake.documents import Record, digest, merged, resolved
-from configsvc_client._fake.problems import conflict, invalid
+from configsvc_client._fake.problems import conflict, invalid, not_found
 from configsvc_client._fake.state import State
 
 __all__ = ["DEFAULT", "collection", "single", "snapshot"]
@@ -49,8 +49,9 @@ def single(state: State, call: Call, key: str, name: str) -> Reply:
 def snapshot(state: State, call: Call, key: str, name: str) -> Reply:
     """Answer ``/applications/{application}/environments/{name}/snapshot``."""
     application = state.application(key)
-    state.environment(application["id"], name)
     at = call.param("at")
+    if state.environment_at(application["id"], name, at) is None:
+        raise not_found("environment", name)
     served = state.served(application["id"], name, at)
     entries = sorted(
         (state.revision(key, release["version"]) for key, release in served.items()),
@@ -116,9 +117,7 @@ def _delete(state: State, call: Call, record: Record) -> None:
         raise conflict("default-environment", f"The environment {DEFAULT!r} stays.")
     if record["protected"]:
         raise conflict("protected", f"The environment {record['name']!r} is protected.")
-    for key in state.served(record["application_id"], record["name"]):
-        state.move(call, record["name"], state.revision(key, None), None)
-    del state.environments[record["application_id"]][record["name"]]
+    state.end_environment(call, record["application_id"], record["name"])
     state.log(call, "delete", "environment", record, environments=[record["name"]])
 
 

@@ -27,20 +27,25 @@ def collection(state: State, call: Call, key: str) -> Reply:
 def roll_back(state: State, call: Call, key: str) -> Reply:
     """Answer ``/configurations/{id}/releases/rollback``."""
     configuration, name = _wanted(state, call, key)
+    since = state.environment(configuration["application_id"], name)["created_at"]
     moves = [
         index
         for index, release in enumerate(state.releases)
         if (release["configuration_id"], release["environment"]) == (key, name)
+        and release["created_at"] >= since
     ]
-    if moves:
-        # What a rollback has brought back is what the next one goes back from.
-        present = state.restored.get(moves[-1], moves[-1])
-        moves = moves[: moves.index(present)]
-    if not moves:
+    # What a rollback has brought back is what the next one goes back from.
+    present = state.restored.get(moves[-1], moves[-1]) if moves else 0
+    before = [
+        place for place in moves if place < present and state.releases[place]["version"] is not None
+    ]
+    if not before:
         detail = f"The environment {name!r} served nothing before its first release."
         raise conflict("nothing-before", detail, "/environment")
-    version = state.releases[moves[-1]]["version"]
-    state.restored[len(state.releases)] = moves[-1]
+    source = state.restored.get(before[-1], before[-1])
+    version = state.releases[source]["version"]
+    _require_free_name(state, configuration, name, version)
+    state.restored[len(state.releases)] = source
     return _move(state, call, configuration, name, version, "rollback")
 
 
@@ -48,19 +53,27 @@ def promote(state: State, call: Call, key: str) -> Reply:
     """Answer ``/applications/{application}/promote``."""
     application_id = state.application(key)["id"]
     source, target = call.body["from"], call.body["to"]
-    state.environment(application_id, source, "/from")
-    state.environment(application_id, target, "/to")
     if source == target:
         raise invalid("/to", "must be another environment than 'from'")
+    state.environment(application_id, source, "/from")
+    state.environment(application_id, target, "/to")
     wanted = state.served(application_id, source)
-    present = state.served(application_id, target)
-    released = []
-    for configuration_id, release in wanted.items():
-        before = present.get(configuration_id)
-        if before is None or before["version"] != release["version"]:
-            record = state.configuration(configuration_id)
-            moved = _move(state, call, record, target, release["version"], "promote")
-            released.append(moved.document)
+    present = {
+        key: release["version"] for key, release in state.served(application_id, target).items()
+    }
+    moving = {key: r for key, r in wanted.items() if present.get(key) != r["version"]}
+    state.require_free_names(application_id, target, moving)
+    released = [
+        _move(
+            state,
+            call,
+            state.configuration(release["configuration_id"]),
+            target,
+            release["version"],
+            "promote",
+        ).document
+        for release in sorted(moving.values(), key=lambda release: str(release["name"]))
+    ]
     unchanged = len(wanted) - len(released)
     return Reply({"from": source, "to": target, "released": released, "unchanged": unchanged})
 
@@ -77,6 +90,7 @@ def _release(state: State, call: Call, key: str) -> Reply:
     version = state.revision(key, wanted, "/version")["version"]
     if present is not None and present["version"] == version:
         return Reply(present)
+    _require_free_name(state, configuration, name, version)
     return _move(state, call, configuration, name, version, "release")
 
 
@@ -84,6 +98,11 @@ def _wanted(state: State, call: Call, key: str) -> tuple[Record, str]:
     configuration, name = state.configuration(key), call.body["environment"]
     state.environment(configuration["application_id"], name, "/environment")
     return configuration, name
+
+
+def _require_free_name(state: State, configuration: Record, environment: str, version: int) -> None:
+    moved = {configuration["id"]: state.revision(configuration["id"], version)}
+    state.require_free_names(configuration["application_id"], environment, moved)
 
 
 def _move(

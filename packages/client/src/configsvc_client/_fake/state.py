@@ -1,7 +1,7 @@
 """State of the fake: its tables, with lookups in them."""
 
 import re
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 from configsvc_client._fake.calls import Call
@@ -27,7 +27,9 @@ class State:
         self.revisions: dict[str, list[Record]] = {}
         """Revisions by id of the configuration, deleted or not; oldest first."""
         self.environments: dict[str, dict[str, Record]] = {}
-        """Environments by id of the application and by name."""
+        """By the id of the application and by name."""
+        self.former_environments: list[Record] = []
+        """Those that were deleted, each with the time of it."""
         self.releases: list[Record] = []
         """Releases, oldest first."""
         self.restored: dict[int, int] = {}
@@ -78,9 +80,9 @@ class State:
             return found[-1]
         if not 1 <= version <= len(found):
             if pointer:
-                raise invalid(pointer, f"must be a version from 1 to {len(known)}")
+                raise invalid(pointer, f"must be a version from 1 to {len(found)}")
             raise not_found("revision", str(version))
-        return known[version - 1]
+        return found[version - 1]
 
     def environment(self, application_id: str, name: str, pointer: str = "") -> Record:
         """Return an environment of an application."""
@@ -93,17 +95,48 @@ class State:
             )
         return found
 
+    def environment_at(self, application_id: str, name: str, at: str | None) -> Record | None:
+        """Return the environment of a name that there is, or that there was at a timestamp."""
+        present = self.environments.get(application_id, {}).get(name)
+        if at is None:
+            return present
+        for record in (*self.former_environments, *([] if present is None else [present])):
+            is_it = (record["application_id"], record["name"]) == (application_id, name)
+            if is_it and record["created_at"] <= at < record.get("deleted_at", "~"):
+                return record
+        return None
+
+    def environment_names(self, application_id: str) -> list[str]:
+        """Return the names of the environments of an application, in the order of promotion."""
+        known = self.environments[application_id].values()
+        return [
+            record["name"]
+            for record in sorted(known, key=lambda record: (record["position"], record["name"]))
+        ]
+
+    def end_environment(self, call: Call, application_id: str, name: str) -> None:
+        """Delete an environment; what it has served ends with it, and no release says so."""
+        record = self.environments[application_id].pop(name)
+        self.former_environments.append({**record, "deleted_at": call.timestamp})
+
     def served(
         self, application_id: str, environment: str, at: str | None = None
     ) -> dict[str, Record]:
         """Return the release in force of each configuration, now or at a timestamp."""
         found: dict[str, Record] = {}
+        place = self.environment_at(application_id, environment, at)
+        if place is None:
+            return found
         for release in self.releases:
             is_there = (release["application_id"], release["environment"]) == (
                 application_id,
                 environment,
             )
-            if is_there and (at is None or release["created_at"] <= at):
+            # An earlier environment of this name has ended with what it served.
+            is_then = place["created_at"] <= release["created_at"] and (
+                at is None or release["created_at"] <= at
+            )
+            if is_there and is_then:
                 found[release["configuration_id"]] = release
         return {key: release for key, release in found.items() if release["version"] is not None}
 
@@ -112,7 +145,7 @@ class State:
         application_id = configuration["application_id"]
         return [
             name
-            for name in self.environments[application_id]
+            for name in sorted(self.environments[application_id])
             if configuration["id"] in self.served(application_id, name)
         ]
 
@@ -127,6 +160,30 @@ class State:
             if environments[name]["protected"]:
                 detail = f"The protected environment {name!r} serves {configuration['name']!r}."
                 raise conflict("protected", detail)
+
+    def require_free_names(
+        self,
+        application_id: str,
+        environment: str,
+        moved: Mapping[str, Record],
+        pointer: str | None = None,
+    ) -> None:
+        """Refuse where an environment would serve two configurations under one name.
+
+        Args:
+            application_id: the application.
+            environment: the name of the environment.
+            moved: what it is to serve besides, or instead, by the id of the configuration.
+            pointer: the member that asks for the name.
+        """
+        after = {**self.served(application_id, environment), **moved}
+        for key, record in moved.items():
+            if any(after[other]["name"] == record["name"] for other in after.keys() - {key}):
+                detail = (
+                    f"The environment {environment!r} serves another configuration under the"
+                    f" name {record['name']!r}."
+                )
+                raise conflict("name-served", detail, pointer)
 
     def log(self, call: Call, action: str, entity: str, record: Record, **more: Any) -> int:
         """Add a change to the audit log and return its id."""
@@ -155,7 +212,7 @@ class State:
         key, application_id = revision["configuration_id"], revision["application_id"]
         before = self.served(application_id, environment).get(key)
         release: Record = {
-            "id": len(self.changes) + 1,
+            "id": len(self.releases) + 1,
             "configuration_id": key,
             "application_id": application_id,
             "name": revision["name"],
