@@ -1,14 +1,8 @@
-"""The fake behaves as the client does."""
+"""What the fake is and can beyond a client; as a client, the suite in ``contract`` has it."""
 
 import pytest
 
-from configsvc_client import (
-    ConfigClient,
-    ConflictError,
-    NotFoundError,
-    TransportError,
-    ValidationError,
-)
+from configsvc_client import Change, ConfigClient, TransportError
 from configsvc_client.testing import FakeConfigClient
 
 
@@ -26,75 +20,64 @@ def test_the_fixture_gives_an_empty_one(config_client: FakeConfigClient) -> None
     assert list(config_client.applications.list()) == []
 
 
-def test_applications_can_be_managed(client: FakeConfigClient) -> None:
-    shop = client.applications.create(name="shop", comments="c")
-    assert client.applications.get("shop") == client.applications.get(shop.id) == shop
-    renamed = client.applications.update(shop, name="store")
-    assert (renamed.name, renamed.comments) == ("store", "c")
-    replaced = client.applications.replace(renamed, name="shop")
-    assert replaced.comments is None
-    assert [found.name for found in client.applications.list(q="sho")] == ["shop"]
-    client.applications.delete(replaced)
-    with pytest.raises(NotFoundError, match="'shop'"):
-        client.applications.get("shop")
+def test_a_change_is_in_every_view_when_the_line_that_makes_it_returns(
+    client: FakeConfigClient,
+) -> None:
+    default, prod = (client.application("billing", environment=e) for e in ("default", "prod"))
+    client.environments.create("billing", name="prod", protected=True)
+    told: list[Change] = []
+    for view in (default, prod):
+        view.on_change(told.append)
+    made = client.configurations.create("billing", name="limits", config={"n": 1})
+    assert (default.get("limits.n"), prod.get("limits.n"), len(told)) == (1, None, 1)
+    client.releases.release(made, "prod")
+    assert (default.get("limits.n"), prod.get("limits.n"), len(told)) == (1, 1, 2)
+    client.configurations.update(made, config={"n": 2})
+    assert (default.get("limits.n"), prod.get("limits.n"), len(told)) == (2, 1, 3)
 
 
-def test_configurations_can_be_managed(client: FakeConfigClient) -> None:
-    found = client.configurations.find("billing", "database")
-    updated = client.configurations.update(found, config={"a": {"b": None, "d": 3}})
-    assert (updated.config, updated.version) == ({"a": {"c": 2, "d": 3}}, 2)
-    replaced = client.configurations.replace(updated, name="db", config={})
-    assert (replaced.name, replaced.config, replaced.version) == ("db", {}, 3)
-    client.configurations.delete(replaced)
-    assert client.applications.get("billing").configuration_ids == ()
+def test_a_feed_ends_where_a_real_one_waits_and_goes_on_with_what_has_come(
+    client: FakeConfigClient,
+) -> None:
+    feed = client.changes.follow()
+    assert list(feed) == []
+    client.set("billing", "limits", {"n": 1})
+    assert [change.name for change in feed] == ["limits"]
+    client.fail(TransportError("away"))
+    assert list(feed) == []
+    assert str(feed.error) == "away"
+    client.fail(None)
+    client.remove("billing", "limits")
+    assert [change.action for change in feed] == ["delete"]
+    resumed = client.changes.follow(after=feed.cursor)
+    assert list(resumed) == []
 
 
-def test_deleting_an_application_deletes_its_configurations(client: FakeConfigClient) -> None:
-    client.applications.delete("billing")
-    assert list(client.configurations.list()) == []
+def test_schemas_are_kept_and_not_checked(client: FakeConfigClient) -> None:
+    schema = {"required": ["size"]}
+    made = client.configurations.create("billing", name="n", config={}, schema=schema)
+    assert made.schema == schema
+    client.set("billing", "n", {"a": 1})
+    assert client.configurations.get(made).schema == schema
 
 
-def test_a_write_based_on_an_older_version_conflicts(client: FakeConfigClient) -> None:
-    found = client.configurations.find("billing", "database")
-    client.configurations.update(found, config={})
-    with pytest.raises(ConflictError) as caught:
-        client.configurations.update(found, config={})
-    assert (caught.value.read_version, caught.value.current_version) == (1, 2)
-
-
-def test_names_are_unique(client: FakeConfigClient) -> None:
-    with pytest.raises(ConflictError, match="billing"):
-        client.applications.create(name="billing")
-    with pytest.raises(ConflictError, match="database"):
-        client.configurations.create("billing", name="database", config={})
-    with pytest.raises(ConflictError, match="already"):
-        client.applications.create(name="x", id=client.applications.get("billing").id)
-
-
-def test_invalid_input_is_refused(client: FakeConfigClient) -> None:
-    with pytest.raises(ValidationError) as caught:
-        client.applications.create(name="x" * 257)
-    assert caught.value.errors[0].pointer == "/name"
-    with pytest.raises(ValidationError):
-        client.configurations.create("billing", name="x", config=[])  # type: ignore[arg-type]
-
-
-def test_lists_are_paged(client: FakeConfigClient) -> None:
-    for number in range(5):
-        client.applications.create(name=f"app{number}")
-    assert len(list(client.applications.list(page_size=2))) == 6
-
-
-def test_missing_things_are_not_found(client: FakeConfigClient) -> None:
-    with pytest.raises(NotFoundError, match="environment"):
-        client.application("billing", environment="prod").refresh()
-    with pytest.raises(NotFoundError):
-        client.configurations.get("nothing")
+def test_its_moments_are_the_same_in_every_run(client: FakeConfigClient) -> None:
+    again = FakeConfigClient({"billing": {"database": {"a": {"b": 1, "c": 2}}}})
+    assert client.applications.get("billing") == again.applications.get("billing")
 
 
 def test_set_creates_what_is_missing(client: FakeConfigClient) -> None:
     client.set("shop", "limits", {"n": 1})
     assert client.application("shop")["limits"] == {"n": 1}
+
+
+def test_set_makes_a_configuration_what_is_given_and_remove_deletes_it(
+    client: FakeConfigClient,
+) -> None:
+    client.set("billing", "database", {"d": 3})
+    assert client.configurations.find("billing", "database").config == {"d": 3}
+    client.remove("billing", "database")
+    assert list(client.application("billing")) == []
 
 
 def test_failure_makes_views_stale_until_it_ends(client: FakeConfigClient) -> None:

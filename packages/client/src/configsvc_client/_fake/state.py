@@ -124,8 +124,8 @@ class State:
     ) -> dict[str, Record]:
         """Return the release in force of each configuration, now or at a timestamp."""
         found: dict[str, Record] = {}
-        place = self.environment_at(application_id, environment, at)
-        if place is None:
+        serving = self.environment_at(application_id, environment, at)
+        if serving is None:
             return found
         for release in self.releases:
             is_there = (release["application_id"], release["environment"]) == (
@@ -133,7 +133,7 @@ class State:
                 environment,
             )
             # An earlier environment of this name has ended with what it served.
-            is_then = place["created_at"] <= release["created_at"] and (
+            is_then = serving["created_at"] <= release["created_at"] and (
                 at is None or release["created_at"] <= at
             )
             if is_there and is_then:
