@@ -25,15 +25,15 @@ def test_a_change_is_in_every_view_when_the_line_that_makes_it_returns(
 ) -> None:
     default, prod = (client.application("billing", environment=e) for e in ("default", "prod"))
     client.environments.create("billing", name="prod", protected=True)
-    told: list[Change] = []
+    reported: list[Change] = []
     for view in (default, prod):
-        view.on_change(told.append)
+        view.on_change(reported.append)
     made = client.configurations.create("billing", name="limits", config={"n": 1})
-    assert (default.get("limits.n"), prod.get("limits.n"), len(told)) == (1, None, 1)
+    assert (default.get("limits.n"), prod.get("limits.n"), len(reported)) == (1, None, 1)
     client.releases.release(made, "prod")
-    assert (default.get("limits.n"), prod.get("limits.n"), len(told)) == (1, 1, 2)
+    assert (default.get("limits.n"), prod.get("limits.n"), len(reported)) == (1, 1, 2)
     client.configurations.update(made, config={"n": 2})
-    assert (default.get("limits.n"), prod.get("limits.n"), len(told)) == (2, 1, 3)
+    assert (default.get("limits.n"), prod.get("limits.n"), len(reported)) == (2, 1, 3)
 
 
 def test_a_feed_ends_where_a_real_one_waits_and_goes_on_with_what_has_come(

@@ -17,10 +17,10 @@ def live_only(reason: str) -> pytest.MarkDecorator:
 
 
 def subscribe(view: ConfigView, path: str = "") -> NextChange:
-    """Subscribe to a view, and return what waits for the next change and gives it.
+    """Subscribe to a view, and return a function that waits for the next change and returns it.
 
-    Callbacks are called in the order of their subscriptions: when this gives a change, those
-    from before have been told of it, too.
+    Callbacks are called in the order of their subscriptions: when this returns a change, those
+    from before have been called, too.
     """
     changes: SimpleQueue[Change] = SimpleQueue()
     view.on_change(changes.put, path)

@@ -43,15 +43,15 @@ def test_a_callback_for_everything_gets_both_snapshots(
 def test_a_callback_for_a_path_gets_old_and_new_value(
     app: ConfigView, put: Put, path: str, old: object, new: object
 ) -> None:
-    told: list[Change] = []
-    app.on_change(told.append, path)
+    reported: list[Change] = []
+    app.on_change(reported.append, path)
     next_change = subscribe(app)
     put("database", {"pool_size": 20})
     next_change()
-    assert not told
+    assert not reported
     put("limits", {"n": 2})
     next_change()
-    assert [(change.path, change.old, change.new) for change in told] == [(path, old, new)]
+    assert [(change.path, change.old, change.new) for change in reported] == [(path, old, new)]
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 1.0), (1, True), (None, 0)])
@@ -61,13 +61,13 @@ def test_a_value_of_another_type_is_a_change(
     next_change = subscribe(app)
     put("limits", {"n": before})
     next_change()
-    told: list[Change] = []
-    app.on_change(told.append, "limits.n")
+    reported: list[Change] = []
+    app.on_change(reported.append, "limits.n")
     next_after = subscribe(app)
     put("limits", {"n": after})
     next_after()
-    assert [(change.old, change.new) for change in told] == [(before, after)]
-    assert type(told[0].new) is type(after)
+    assert [(change.old, change.new) for change in reported] == [(before, after)]
+    assert type(reported[0].new) is type(after)
 
 
 def test_a_callback_sees_the_new_values_everywhere(app: ConfigView, put: Put) -> None:
@@ -80,26 +80,26 @@ def test_a_callback_sees_the_new_values_everywhere(app: ConfigView, put: Put) ->
 
 
 def test_a_cancelled_subscription_is_told_nothing(app: ConfigView, put: Put) -> None:
-    told: list[Change] = []
-    subscription = app.on_change(told.append, "limits")
+    reported: list[Change] = []
+    subscription = app.on_change(reported.append, "limits")
     next_change = subscribe(app)
     assert repr(subscription) == "<Subscription to 'limits'>"
     subscription.cancel()
     subscription.cancel()
     put("limits", {"n": 2})
     next_change()
-    assert not told
+    assert not reported
 
 
 def test_changes_made_by_a_callback_are_told_in_order(app: ConfigView, put: Put) -> None:
-    told: SimpleQueue[int] = SimpleQueue()
+    reported: SimpleQueue[int] = SimpleQueue()
 
     def count(change: Change) -> None:
-        told.put(change.new)
+        reported.put(change.new)
         if change.new < 5:
             put("limits", {"n": change.new + 1})
 
     app.on_change(count, "limits.n")
     put("limits", {"n": 2})
-    assert [told.get(timeout=20) for _ in range(4)] == [2, 3, 4, 5]
-    assert told.empty()
+    assert [reported.get(timeout=20) for _ in range(4)] == [2, 3, 4, 5]
+    assert reported.empty()

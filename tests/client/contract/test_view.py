@@ -120,12 +120,12 @@ def test_after_a_refresh_a_view_has_what_was_written_before(app: ConfigView, put
 def test_a_new_version_with_the_same_values_is_no_change(
     app: ConfigView, client: ConfigClient, limits: Configuration
 ) -> None:
-    told: list[object] = []
-    app.on_change(told.append)
+    reported: list[object] = []
+    app.on_change(reported.append)
     client.configurations.update(limits, config={"n": 1})
     app.refresh()
     assert app.snapshot().provenance("limits").version == 2
-    assert not told
+    assert not reported
 
 
 def test_an_application_created_later_is_found(client: ConfigClient) -> None:
