@@ -182,7 +182,7 @@ class Migrator:
             if migration.number != expected:
                 raise MigrationError(
                     f"{migration.filename} should have the number {expected:04}: "
-                    "numbers have neither gaps nor twins."
+                    "numbers must have no gaps or duplicates."
                 )
         return migrations
 

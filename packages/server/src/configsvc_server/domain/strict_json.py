@@ -169,7 +169,7 @@ def _check_text(value: str, path: list[str | int], *, what: str = "has") -> None
         value.encode("utf-8")
     except UnicodeEncodeError as error:
         code = f"\\u{ord(value[error.start]):04x}"
-        message = f"{what} a lone surrogate ({code}), which is no character"
+        message = f"{what} a lone surrogate ({code}), which is not a character"
         raise InvalidError([FieldError(json_pointer(path), message)]) from None
 
 

@@ -92,7 +92,7 @@ class HttpServer:
                 expose_tracebacks=False,
             )
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "there is no such address"
+            reason = getattr(error, "strerror", None) or "no such address"
             raise ListenError(f"can't listen on {host} port {port}: {reason}") from error
         # A host name may stand for several addresses; each has a listener of its own.
         self._listeners: list[Any] = [
