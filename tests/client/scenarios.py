@@ -1,4 +1,4 @@
-"""What happens to a view in processes of their own, whichever server they talk to."""
+"""Scenarios of views in processes of their own, over any server."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""What the documentation says about changing safely is true."""
+"""Examples of the documentation about changing safely, run."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the fake is and can beyond a client; as a client, the suite in ``contract`` has it."""
+"""Fake client: its own methods; as a client, the suite in ``contract`` tests it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a type checker finds in an application."""
+"""Typing: errors that a type checker finds in an application."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What happens when things break: the database, the pool, the order of two writers."""
+"""Failures: the database away, the pool exhausted, two writers at once."""
 
 import threading
 from collections.abc import Iterator

@@ -1,1 +1,1 @@
-"""What the tests of both packages share."""
+"""Support for the tests of both packages."""

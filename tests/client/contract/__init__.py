@@ -1,1 +1,1 @@
-"""What the user of a client can rely on, whether its server is real or the fake in memory."""
+"""Contract of the client, over a real server and over the fake in memory."""

@@ -1,4 +1,4 @@
-"""What differs between versions, environments and documents of a configuration."""
+"""Differences between versions, environments and documents of a configuration."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""What a view does by itself, and how it shows itself; what it shows is in ``contract``."""
+"""Views: what they do by themselves, and their representation; the rest is in ``contract``."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""Every limit that the API promises holds in the database too, whoever writes."""
+"""Database constraints: every limit that the API promises, for other writers too."""
 
 from collections.abc import Iterator
 

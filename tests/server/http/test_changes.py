@@ -1,4 +1,4 @@
-"""The audit trail: what it says, and that whoever follows it sees every change once."""
+"""Audit trail and change feed: its content, and that a follower sees every change once."""
 
 import random
 import threading
@@ -75,14 +75,14 @@ class TestContent:
             ("restore", "database", None, 4, 1),
         ]
 
-    def test_moments_ascend_with_ids(self, api: TestClient, database_config: Json) -> None:
+    def test_timestamps_ascend_with_ids(self, api: TestClient, database_config: Json) -> None:
         for _ in range(5):
             api.simulate_patch(f"/api/v1/configurations/{database_config['id']}", json={})
 
-        moments = [change["created_at"] for change in ok(api.simulate_get(PATH))["items"]]
-        assert moments == sorted(set(moments))
+        timestamps = [change["created_at"] for change in ok(api.simulate_get(PATH))["items"]]
+        assert timestamps == sorted(set(timestamps))
 
-    def test_moments_ascend_when_the_clock_was_set_back(
+    def test_timestamps_ascend_when_the_clock_was_set_back(
         self, api: TestClient, database_url: str, database_config: Json
     ) -> None:
         with psycopg.connect(database_url, autocommit=True) as connection:

@@ -388,7 +388,7 @@ class TestRollback:
     def test_many_at_once_wait_for_each_other(
         self, settings: Settings, database_url: str, path: str
     ) -> None:
-        """Also with one connection: whoever has its turn must not need another."""
+        """Also with one connection: a writer that holds the write lock must not need another."""
         small = settings.model_copy(update={"pool_size": 1, "database_timeout": 20.0})
         with serve_database(small, database_url) as runtime, ThreadPoolExecutor(6) as pool:
             api = TestClient(runtime.app)

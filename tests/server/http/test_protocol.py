@@ -1,4 +1,4 @@
-"""What holds for every path: ids, unknown paths, methods, CORS, unexpected errors."""
+"""Protocol of every path: ids, unknown paths, methods, CORS, unexpected errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -50,7 +50,7 @@ class ResponseCache:
 
         Args:
             max_bytes: how much may be kept in memory.
-            heartbeat: tells whether evictions of other servers' writes are sure to arrive.
+            heartbeat: whether evictions of other servers' writes are sure to arrive.
         """
         self.configurations: SingleFlightCache[str, CachedResponse] = SingleFlightCache(
             max_size=max_bytes // 2, size_of=_size, heartbeat=heartbeat

@@ -39,7 +39,7 @@ class SingleFlightCache(Generic[K, V]):
         Args:
             max_size: how much it may hold, in the unit of ``size_of``.
             size_of: returns how much a value takes.
-            heartbeat: tells whether evictions are sure to arrive; while they are not, every
+            heartbeat: whether evictions are sure to arrive; while they are not, every
                 value is loaded anew.
         """
         self._heartbeat = heartbeat

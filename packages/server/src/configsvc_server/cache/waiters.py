@@ -66,7 +66,7 @@ class ChangeSignal:
 
 
 class WaitSlot:
-    """Right of one request to wait; :meth:`Waiters.slot` gives it, or one that is not granted."""
+    """Slot of one request that wants to wait (see :meth:`Waiters.slot`)."""
 
     CHECK_INTERVAL = 5.0
     """Seconds after which a waiter checks whether its client is still there."""
@@ -120,7 +120,7 @@ class Waiters:
         Args:
             signal: wakes them.
             limit: how many; 0 for none.
-            heartbeat: tells whether changes of other servers are sure to be noticed.
+            heartbeat: whether changes of other servers are sure to be noticed.
         """
         self._signal = signal
         self._slots = threading.BoundedSemaphore(limit) if limit else None

@@ -29,7 +29,7 @@ _NAME = "configsvc-listener"
 
 
 class ChangeObserver(Protocol):
-    """Cache that is told of changes."""
+    """Cache that evicts what changes have made wrong."""
 
     def evict(
         self, application_id: str, configuration_id: str | None, environments: Sequence[str]

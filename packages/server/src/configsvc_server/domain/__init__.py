@@ -1,1 +1,1 @@
-"""What configsvc is about: dataclasses and pure functions that import nothing else of ours."""
+"""Domain: dataclasses and pure functions that import nothing else of ours."""

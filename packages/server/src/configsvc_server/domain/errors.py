@@ -64,7 +64,7 @@ class InvalidError(ConfigSvcError):
 
 
 class NotFoundError(ConfigSvcError):
-    """What was asked for does not exist."""
+    """Something that was asked for does not exist."""
 
     def __init__(self, entity: str, key: str, *, when: datetime | None = None) -> None:
         then = f"There was no {entity} {key!r} at {when.isoformat()}." if when else None
@@ -94,7 +94,7 @@ class ConflictError(ConfigSvcError):
 
 
 class StateError(ConfigSvcError):
-    """What is there does not allow this now."""
+    """The state of things does not allow this now."""
 
     def __init__(self, kind: str, message: str, *, pointer: str | None = None) -> None:
         super().__init__(message)

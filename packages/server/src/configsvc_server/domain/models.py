@@ -54,10 +54,10 @@ MAX_POSITION = 2**31 - 1
 Action = Literal[
     "create", "update", "delete", "rollback", "restore", "release", "promote", "withdraw"
 ]
-"""What a change did."""
+"""Action of a change."""
 
 Entity = Literal["application", "environment", "configuration", "release"]
-"""What a change was done to."""
+"""Kind of thing that a change was done to."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -123,7 +123,7 @@ class EnvironmentPatch:
 
     position: int | None = None
     auto_release: bool | None = None
-    """Where an environment becomes protected, ``None`` turns it off."""
+    """``None`` turns it off if the environment becomes protected."""
     protected: bool | None = None
 
     def apply(self, current: EnvironmentDocument) -> EnvironmentDocument:
@@ -229,7 +229,7 @@ class Environment:
     application_id: str
     name: str
     position: int
-    """Where it stands in the order of promotion."""
+    """Position in the order of promotion."""
     auto_release: bool
     """Whether new revisions are released to it at once."""
     protected: bool
@@ -257,12 +257,12 @@ class Release:
     application_id: str
     configuration_id: str
     name: str
-    """What the configuration is called in the released revision."""
+    """Name of the configuration in the released revision."""
     environment: str
     version: int | None
     """``None`` where the environment has ceased to serve the configuration."""
     previous_version: int | None
-    """What it served before; ``None`` for nothing."""
+    """Version that it served before; ``None`` for none."""
     author: str
     message: str | None
     created_at: datetime

@@ -1,1 +1,1 @@
-"""The REST API: one module per resource, and what they share."""
+"""REST API over Falcon: one module per resource, and what they share."""

@@ -74,7 +74,7 @@ def provenance_of(req: falcon.Request, body: JsonObject | None = None) -> Proven
 
 
 def client_disconnected(req: falcon.Request) -> Callable[[], bool]:
-    """Return what tells whether the client of a request has gone; the server provides it."""
+    """Return the function that reports whether the client has gone; the server provides it."""
     found: Callable[[], bool] | None = req.env.get("waitress.client_disconnected")
     return found or _never
 

@@ -49,7 +49,7 @@ class AccessLog:
 
 
 class CorsMiddleware(falcon.CORSMiddleware[Any, Any]):
-    """Falcon's CORS, with the headers of this API exposed and caches told what differs."""
+    """CORS middleware that exposes the headers of this API and sets ``Vary``."""
 
     def __init__(self, origins: Sequence[str]) -> None:
         """Allow ``origins``; ``*`` alone allows every one."""

@@ -41,7 +41,7 @@ class Validator:
         """Check ``document`` by the component ``schema``.
 
         Raises:
-            InvalidError: it breaks the schema; every place where is named.
+            InvalidError: it breaks the schema; every broken rule is named.
         """
         errors = [
             field
@@ -53,7 +53,7 @@ class Validator:
 
 
 def _inline(node: Any, schemas: Mapping[str, Any]) -> Any:
-    """Put what a reference to a component stands for in its place."""
+    """Replace every reference to a component by the component."""
     if isinstance(node, list):
         return [_inline(item, schemas) for item in node]
     if not isinstance(node, dict):

@@ -64,7 +64,7 @@ class ApplicationRepository:
     def insert(
         self, *, application_id: str, document: ApplicationDocument, timestamp: datetime
     ) -> None:
-        """Add an application; the writer holds the write lock, which gave the timestamp.
+        """Add an application; the writer holds the write lock, and has the timestamp from it.
 
         Raises:
             ConflictError: the id or the name is taken.

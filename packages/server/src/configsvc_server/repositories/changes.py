@@ -71,7 +71,7 @@ class ChangeRepository:
         return timestamp
 
     def append(self, changes: Sequence[Change], *, timestamp: datetime) -> None:
-        """Add changes; the writer holds the write lock, which gave the timestamp."""
+        """Add changes; the writer holds the write lock, and has the timestamp from it."""
         with self._connection.cursor() as cursor:
             cursor.executemany(
                 """

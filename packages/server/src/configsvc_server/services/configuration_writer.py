@@ -41,7 +41,7 @@ _VERSION = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 
 
 class ConfigurationWriter:
-    """The one way to write a configuration, whichever use case does it."""
+    """Writes configurations for every use case: there is no other way."""
 
     def __init__(self, database: Database, cache: ResponseCache, *, checks: DocumentChecks) -> None:
         """Write to ``database``.
@@ -124,9 +124,8 @@ class ConfigurationWriter:
     ) -> Configuration:
         """Write the next version of a configuration.
 
-        A document that nothing can contradict is written by one statement, which tells by
-        writing nothing that a condition does not hold; everything else is read and checked
-        before.
+        A self-contained document is written by one statement, which writes nothing where a
+        condition does not hold; everything else is read and checked before.
 
         Args:
             configuration_id: its id.

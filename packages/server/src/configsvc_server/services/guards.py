@@ -1,4 +1,4 @@
-"""Finders and guards: what several use cases look up, and refuse where it is not allowed."""
+"""Finders and guards: lookups and refusals that several use cases share."""
 
 from collections.abc import Sequence
 

@@ -44,7 +44,7 @@ class DiffRequest:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of two things that are compared."""
+    """Side of a comparison."""
 
     version: int | None
     """``None`` for a document that is no revision, and for nothing at all."""

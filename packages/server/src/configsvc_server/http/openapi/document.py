@@ -88,7 +88,7 @@ def _parameters() -> Node:
         "IdSort": query("sort", "The order of commits; `-` for the newest first.", _order("id")),
         "At": query(
             "at",
-            "A past moment: answer as it was then.",
+            "A past time: answer as it was then.",
             {"type": "string", "format": "date-time", "examples": ["2026-11-24T08:30:00Z"]},
         ),
         "From": query("from", "A version; by default the one before the other.", version),

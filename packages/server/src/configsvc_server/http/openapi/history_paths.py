@@ -1,4 +1,4 @@
-"""The operations that change safely: history, environments, releases, snapshots, changes."""
+"""OpenAPI paths of environments, snapshots, history, releases and changes."""
 
 from configsvc_server.http.openapi.nodes import (
     WRITE,

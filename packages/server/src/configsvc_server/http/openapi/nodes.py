@@ -1,4 +1,4 @@
-"""The parts that the OpenAPI document is made of."""
+"""OpenAPI nodes: operations, parameters, responses and problems of the document."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
@@ -37,7 +37,7 @@ PROBLEMS = {
 }
 
 WRITE = (400, 413, 415, 422, 503)
-"""What can be wrong with any request that has a body."""
+"""Problems of any request that has a body."""
 
 PAGING = ("Limit", "Offset", "After", "Sort")
 """The parameters of every list."""

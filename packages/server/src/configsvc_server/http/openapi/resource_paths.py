@@ -1,4 +1,4 @@
-"""The operations on applications and configurations, and those for operators."""
+"""OpenAPI paths of applications, configurations and health checks."""
 
 from collections.abc import Sequence
 
@@ -170,7 +170,7 @@ def _health() -> Node:
         return {"get": operation(name, "operations", summary, responses=answers)}
 
     return {
-        "/health": check("getHealth", "Everything that is known of the health", can_fail=True),
+        "/health": check("getHealth", "All health checks", can_fail=True),
         "/health/live": check("getLiveness", "Whether the process answers", can_fail=False),
         "/health/ready": check(
             "getReadiness", "Whether the database and its migrations are ready", can_fail=True

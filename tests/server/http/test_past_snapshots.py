@@ -1,4 +1,4 @@
-"""Snapshots of past moments: what a client that polled then was served, to the byte."""
+"""Past snapshots: what a client that polled then was served, to the byte."""
 
 import random
 import threading
@@ -30,10 +30,10 @@ def snapshot(api: TestClient, environment: str, at: str | None = None, **headers
 
 
 def now() -> str:
-    """Return the present moment, with a moment to itself."""
-    moment = datetime.now(UTC).isoformat()
+    """Return the time now, which no write shares."""
+    timestamp = datetime.now(UTC).isoformat()
     time.sleep(1e-5)
-    return moment
+    return timestamp
 
 
 class TestAt:
@@ -58,8 +58,8 @@ class TestAt:
             for environment in ("default", "dev", "staging", "prod"):
                 seen[now(), environment] = snapshot(api, environment)
 
-        for (moment, environment), answer in seen.items():
-            then = snapshot(api, environment, moment)
+        for (timestamp, environment), answer in seen.items():
+            then = snapshot(api, environment, timestamp)
             assert then.text == answer.text
             assert then.headers["etag"] == answer.headers["etag"]
 
@@ -68,28 +68,28 @@ class TestAt:
     ) -> None:
         path = f"/api/v1/configurations/{database_config['id']}"
         written = ok(api.simulate_patch(path, json={"config": {"host": "new"}}))
-        moment = datetime.fromisoformat(written["updated_at"])
+        timestamp = datetime.fromisoformat(written["updated_at"])
 
-        before = served(api, "default", at=(moment - timedelta(microseconds=1)).isoformat())
+        before = served(api, "default", at=(timestamp - timedelta(microseconds=1)).isoformat())
         assert before["database"]["host"] == "db"
         assert served(api, "default", at=written["updated_at"])["database"]["host"] == "new"
 
     def test_knows_what_the_application_was_called(self, api: TestClient, billing: Json) -> None:
-        moment = now()
+        timestamp = now()
         ok(api.simulate_patch(APPLICATION, json={"name": "invoices"}))
         path = f"/api/v1/applications/{billing['id']}/environments/default/snapshot"
 
-        assert ok(api.simulate_get(path, params={"at": moment}))["application"] == "billing"
+        assert ok(api.simulate_get(path, params={"at": timestamp}))["application"] == "billing"
 
     def test_knows_an_application_that_has_been_deleted_since(
         self, api: TestClient, database_config: Json
     ) -> None:
-        moment, answer = now(), snapshot(api, "default")
+        timestamp, answer = now(), snapshot(api, "default")
         api.simulate_delete(APPLICATION)
         application_id = database_config["application_id"]
         path = f"/api/v1/applications/{application_id}/environments/default/snapshot"
 
-        assert api.simulate_get(path, params={"at": moment}).text == answer.text
+        assert api.simulate_get(path, params={"at": timestamp}).text == answer.text
         problem(api.simulate_get(path, params={"at": now()}), 404)
 
     def test_knows_an_environment_that_has_been_deleted_or_made_again_since(
@@ -111,26 +111,26 @@ class TestAt:
         problem(snapshot(api, "default", "2020-01-01T00:00:00Z"), 404)
 
     def test_can_be_conditional(self, api: TestClient, billing: Json) -> None:
-        moment = now()
+        timestamp = now()
         etag = snapshot(api, "default").headers["etag"]
 
-        assert snapshot(api, "default", moment, **{"If-None-Match": etag}).status_code == 304
+        assert snapshot(api, "default", timestamp, **{"If-None-Match": etag}).status_code == 304
 
     def test_takes_any_offset_from_utc(self, api: TestClient, billing: Json) -> None:
-        moment = datetime.fromisoformat(now()).astimezone().isoformat()
+        timestamp = datetime.fromisoformat(now()).astimezone().isoformat()
 
-        assert snapshot(api, "default", moment).status_code == 200
+        assert snapshot(api, "default", timestamp).status_code == 200
 
     @pytest.mark.parametrize(
-        "moment",
+        "timestamp",
         ["yesterday", "2026-11-24", "2026-11-24T08:00:00", "1", "9999-12-31T23:59:59Z", ""],
     )
     def test_refuses_what_is_no_past_moment(
-        self, api: TestClient, billing: Json, moment: str
+        self, api: TestClient, billing: Json, timestamp: str
     ) -> None:
         path = f"{APPLICATION}/environments/default/snapshot"
 
-        found = problem(api.simulate_get(path, params={"at": moment}), 422, "/at")
+        found = problem(api.simulate_get(path, params={"at": timestamp}), 422, "/at")
 
         assert found["errors"][0]["in"] == "query"
 
@@ -171,14 +171,14 @@ def test_every_moment_is_what_a_poll_saw_then(
             for environment in ("default", "staging")
         ]
 
-    for environment, moment, polled in seen:
-        assert snapshot(api, environment, moment).text == polled
+    for environment, timestamp, polled in seen:
+        assert snapshot(api, environment, timestamp).text == polled
 
 
 def test_what_a_poll_saw_under_load_was_the_case_at_some_moment_of_it(
     api: TestClient, stages: Json
 ) -> None:
-    """And no moment that has been told once is told otherwise later."""
+    """And no past snapshot that was served once is another one later."""
     created = [create(api, f"c{number}", {}) for number in range(3)]
     done = threading.Event()
 
@@ -206,11 +206,11 @@ def test_what_a_poll_saw_under_load_was_the_case_at_some_moment_of_it(
             writer.result(10)
 
     log = ok(api.simulate_get("/api/v1/changes", params={"limit": 1000, "sort": "-id"}))["items"]
-    moments = sorted(change["created_at"] for change in log)
-    for before, body, after, told in seen:
-        assert snapshot(api, "dev", after).text == told
+    timestamps = sorted(change["created_at"] for change in log)
+    for before, body, after, past in seen:
+        assert snapshot(api, "dev", after).text == past
         # A poll may see a write that is not yet an answer, or not see one that is on its way.
         slack = timedelta(seconds=1)
         start = (datetime.fromisoformat(before) - slack).isoformat()
-        during = [m for m in moments if start <= m.replace("Z", "+00:00") <= after]
-        assert any(snapshot(api, "dev", moment).text == body for moment in reversed(during))
+        during = [m for m in timestamps if start <= m.replace("Z", "+00:00") <= after]
+        assert any(snapshot(api, "dev", timestamp).text == body for timestamp in reversed(during))
