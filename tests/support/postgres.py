@@ -65,6 +65,20 @@ def fresh_database(url: str, *, template: str = "template1") -> Iterator[str]:
             _execute(connection, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
 
+def empty_tables(url: str) -> None:
+    """Leave a migrated database as if nothing had been written to it yet.
+
+    This takes a small part of the time that a database of one's own takes.
+    """
+    with psycopg.connect(url, autocommit=True) as connection:
+        found = connection.execute(
+            "SELECT tablename FROM pg_tables"
+            " WHERE schemaname = current_schema AND tablename <> 'migrations'"
+        )
+        tables = sql.SQL(", ").join(sql.Identifier(name) for (name,) in found)
+        connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(tables))
+
+
 def wait_for_lock(url: str) -> None:
     """Wait until somebody waits for a lock."""
     with psycopg.connect(url, autocommit=True) as connection:
