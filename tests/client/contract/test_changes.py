@@ -30,6 +30,7 @@ def test_changes_are_listed_from_either_end(
         ("release", "release"),
     ]
     assert [change.id for change in log] == sorted({change.id for change in log})
+    assert [change.environments for change in log] == [("default",)] * 2 + [("prod",)] * 2
     assert list(client.changes.list(newest_first=True)) == log[::-1]
 
 
@@ -147,6 +148,10 @@ Wanted = Callable[[AuditChange], bool]
         ({"action": "create"}, lambda change: change.action == "create"),
         ({"actor": "nobody"}, lambda _: False),
         ({"application": "billing"}, lambda change: change.name != "shop"),
+        (
+            {"application": "billing", "environment": "default"},
+            lambda change: "default" in change.environments and change.name != "shop",
+        ),
         (
             {"application": "billing", "environment": "prod"},
             lambda change: "prod" in change.environments,
