@@ -440,8 +440,8 @@ class Configurations:
 
         Raises:
             ConflictError: the name is taken.
-            NotFoundError: there is no such application or configuration.
-            ValidationError: the server would refuse a value.
+            NotFoundError: there is no application of this name.
+            ValidationError: the server would refuse a value, or there is no such configuration.
 
         Example:
             >>> client.configurations.validate("billing", name="mail", config={"n": 1})
