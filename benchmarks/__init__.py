@@ -1,0 +1,1 @@
+"""Benchmarks of the server and the client; each module says how to run it."""
