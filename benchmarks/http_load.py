@@ -1,18 +1,17 @@
-"""Measure configsvc beside what it is built on: waitress, Falcon and PostgreSQL.
+"""Benchmark of the HTTP API under load, beside waitress, Falcon and PostgreSQL alone.
 
     uv run python benchmarks/http_load.py
+    uv run python benchmarks/http_load.py --against ../before --rounds 7 --seconds 3
 
-Absolute numbers say as much about the machine as about the service, so everything is
-measured in turns, round by round, with the same load, and shown as a ratio to its reference:
-reads to a Falcon application that does nothing, writes to a bare INSERT of one row into the
-same PostgreSQL. Load comes from ``wrk``.
+Absolute numbers say as much about the machine as about the service, so everything is measured
+by turns, round by round, with the same load, and shown as a ratio to its reference: reads to a
+Falcon application that does nothing, writes to a bare INSERT of one row into the same
+PostgreSQL. With ``--against`` the reference is the server of another checkout, which needs a
+virtual environment of its own. Load comes from ``wrk``.
 """
 
 import argparse
 import json
-import os
-import platform
-import re
 import shutil
 import statistics
 import subprocess
@@ -20,37 +19,39 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 import psycopg.abc
 import requests
 from psycopg.types.json import Jsonb
 
-from configsvc_server.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
+# Run as a file, this finds only the modules beside it.
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-HERE: Final = Path(__file__).parent
+from benchmarks import reference_servers
+from benchmarks.common import Comparison, at_least, create_database, example_document, machine
+from benchmarks.servers import BenchmarkError, Checkout, running_server
+from configsvc_server.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 
 CONFIGURATIONS: Final = 50
 """How many there are: as many as a list shows by default."""
 
+APPLICATION: Final = "benchmark"
+
 WARM_UP: Final = 1
 """Seconds of load before each measurement."""
 
-START_TIMEOUT: Final = 120.0
-STOP_TIMEOUT: Final = 30.0
 REQUEST_TIMEOUT: Final = 30.0
-"""In seconds, each."""
+"""In seconds."""
 
 # Both Python and Lua put the number in.
 _NAME = "configuration %d"
-
-_BANNER = re.compile(r"answers at \S+:(\d+)")
 
 _MARK = "result: "
 
@@ -80,11 +81,6 @@ function request()
     return wrk.format("PUT", paths[number + 1], headers, string.format(body, number, serial))
 end
 """
-
-
-class BenchmarkError(Exception):
-    """The benchmark can't go on; the message says why."""
-
 
 _FAILURES = (BenchmarkError, EmbeddedPostgresError, requests.RequestException, psycopg.Error)
 
@@ -132,12 +128,19 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    load = Load(options.duration, options.connections)
+    load = Load(options.seconds, options.connections)
     try:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="configsvc-")))
+            print(
+                f"{machine()}; {options.connections} connections, {options.threads} threads, "
+                f"{options.rounds} rounds of {options.seconds} s each"
+            )
+            if options.against:
+                before = Checkout.in_folder(options.against)
+                pairs = prepare_comparison(stack, folder, before, threads=options.threads)
+                return compare(pairs, load, options.rounds)
             subjects = prepare(stack, folder, threads=options.threads)
-            print_facts(options)
             rounds = [measure_all(subjects, load) for _ in range(options.rounds)]
     except _FAILURES as error:
         print(f"Failed: {error}", file=sys.stderr)
@@ -148,22 +151,17 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="Measure configsvc beside waitress, Falcon and PostgreSQL.",
+        description="Measure configsvc beside waitress, Falcon and PostgreSQL, or beside itself.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    whole = _positive
-    parser.add_argument("--duration", type=whole, default=6, help="seconds of each measurement")
-    parser.add_argument("--connections", type=whole, default=16, help="connections of the load")
-    parser.add_argument("--threads", type=whole, default=16, help="threads of each waitress")
-    parser.add_argument("--rounds", type=whole, default=3, help="rounds to take the median of")
+    whole = at_least(1)
+    add = parser.add_argument
+    add("--seconds", type=whole, default=6, help="length of each measurement")
+    add("--connections", type=whole, default=16, help="connections of the load")
+    add("--threads", type=whole, default=16, help="threads of each waitress")
+    add("--rounds", type=whole, default=3, help="rounds to take the median of")
+    add("--against", type=Path, metavar="DIR", help="compare with the server of this checkout")
     return parser.parse_args()
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
 
 
 # ---- Setting up --------------------------------------------------------------------------
@@ -171,88 +169,65 @@ def _positive(text: str) -> int:
 
 def prepare(stack: ExitStack, folder: Path, *, threads: int) -> list[Subject]:
     """Start everything, to be stopped with ``stack``, and return what is to be measured."""
-    data = folder / "data"
-    # We start PostgreSQL and configsvc joins: it is stopped with us whatever happens to
-    # configsvc, and the INSERTs go to the very same one.
-    database = stack.enter_context(EmbeddedPostgres(data))
-    command = [sys.executable, "-m", "configsvc_server", "serve", "--port=0"]
-    command += [f"--data-dir={data}", f"--threads={threads}"]
-    ours = stack.enter_context(running_server("configsvc", command, folder))
-    paths = create_configurations(ours)
-    body = requests.get(ours + paths[0], timeout=REQUEST_TIMEOUT).content
+    database = stack.enter_context(EmbeddedPostgres(folder / "data"))
+    ours = Service(stack, folder, Checkout.of_this_process(), database, threads=threads)
+    body = requests.get(ours.url + ours.paths[0], timeout=REQUEST_TIMEOUT).content
     (folder / "body").write_bytes(body)
 
     def reference(name: str) -> str:
-        command = [sys.executable, str(HERE / "reference_servers.py"), name]
-        command += [f"--body={folder / 'body'}", f"--threads={threads}"]
+        flags = [f"--body={folder / 'body'}", f"--threads={threads}"]
+        command = Checkout.of_this_process().python(reference_servers.__file__, name, *flags)
         return stack.enter_context(running_server(name, command, folder))
 
-    def http(url: str, *, script: str = "") -> Callable[[Load], Measurement]:
-        lua = Path(tempfile.mkstemp(suffix=".lua", dir=folder)[1])
-        lua.write_text(script + _REPORT_LUA)
-        return lambda load: run_wrk(url, lua, load)
+    def http(name: str) -> Callable[[Load], Measurement]:
+        return wrk(reference(name) + reference_servers.PATH, folder)
 
     rows = ScratchTable(database)
     stack.callback(rows.drop)
-    subjects = [
-        Subject("waitress", http(reference("waitress") + "/configuration")),
-        Subject("Falcon", http(reference("falcon") + "/configuration"), "waitress"),
-        Subject("GET one", http(ours + paths[0]), "Falcon", 0.5),
-        Subject("GET list", http(ours + "/api/v1/configurations"), "Falcon"),
-        Subject("INSERT", rows.measure),
-        Subject("PUT", http(ours, script=put_script(paths)), "INSERT", 0.4),
-    ]
     print(f"The body of GET one, waitress and Falcon has {len(body)} bytes.")
-    return subjects
+    return [
+        Subject("waitress", http("waitress")),
+        Subject("Falcon", http("falcon"), "waitress"),
+        Subject("GET one", ours.subjects["GET one"], "Falcon", 0.5),
+        Subject("GET list", ours.subjects["GET list"], "Falcon"),
+        Subject("GET snapshot", ours.subjects["GET snapshot"], "Falcon"),
+        Subject("INSERT", rows.measure),
+        Subject("PUT", ours.subjects["PUT"], "INSERT", 0.4),
+    ]
 
 
-@contextmanager
-def running_server(name: str, command: Sequence[str], folder: Path) -> Iterator[str]:
-    """Run a server as a process of its own, its log in a file, and give its address.
-
-    Raises:
-        BenchmarkError: it does not start.
-    """
-    output, log = folder / f"{name}.output", folder / f"{name}.log"
-    # Neither variables nor a file .env of the caller may change what is measured.
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("CONFIGSVC_")}
-    with output.open("w") as stdout, log.open("w") as stderr:
-        process = subprocess.Popen(
-            command, stdout=stdout, stderr=stderr, cwd=folder, env=environment
-        )
-    try:
-        yield f"http://127.0.0.1:{_wait_for_port(process, output, log)}"
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+def prepare_comparison(
+    stack: ExitStack, folder: Path, before: Checkout, *, threads: int
+) -> list[tuple[Subject, Subject]]:
+    """Start the servers of both checkouts; return each subject before and after."""
+    # One PostgreSQL for both, so that it makes no difference.
+    cluster = stack.enter_context(EmbeddedPostgres(folder / "data"))
+    subjects = []
+    for name, checkout in (("before", before), ("after", Checkout.of_this_process())):
+        url = create_database(cluster, name)
+        (folder / name).mkdir()
+        service = Service(stack, folder / name, checkout, url, threads=threads)
+        subjects.append([Subject(f"{key} {name}", do) for key, do in service.subjects.items()])
+    return list(zip(*subjects, strict=True))
 
 
-def _wait_for_port(process: subprocess.Popen[bytes], output: Path, log: Path) -> int:
-    deadline = time.monotonic() + START_TIMEOUT
-    while time.monotonic() < deadline:
-        if banner := _BANNER.search(output.read_text()):
-            return int(banner[1])
-        if process.poll() is not None:
-            raise BenchmarkError(f"{process.args!r} did not start:\n{log.read_text()}")
-        time.sleep(0.02)
-    raise BenchmarkError(f"{process.args!r} did not start within {START_TIMEOUT:.0f} s.")
+class Service:
+    """A configsvc server with some configurations, and what is measured of it."""
 
-
-def example_document(serial: int) -> dict[str, Any]:
-    """Return a configuration such as a service has: a few hundred bytes, two levels."""
-    return {
-        "serial": serial,
-        "debug": False,
-        "log_level": "info",
-        "database": {"host": "db.internal", "port": 5432, "pool": {"min": 2, "max": 20}},
-        "http": {"timeout": 2.5, "retries": 3, "hosts": ["a.internal", "b.internal"]},
-        "features": {"checkout": True, "search": False, "recommendations": None},
-        "limits": {"requests_per_minute": 600, "upload_bytes": 10485760, "ratio": 0.25},
-    }
+    def __init__(
+        self, stack: ExitStack, folder: Path, checkout: Checkout, database: str, *, threads: int
+    ) -> None:
+        command = checkout.serve(f"--database-url={database}", f"--threads={threads}")
+        self.url = stack.enter_context(running_server("configsvc", command, folder))
+        self.paths = create_configurations(self.url)
+        api = f"{self.url}/api/v1"
+        snapshot = f"{api}/applications/{APPLICATION}/environments/default/snapshot"
+        self.subjects = {
+            "GET one": wrk(self.url + self.paths[0], folder),
+            "GET list": wrk(f"{api}/configurations", folder),
+            "GET snapshot": wrk(snapshot, folder),
+            "PUT": wrk(self.url, folder, script=put_script(self.paths)),
+        }
 
 
 def create_configurations(url: str) -> list[str]:
@@ -264,7 +239,7 @@ def create_configurations(url: str) -> list[str]:
             response.raise_for_status()
             return response.headers["Location"]
 
-        application = create("/api/v1/applications", {"name": "benchmark"})
+        application = create("/api/v1/applications", {"name": APPLICATION})
         return [
             create(
                 f"{application}/configurations",
@@ -297,6 +272,41 @@ def measure_all(subjects: Sequence[Subject], load: Load) -> dict[str, Measuremen
         print(".", end="", flush=True)
     print()
     return result
+
+
+def compare(pairs: Sequence[tuple[Subject, Subject]], load: Load, rounds: int) -> int:
+    """Measure each subject before and after, round by round; print the ratios."""
+    results = []
+    for number in range(rounds):
+        # Who comes second may find the processor warmer.
+        turns = [pair[::-1] if number % 2 else pair for pair in pairs]
+        results.append(measure_all([subject for turn in turns for subject in turn], load))
+    print(
+        f"\nMedians; ratios are after/before: median (lowest-highest) of {rounds} rounds.\n"
+        f"{'':12} {'per second':>17} {'ratio of them':>20} {'ratio of p50':>20} "
+        f"{'ratio of p99':>20}"
+    )
+    for before, after in pairs:
+        rate, p50, p99 = (
+            Comparison(
+                [getattr(result[before.name], figure) for result in results],
+                [getattr(result[after.name], figure) for result in results],
+            )
+            for figure in ("rate", "p50", "p99")
+        )
+        rates = f"{statistics.median(rate.before):6.0f} -> {statistics.median(rate.after):6.0f}"
+        print(
+            f"{after.name.removesuffix(' after'):12} {rates:>17} {rate!s:>20} {p50!s:>20} "
+            f"{p99!s:>20}  {rate.verdict(more_is_better=True)}"
+        )
+    return print_failures([subject for pair in pairs for subject in pair], results)
+
+
+def wrk(url: str, folder: Path, *, script: str = "") -> Callable[[Load], Measurement]:
+    """Return a function that lets wrk ask for ``url``, or for what a script in Lua says."""
+    lua = Path(tempfile.mkstemp(suffix=".lua", dir=folder)[1])
+    lua.write_text(script + _REPORT_LUA)
+    return lambda load: run_wrk(url, lua, load)
 
 
 def run_wrk(url: str, lua: Path, load: Load) -> Measurement:
@@ -367,26 +377,17 @@ class ScratchTable:
 # ---- Showing it --------------------------------------------------------------------------
 
 
-def print_facts(options: argparse.Namespace) -> None:
-    """Say what the numbers depend on."""
-    print(
-        f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()} "
-        f"{platform.machine()}; {options.connections} connections, {options.threads} threads, "
-        f"{options.rounds} rounds of {options.duration} s each"
-    )
-
-
 def print_table(subjects: Sequence[Subject], rounds: Sequence[Mapping[str, Measurement]]) -> None:
     """Print medians; a ratio is the median of the ratios within each round."""
     print()
     print(
-        f"{'':10} {'per second':>10} {'p50 ms':>8} {'p99 ms':>8} {'not 2xx':>8}  "
+        f"{'':12} {'per second':>10} {'p50 ms':>8} {'p99 ms':>8} {'not 2xx':>8}  "
         f"{'ratio':>5}  {'beside':10} {'aim':6}"
     )
     for subject in subjects:
         mine = [results[subject.name] for results in rounds]
         line = (
-            f"{subject.name:10} {statistics.median(m.rate for m in mine):10.0f} "
+            f"{subject.name:12} {statistics.median(m.rate for m in mine):10.0f} "
             f"{statistics.median(m.p50 for m in mine) * 1000:8.2f} "
             f"{statistics.median(m.p99 for m in mine) * 1000:8.2f} "
             f"{sum(m.not_2xx for m in mine):8}"
