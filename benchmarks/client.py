@@ -1,176 +1,205 @@
-"""Measure what the client costs, and how fast a change arrives.
+"""Benchmark of the client SDK: cached reads, import, memory, and how fast a change arrives.
 
     uv run python benchmarks/client.py
+    uv run python benchmarks/client.py --against ../before --rounds 3 --seconds 10
 
 Everything is shown beside what it is compared with: a plain dict, ``import requests``, the
-parsed JSON alone. The last two figures need a server, which is started for them; give
-``--url`` to use one that runs already.
+parsed JSON alone. The last figures need a server, which is started for them; give ``--url`` to
+use one that runs already. With ``--against`` the client and the server of another checkout,
+which needs a virtual environment of its own, are measured by turns with those of this one.
 """
 
 import argparse
-import gc
 import json
 import os
-import platform
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import timeit
-import tracemalloc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Final
 
-from configsvc_client import ConfigClient, ConflictError
-from configsvc_client._values.snapshot import Snapshot, read_snapshot
-from configsvc_client._view.poller import Updater
-from configsvc_client._view.snapshot_source import Fetched, SnapshotSource
-from configsvc_client._view.store import SnapshotStore
-from configsvc_client._view.synchronizer import Synchronizer
-from configsvc_client._view.view import ConfigView
-from configsvc_client.options import Options
-from configsvc_client.testing import FakeConfigClient
+import psycopg
 
-APPLICATION: Final = "benchmark"
+# Run as a file, this finds only the modules beside it.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks import client_probe
+from benchmarks.common import Comparison, at_least, create_database, machine
+from benchmarks.servers import BenchmarkError, Checkout, clean_environment, running_server
+from configsvc_client import ConfigClient, ConfigSvcError, ConflictError
+from configsvc_server.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
+
 CONFIGURATIONS: Final = 1000
+"""Of the view whose memory is measured."""
+
 WORKERS: Final = 4
 """Processes that the live views are spread over."""
 
-_ANSWERS = re.compile(r"answers at (http://\S+)")
+IMPORTS: Final = 21
+"""How often each module is imported; the fastest counts."""
+
+PROBE_TIMEOUT: Final = 60.0
+"""How long a process may take to end, in seconds."""
+
+_FAILURES: Final = (
+    BenchmarkError,
+    ConfigSvcError,
+    EmbeddedPostgresError,
+    subprocess.SubprocessError,
+    psycopg.Error,
+)
 
 
-def main() -> None:
-    """Print the figures."""
-    parser = argparse.ArgumentParser(description="Measure the client.")
-    parser.add_argument("--url", help="a running server; without it one is started")
-    parser.add_argument("--token", help="for that server")
-    parser.add_argument("--changes", type=int, default=200)
-    parser.add_argument("--views", type=int, nargs="*", default=[1, 50, 200])
-    parser.add_argument("--pause", type=float, help="seconds between two changes")
-    parser.add_argument("--idle", type=float, default=90.0, help="seconds to watch an idle view")
-    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.worker is not None:
-        _work(options.url, options.token, options.worker)
-        return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    print(f"Python {platform.python_version()} on {platform.machine()}, {cores} cores")
-    _print_reads()
-    _print_imports()
-    _print_memory()
-    with ExitStack() as stack:
-        url = options.url or stack.enter_context(_server())
-        client = stack.enter_context(ConfigClient(url, token=options.token))
-        _prepare(client)
-        for views in options.views:
-            _print_latency(client, url, options.token, views, options.changes, options.pause)
-        if options.idle:
-            _print_idle(client, options.idle)
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The client of a checkout, and a server for it."""
 
+    checkout: Checkout
+    url: str
+    token: str | None = None
 
-def _print_reads() -> None:
-    plain = {"database": {"pool_size": 10}}
-    view = FakeConfigClient({APPLICATION: plain}).application(APPLICATION)
-    names = {"plain": plain, "app": view}
-    costs = {
-        name: min(
-            timeit.repeat(
-                f"{name}['database']['pool_size']", globals=names, number=1_000_000, repeat=7
-            )
+    def start_probe(self, *arguments: object) -> subprocess.Popen[str]:
+        """Start a measurement in the interpreter of the checkout."""
+        variables = {"CONFIGSVC_URL": self.url, "CONFIGSVC_TOKEN": self.token or ""}
+        return subprocess.Popen(
+            self.checkout.python(client_probe.__file__, *arguments),
+            env={**clean_environment(), **variables},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
-        * 1000
-        for name in ("plain", "app")
-    }
-    print(
-        f"cached read        {costs['app']:.0f} ns, a plain dict {costs['plain']:.0f} ns:"
-        f" {costs['app'] / costs['plain']:.1f} times"
+
+    def probe(self, *arguments: object) -> Any:
+        """Return what a measurement gives.
+
+        Raises:
+            BenchmarkError: it failed.
+        """
+        with self.start_probe(*arguments) as process:
+            return _result(process)
+
+
+def _result(process: subprocess.Popen[str], *, timeout: float | None = None) -> Any:
+    output, _ = process.communicate("done\n", timeout)
+    if process.returncode:
+        raise BenchmarkError(f"{process.args!r} failed with status {process.returncode}.")
+    return json.loads(output)
+
+
+def main() -> int:
+    """Run the benchmark and return the exit code."""
+    options = _options()
+    print(machine())
+    try:
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="configsvc-")))
+            snapshots = stack.enter_context(serving_snapshots())
+            ours = Checkout.of_this_process()
+            if options.against:
+                both = {"before": Checkout.in_folder(options.against), "after": ours}
+                cluster = stack.enter_context(EmbeddedPostgres(folder / "data"))
+                targets = [
+                    Target(checkout, stack.enter_context(_server(checkout, name, cluster, folder)))
+                    for name, checkout in both.items()
+                ]
+                compare(targets[0], targets[1], snapshots, options)
+                return 0
+            target = Target(ours, options.url or "", options.token)
+            print_costs(target, snapshots)
+            if not options.url:
+                cluster = stack.enter_context(EmbeddedPostgres(folder / "data"))
+                url = stack.enter_context(_server(ours, "after", cluster, folder))
+                target = Target(ours, url)
+            print_arrivals(target, options)
+    except _FAILURES as error:
+        print(f"Failed: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Measure the client SDK.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+    add = parser.add_argument
+    add("--url", help="a running server; without it one is started")
+    add("--token", default=os.environ.get("CONFIGSVC_TOKEN"), help="for that server")
+    add("--changes", type=at_least(2), default=200, help="of each number of views")
+    add("--seconds", type=float, default=120.0, help="make no changes for longer than that")
+    add("--views", type=at_least(1), nargs="*", default=[1, 50, 200], help="that wait for changes")
+    add("--pause", type=float, help="seconds between two changes")
+    add("--idle", type=float, default=90.0, help="seconds to watch an idle view")
+    add("--against", type=Path, metavar="DIR", help="compare with the SDK of this checkout")
+    add("--rounds", type=at_least(1), default=3, help="of a comparison")
+    return parser.parse_args()
 
 
-def _print_imports() -> None:
-    modules = ("requests", "configsvc_client")
-    # In turns, so that whatever else the machine does hits both.
-    times = [[_import_time(module) for module in modules] for _ in range(21)]
-    requests, client = (min(column) for column in zip(*times, strict=True))
-    ratio = client / requests
-    print(f"import             {client:.0f} ms, requests {requests:.0f} ms: {ratio:.2f} times")
+@contextmanager
+def _server(checkout: Checkout, name: str, cluster: str, folder: Path) -> Iterator[str]:
+    url = create_database(cluster, name)
+    command = checkout.serve(f"--database-url={url}", "--log-level=warning")
+    with running_server(name, command, folder) as address:
+        yield address
 
 
-def _import_time(module: str) -> float:
-    code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
-    command = [sys.executable, "-c", code]
-    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout) * 1000
+# ---- What it costs -----------------------------------------------------------------------
 
 
-class _Once(SnapshotSource):
-    """A source that has one snapshot, and an updater that fetches it at the start."""
+def measure_imports(target: Target) -> dict[str, float]:
+    """Return the milliseconds that the client takes to import, and requests alone."""
 
-    mode = "once"
+    def milliseconds(module: str) -> float:
+        code = (
+            f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+        )
+        command = target.checkout.python("-c", code)
+        return float(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout) * 1000
 
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self._sync: Synchronizer | None = None
-
-    def fetch(
-        self, current: Snapshot | None, *, wait: float = 0, bypass_cache: bool = False
-    ) -> Fetched:
-        return Fetched(read_snapshot(self._body, '"1"', previous=current), b"", granted=False)
-
-    def make(self, store: SnapshotStore, sync: Synchronizer) -> Updater:
-        self._sync = sync
-        return self
-
-    def start(self) -> None:
-        assert self._sync is not None
-        self._sync.update(self)
-
-    def stop(self) -> None:
-        pass
-
-    after_fork_in_child = stop
+    modules = ("configsvc_client", "requests")
+    # By turns, so that whatever else the machine does hits both.
+    times = [[milliseconds(module) for module in modules] for _ in range(IMPORTS)]
+    client, requests = (min(column) for column in zip(*times, strict=True))
+    return {"client": client, "requests": requests}
 
 
-def _print_memory() -> None:
-    body = _large_snapshot()
-    tracemalloc.start()
-    parsed, parsed_size = _traced(lambda: json.loads(body))
-    once = _Once(body)
-    view, view_size = _traced(lambda: _ready_view(once))
-    tracemalloc.stop()
-    assert len(view) == len(parsed["configurations"])
-    print(
-        f"memory             {view_size / 1024:.0f} KiB for {CONFIGURATIONS} configurations,"
-        f" parsed JSON {parsed_size / 1024:.0f} KiB: {view_size / parsed_size:.2f} times"
-    )
+@contextmanager
+def serving_snapshots() -> Iterator[str]:
+    """Serve a large snapshot, and a small one at every other path; yield the address."""
+    large, small = _snapshot(CONFIGURATIONS), _snapshot(1)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = large if self.path == client_probe.LARGE_PATH else small
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("ETag", '"1"')
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, name="snapshots")
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
-def _traced(make: Any) -> tuple[Any, int]:
-    gc.collect()
-    before, _ = tracemalloc.get_traced_memory()
-    made = make()
-    gc.collect()
-    after, _ = tracemalloc.get_traced_memory()
-    return made, after - before
-
-
-def _ready_view(once: _Once) -> ConfigView:
-    view = ConfigView(
-        APPLICATION,
-        "default",
-        options=Options(url="http://localhost"),
-        sources=lambda _: once,
-        updater=once.make,
-        remove=lambda _: None,
-    )
-    view.wait_until_ready()
-    return view
-
-
-def _large_snapshot() -> bytes:
+def _snapshot(count: int) -> bytes:
     configurations = {
         f"service-{index}": {
             "id": f"01K9YV5C7W3V0Y1Q3W6M{index:06d}",
@@ -185,127 +214,151 @@ def _large_snapshot() -> bytes:
                 "limits": {"per_minute": index, "burst": 10, "labels": {"team": f"t{index}"}},
             },
         }
-        for index in range(CONFIGURATIONS)
+        for index in range(count)
     }
-    head = {"application_id": "01K9YV5C7W3V0Y1Q3W6M8N2B4E", "application": APPLICATION}
+    head = {"application_id": "01K9YV5C7W3V0Y1Q3W6M8N2B4E", "application": "benchmark"}
     document = {**head, "environment": "default", "configurations": configurations}
     return json.dumps(document).encode()
 
 
-@contextmanager
-def _server() -> Iterator[str]:
-    with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "configsvc_server", "serve", "--port", "0"],
-            env={**os.environ, "CONFIGSVC_DATA_DIR": folder, "CONFIGSVC_LOG_LEVEL": "warning"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        try:
-            yield _address(process)
-        finally:
-            process.terminate()
-            process.communicate(timeout=60)
+def print_costs(target: Target, snapshots: str) -> None:
+    """Measure and print what needs no server of ours."""
+    read = target.probe("read")
+    print(
+        f"cached read        {read['view']:.0f} ns, a plain dict {read['dict']:.0f} ns:"
+        f" {read['view'] / read['dict']:.1f} times"
+    )
+    imports = measure_imports(target)
+    print(
+        f"import             {imports['client']:.0f} ms, requests {imports['requests']:.0f} ms:"
+        f" {imports['client'] / imports['requests']:.2f} times"
+    )
+    memory = target.probe("memory", snapshots)
+    print(
+        f"memory             {memory['view']:.0f} KiB for {CONFIGURATIONS} configurations,"
+        f" parsed JSON {memory['json']:.0f} KiB: {memory['view'] / memory['json']:.2f} times"
+    )
 
 
-def _address(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    seen = []
-    for line in process.stdout:
-        seen.append(line)
-        found = _ANSWERS.search(line)
-        if found:
-            # Whatever else it prints must not fill the pipe.
-            threading.Thread(target=process.stdout.read, daemon=True).start()
-            return found[1].replace("localhost", "127.0.0.1")
-    raise SystemExit("The server did not start:\n" + "".join(seen))
+# ---- How fast a change arrives -----------------------------------------------------------
+
+
+def measure_latency(
+    target: Target, views: int, *, changes: int, seconds: float, pause: float | None
+) -> dict[str, float]:
+    """Return the milliseconds from the answered write to the callbacks of all views.
+
+    Raises:
+        BenchmarkError: hardly any change arrived.
+    """
+    # Each change shall meet views that wait, not such as are busy with the one before.
+    pause = 0.1 + views * 0.002 if pause is None else pause
+    shares = [views // WORKERS + (index < views % WORKERS) for index in range(WORKERS)]
+    with ExitStack() as stack:
+        client = stack.enter_context(ConfigClient(target.url, token=target.token))
+        _prepare(client)
+        workers = [
+            stack.enter_context(target.start_probe("watch", share)) for share in shares if share
+        ]
+        for worker in workers:
+            if worker.stdout is None or worker.stdout.readline().strip() != "ready":
+                raise BenchmarkError(f"{worker.args!r} did not become ready.")
+        # The views have their snapshot; now let them all be waiting.
+        time.sleep(2)
+        probe = client.configurations.find(client_probe.APPLICATION, "probe")
+        n = int(probe.config["n"])
+        answered: dict[int, float] = {}
+        end = time.monotonic() + seconds
+        while len(answered) < changes and time.monotonic() < end:
+            n += 1
+            client.configurations.update(probe.id, config={"n": n})
+            answered[n] = time.monotonic()
+            time.sleep(pause)
+        time.sleep(2)
+        seen = [arrival for w in workers for arrival in _result(w, timeout=PROBE_TIMEOUT)]
+    late = sorted(max(0.0, at - answered[n]) * 1000 for n, at in seen if n in answered)
+    if len(late) < 2:
+        raise BenchmarkError(f"No change arrived at {views} views.")
+    cuts = statistics.quantiles(late, n=100)
+    missed = len(answered) * views - len(late)
+    return {
+        "p50": cuts[49],
+        "p99": cuts[98],
+        "worst": late[-1],
+        "arrivals": len(late),
+        "missed": missed,
+    }
 
 
 def _prepare(client: ConfigClient) -> None:
     try:
-        client.applications.create(name=APPLICATION)
-        client.configurations.create(APPLICATION, name="probe", config={"n": 0})
+        client.applications.create(name=client_probe.APPLICATION)
+        client.configurations.create(client_probe.APPLICATION, name="probe", config={"n": 0})
     except ConflictError:
-        client.configurations.find(APPLICATION, "probe")
+        client.configurations.find(client_probe.APPLICATION, "probe")
 
 
-def _print_latency(
-    client: ConfigClient, url: str, token: str | None, views: int, changes: int, pause: float | None
-) -> None:
-    workers = [_start_worker(url, token, share) for share in _shares(views, WORKERS) if share]
-    for worker in workers:
-        assert worker.stdout is not None
-        assert worker.stdout.readline().strip() == "ready"
-    # The views have their snapshot; now let them all be waiting.
-    time.sleep(2)
-    probe = client.configurations.find(APPLICATION, "probe")
-    first = int(probe.config["n"]) + 1
-    answered = {}
-    if pause is None:
-        # Each change shall meet views that wait, not such as are busy with the one before.
-        pause = 0.1 + views * 0.002
-    for n in range(first, first + changes):
-        client.configurations.update(probe.id, config={"n": n})
-        answered[n] = time.monotonic()
-        time.sleep(pause)
-    time.sleep(2)
-    seen = []
-    for worker in workers:
-        output, _ = worker.communicate("done\n", timeout=60)
-        seen += json.loads(output)
-    late = sorted(max(0.0, at - answered[n]) * 1000 for n, at in seen if n in answered)
-    missed = changes * views - len(late)
-    if len(late) < 2:
-        print(f"latency, {views:3} views: no change arrived")
-        return
-    cuts = statistics.quantiles(late, n=100)
+def print_arrivals(target: Target, options: argparse.Namespace) -> None:
+    """Measure and print what needs a server."""
+    limits = {"changes": options.changes, "seconds": options.seconds, "pause": options.pause}
+    for views in options.views:
+        found = measure_latency(target, views, **limits)
+        print(
+            f"latency, {views:3} views  p50 {found['p50']:.1f} ms, p99 {found['p99']:.1f} ms, worst"
+            f" {found['worst']:.1f} ms; {found['arrivals']:.0f} arrivals,"
+            f" {found['missed']:.0f} overtaken by a later change"
+        )
+    if options.idle:
+        idle = target.probe("idle", options.idle)
+        print(
+            f"idle view          {idle['polls']:.1f} requests a minute"
+            f" ({idle['mode']}, watched for {options.idle:.0f} s)"
+        )
+
+
+# ---- Comparing with another checkout -----------------------------------------------------
+
+
+def compare(before: Target, after: Target, snapshots: str, options: argparse.Namespace) -> None:
+    """Measure both checkouts round by round; print the ratios."""
+    limits = {"changes": options.changes, "seconds": options.seconds, "pause": options.pause}
+    measurements: dict[str, Callable[[Target], Mapping[str, float]]] = {
+        "cached read": lambda target: target.probe("read"),
+        "import": measure_imports,
+        "memory": lambda target: target.probe("memory", snapshots),
+    }
+    for views in options.views:
+        measurements[f"latency, {views} views"] = partial(measure_latency, views=views, **limits)
+    rounds: list[Mapping[str, Mapping[str, Mapping[str, float]]]] = []
+    for number in range(options.rounds):
+        targets = {"before": before, "after": after}
+        # Who comes second may find the processor warmer.
+        order = sorted(targets, reverse=number % 2 == 0)
+        rounds.append(
+            {
+                name: {side: measure(targets[side]) for side in order}
+                for name, measure in measurements.items()
+            }
+        )
+        print(".", end="", flush=True)
     print(
-        f"latency, {views:3} views  p50 {cuts[49]:.1f} ms, p99 {cuts[98]:.1f} ms, worst"
-        f" {late[-1]:.1f} ms; {len(late)} arrivals, {missed} overtaken by a later change"
+        f"\nMedians; ratios are after/before: median (lowest-highest) of {options.rounds} rounds.\n"
+        f"{'':24} {'figures':>18} {'ratio':>20}"
     )
+    for name in measurements:
+        for figure, unit in _COMPARED.items():
+            if figure not in rounds[0][name]["before"]:
+                continue
+            sides = [[r[name][side][figure] for r in rounds] for side in ("before", "after")]
+            pair = Comparison(*sides)
+            figures = " -> ".join(f"{statistics.median(side):.1f}" for side in sides)
+            label = f"{name}, {unit}" if unit else name
+            print(f"{label:24} {figures:>18} {pair!s:>20}  {pair.verdict(more_is_better=False)}")
 
 
-def _shares(count: int, workers: int) -> Sequence[int]:
-    return [count // workers + (index < count % workers) for index in range(workers)]
-
-
-def _start_worker(url: str, token: str | None, views: int) -> subprocess.Popen[str]:
-    command = [sys.executable, __file__, "--worker", str(views), "--url", url]
-    return subprocess.Popen(
-        [*command, *(["--token", token] if token else [])],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-def _work(url: str, token: str | None, views: int) -> None:
-    """Watch with some live views, each of a client of its own, until a line comes in."""
-    seen: list[tuple[int, float]] = []
-    with ExitStack() as stack:
-        for _ in range(views):
-            client = stack.enter_context(ConfigClient(url, token=token))
-            view = client.application(APPLICATION)
-            view.wait_until_ready(30)
-            view.on_change(lambda change: seen.append((change.new, time.monotonic())), "probe.n")
-        print("ready", flush=True)
-        sys.stdin.readline()
-    print(json.dumps(seen))
-
-
-def _print_idle(client: ConfigClient, seconds: float) -> None:
-    view = client.application(APPLICATION)
-    view.wait_until_ready()
-    time.sleep(1)
-    before = view.status().polls
-    time.sleep(seconds)
-    polls = view.status().polls - before
-    print(
-        f"idle view          {polls * 60 / seconds:.1f} requests a minute"
-        f" ({view.status().mode}, watched for {seconds:.0f} s)"
-    )
+_COMPARED: Final = {"view": "", "client": "", "p50": "p50", "p99": "p99"}
+"""Figures that are compared, and what they are called beside the name of the measurement."""
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""Measurements of the client SDK of one checkout; ``client.py`` runs them in its interpreter.
+
+    python benchmarks/client_probe.py read|memory|watch VIEWS|idle SECONDS
+
+It knows nothing but the public SDK, so that it fits every checkout. The server is that of
+``CONFIGSVC_URL``; what was measured is printed as JSON.
+"""
+
+import gc
+import json
+import sys
+import time
+import timeit
+import tracemalloc
+import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TypeVar
+
+from configsvc_client import ConfigClient
+from configsvc_client.testing import FakeConfigClient
+
+T = TypeVar("T")
+
+APPLICATION = "benchmark"
+LARGE_PATH = "/api/v1/applications/large/environments/default/snapshot"
+
+
+def read() -> object:
+    """Return the nanoseconds of a cached read, and of one of a plain dict."""
+    plain = {"database": {"pool_size": 10}}
+    app = FakeConfigClient({APPLICATION: plain}).application(APPLICATION)
+
+    def nanoseconds(names: dict[str, object]) -> float:
+        statement = "it['database']['pool_size']"
+        return min(timeit.repeat(statement, globals=names, number=1_000_000, repeat=7)) * 1000
+
+    return {"view": nanoseconds({"it": app}), "dict": nanoseconds({"it": plain})}
+
+
+def memory(url: str) -> object:
+    """Return the KiB of a view of a large snapshot, and of its parsed JSON."""
+    with urllib.request.urlopen(url + LARGE_PATH) as response:
+        body = response.read()
+    # Nothing but the first request shall happen while we count.
+    with ConfigClient(url, long_poll=0, poll_interval=3600) as client:
+        # What is made once for all views is made before.
+        client.application("small").wait_until_ready(30)
+        tracemalloc.start()
+        parsed, parsed_size = _traced(lambda: json.loads(body))
+        view = client.application("large")
+        _, view_size = _traced(lambda: view.wait_until_ready(30))
+        tracemalloc.stop()
+        assert len(view) == len(parsed["configurations"])
+    return {"view": view_size, "json": parsed_size}
+
+
+def _traced(make: Callable[[], T]) -> tuple[T, float]:
+    gc.collect()
+    before, _ = tracemalloc.get_traced_memory()
+    made = make()
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    return made, (after - before) / 1024
+
+
+def watch(views: int) -> object:
+    """Watch with some live views, each of a client of its own, until a line comes in.
+
+    Returns:
+        Each number that arrived, and when.
+    """
+    seen: list[tuple[int, float]] = []
+    with ExitStack() as stack:
+        for _ in range(views):
+            view = stack.enter_context(ConfigClient()).application(APPLICATION)
+            view.wait_until_ready(30)
+            view.on_change(lambda change: seen.append((change.new, time.monotonic())), "probe.n")
+        print("ready", flush=True)
+        sys.stdin.readline()
+    return seen
+
+
+def idle(seconds: float) -> object:
+    """Return the requests that an idle view makes in a minute, and how it polls."""
+    with ConfigClient() as client:
+        view = client.application(APPLICATION)
+        view.wait_until_ready(30)
+        time.sleep(1)
+        before = view.status().polls
+        time.sleep(seconds)
+        polls = view.status().polls - before
+        return {"polls": polls * 60 / seconds, "mode": view.status().mode}
+
+
+if __name__ == "__main__":
+    name, *arguments = sys.argv[1:]
+    if name == "read":
+        result = read()
+    elif name == "memory":
+        result = memory(*arguments)
+    elif name == "watch":
+        result = watch(int(*arguments))
+    else:
+        result = idle(float(*arguments))
+    print(json.dumps(result))
