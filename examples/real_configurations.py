@@ -1,4 +1,4 @@
-"""Keep real configuration files in configsvc, restart it, and compare what comes back.
+"""Example: real JSON configuration files stored in configsvc, read back after a restart.
 
     uv run python examples/real_configurations.py
 
