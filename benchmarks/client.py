@@ -32,7 +32,7 @@ import psycopg
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks import client_probe
-from benchmarks.common import Comparison, at_least, create_database, machine
+from benchmarks.common import Comparison, at_least, create_database, machine, stop_on_terminate
 from benchmarks.servers import BenchmarkError, Checkout, clean_environment, running_server
 from configsvc_client import ConfigClient, ConfigSvcError, ConflictError
 from configsvc_server.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
@@ -119,6 +119,9 @@ def main() -> int:
                 url = stack.enter_context(_server(ours, "after", cluster, folder))
                 target = Target(ours, url)
             print_arrivals(target, options)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
     except _FAILURES as error:
         print(f"Failed: {error}", file=sys.stderr)
         return 1
@@ -371,4 +374,5 @@ _COMPARED: Final = {
 
 
 if __name__ == "__main__":
+    stop_on_terminate()
     sys.exit(main())

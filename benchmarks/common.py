@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+import signal
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,11 @@ def at_least(minimum: int) -> Callable[[str], int]:
         return value
 
     return number
+
+
+def stop_on_terminate() -> None:
+    """Make SIGTERM end a benchmark as Ctrl-C does, with everything that it has started."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def machine() -> str:

@@ -35,7 +35,14 @@ from psycopg.types.json import Jsonb
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks import reference_servers
-from benchmarks.common import Comparison, at_least, create_database, example_document, machine
+from benchmarks.common import (
+    Comparison,
+    at_least,
+    create_database,
+    example_document,
+    machine,
+    stop_on_terminate,
+)
 from benchmarks.servers import BenchmarkError, Checkout, running_server
 from configsvc_server.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 
@@ -142,6 +149,9 @@ def main() -> int:
                 return compare(pairs, load, options.rounds)
             subjects = prepare(stack, folder, threads=options.threads)
             rounds = [measure_all(subjects, load) for _ in range(options.rounds)]
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
     except _FAILURES as error:
         print(f"Failed: {error}", file=sys.stderr)
         return 1
@@ -419,4 +429,5 @@ def print_failures(subjects: Sequence[Subject], rounds: Sequence[Mapping[str, Me
 
 
 if __name__ == "__main__":
+    stop_on_terminate()
     sys.exit(main())

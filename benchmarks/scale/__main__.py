@@ -18,7 +18,6 @@ import argparse
 import gc
 import http.client
 import random
-import signal
 import statistics
 import sys
 import tempfile
@@ -31,7 +30,7 @@ from typing import Final
 
 import psycopg
 
-from benchmarks.common import at_least, create_database, machine
+from benchmarks.common import at_least, create_database, machine, stop_on_terminate
 from benchmarks.scale.data import Size, load, row_counts
 from benchmarks.scale.inventory import Inventory, Session, take_inventory
 from benchmarks.scale.plans import find_plans, print_findings
@@ -231,6 +230,5 @@ def print_times(items: Sequence[Times]) -> None:
 
 
 if __name__ == "__main__":
-    # SIGTERM ends the benchmark as Ctrl-C does, with everything that it has started.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stop_on_terminate()
     sys.exit(main())
