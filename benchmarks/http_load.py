@@ -89,6 +89,8 @@ function request()
 end
 """
 
+_UNDISTURBED: Final = {"autovacuum": "off"}
+
 _FAILURES = (BenchmarkError, EmbeddedPostgresError, requests.RequestException, psycopg.Error)
 
 
@@ -211,12 +213,15 @@ def prepare_comparison(
 ) -> list[tuple[Subject, Subject]]:
     """Start the servers of both checkouts; return each subject before and after."""
     # One PostgreSQL for both, so that it makes no difference.
-    cluster = stack.enter_context(EmbeddedPostgres(folder / "data"))
+    cluster = stack.enter_context(EmbeddedPostgres(folder / "data", options=_UNDISTURBED))
     subjects = []
     for name, checkout in (("before", before), ("after", Checkout.of_this_process())):
         url = create_database(cluster, name)
         (folder / name).mkdir()
         service = Service(stack, folder / name, checkout, url, threads=threads)
+        # Otherwise it would happen to one of the two some time before the other.
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("VACUUM (ANALYZE)")
         subjects.append([Subject(f"{key} {name}", do) for key, do in service.subjects.items()])
     return list(zip(*subjects, strict=True))
 
