@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 
 from benchmarks.common import example_document
 
-SERVED_VERSIONS: Final = "release_pointers"
+SERVED_VERSIONS: Final = "served_versions"
 """Table of what each environment serves now."""
 
 ROBOT: Final = "deploy-robot"
