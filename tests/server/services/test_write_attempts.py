@@ -216,6 +216,25 @@ def test_what_takes_long_to_check_is_not_checked_under_the_write_lock(services: 
     services.create(document)  # it can be done as soon as the others leave it alone
 
 
+def test_the_values_of_many_environments_are_not_checked_under_the_write_lock(
+    services: Services,
+) -> None:
+    """Each of them alone would be quick."""
+    names = [f"e{number}" for number in range(10)]
+    for name in names:
+        services.environment(name)
+    members: JsonObject = {f"m{number}": number for number in range(1_000)}
+    overlays: dict[str, JsonObject] = {name: {"port": 2} for name in names}
+    schema: JsonObject = {"properties": {f"p{number}": {"type": "integer"} for number in range(8)}}
+    document = ConfigurationDocument("a", {**members, "port": 1}, None, overlays, schema)
+    services.schemas.others = [
+        partial(services.environment, f"o{number}", protected=True) for number in range(ATTEMPTS)
+    ]
+
+    with pytest.raises(UnavailableError):
+        services.create(document)
+
+
 def test_a_release_is_decided_again_when_another_came_first(services: Services) -> None:
     configuration = services.create(ConfigurationDocument("a", {"port": 1}, None, {}, PORT))
     services.environment("prod", protected=True)

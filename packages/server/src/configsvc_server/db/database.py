@@ -186,6 +186,11 @@ class Database:
         ):
             yield connection
 
+    @staticmethod
+    def ping(connection: Connection) -> None:
+        """Wait for an answer of the database over ``connection``."""
+        connection.execute("SELECT 1")
+
     @contextmanager
     def _checkout(self) -> Iterator[Connection]:
         """Yield a working connection of the pool, and return it afterwards.

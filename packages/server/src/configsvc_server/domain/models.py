@@ -303,9 +303,9 @@ class SnapshotEntry:
     version: int
     updated_at: datetime
     config: str
-    """The JSON text of the object, before the overlay, as the database has it."""
+    """JSON text of the object."""
     overlay: JsonObject | None
-    """The JSON Merge Patch of the environment."""
+    """JSON Merge Patch that is still to be applied to it."""
     defaults: str | None
     """The JSON text of the schema's defaults by JSON Pointer, parents before members."""
 

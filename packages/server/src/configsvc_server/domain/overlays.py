@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import cast
 
-from configsvc_server.domain.models import ConfigurationDocument, SnapshotEntry
+from configsvc_server.domain.models import ConfigurationDocument, Snapshot, SnapshotEntry
 from configsvc_server.domain.strict_json import JsonObject, JsonValue, dumps
 
-__all__ = ["merge_patch", "resolve", "resolve_all", "resolve_entry"]
+__all__ = ["merge_patch", "resolve", "resolve_all", "resolve_snapshot"]
 
 
 def merge_patch(target: JsonValue, patch: JsonValue) -> JsonValue:
@@ -36,11 +37,16 @@ def resolve_all(
     return {name: resolve(document, name) for name in sorted(environments)}
 
 
-def resolve_entry(entry: SnapshotEntry) -> bytes:
-    """Return the JSON text of a snapshot's configuration as its overlay patches it."""
+def resolve_snapshot(snapshot: Snapshot) -> Snapshot:
+    """Return a snapshot whose configurations are as their overlays patch them."""
+    return replace(snapshot, entries=tuple(map(_resolve_entry, snapshot.entries)))
+
+
+def _resolve_entry(entry: SnapshotEntry) -> SnapshotEntry:
     if entry.overlay is None:
-        return entry.config.encode()
-    return dumps(_apply(json.loads(entry.config), entry.overlay))
+        return entry
+    config = _apply(json.loads(entry.config), entry.overlay)
+    return replace(entry, config=dumps(config).decode(), overlay=None)
 
 
 def _apply(config: JsonObject, overlay: JsonObject | None) -> JsonObject:

@@ -206,10 +206,21 @@ class ConfigurationService:
         document: ConfigurationDocument | Edit,
         *,
         provenance: Provenance,
+        required_id: str | None = None,
         application_id: str | None = None,
         if_match: EntityTags | None = None,
     ) -> Configuration:
-        """Write the next version of a configuration (see the writer)."""
+        """Write the next version of a configuration (see the writer).
+
+        Args:
+            configuration_id: its id.
+            document: the new document, or what makes it from the current configuration.
+            provenance: author, request and reason.
+            required_id: the id that it must have, in upper case; ``None`` for whichever.
+            application_id: the application it must belong to; ``None`` for whichever.
+            if_match: the states that it may be in; ``None`` for any.
+        """
+        require_unchanged("id", required_id, normalize_ulid(configuration_id))
         return self._writer.update(
             configuration_id,
             document,

@@ -65,13 +65,13 @@ class DocumentChecks:
         if schema is None:
             return
         is_new = current is None or current.schema != schema
-        _require_quick(schema, [document.config, *document.overlays.values()], holds_write_lock)
         try:
             if is_new:
+                _require_quick(schema, (), holds_write_lock)
                 self._check_schema(schema)
-            self._check_values(document, schema, environments)
+            self._check_values(document, schema, environments, holds_write_lock)
             if is_new and served:
-                self._check_served(schema, served)
+                self._check_served(schema, served, holds_write_lock)
         except SchemaTooCostlyError as error:
             raise InvalidError([FieldError("/schema", str(error))]) from None
 
@@ -129,13 +129,18 @@ class DocumentChecks:
     ) -> Sequence[Violation]:
         value = resolve(revision.document, environment)
         assert revision.schema is not None  # noqa: S101 - the caller has looked
-        _require_quick(revision.schema, [value], holds_write_lock)
         try:
-            (found,) = self._schemas.check_values(revision.schema, [value])
+            (found,) = self._violations_of(revision.schema, [value], holds_write_lock)
         except SchemaTooCostlyError as error:
             message = f"asks for {_name(revision)}, whose schema {error}"
             raise InvalidError([FieldError(pointer, message)]) from None
         return found
+
+    def _violations_of(
+        self, schema: JsonObject, values: Sequence[JsonValue], holds_write_lock: bool
+    ) -> list[list[Violation]]:
+        _require_quick(schema, values, holds_write_lock)
+        return self._schemas.check_values(schema, values)
 
     @staticmethod
     def _check_overlays(
@@ -165,15 +170,20 @@ class DocumentChecks:
         schema_defaults(schema)
 
     def _check_values(
-        self, document: ConfigurationDocument, schema: JsonObject, environments: Sequence[str]
+        self,
+        document: ConfigurationDocument,
+        schema: JsonObject,
+        environments: Sequence[str],
+        holds_write_lock: bool,
     ) -> None:
         # Without overlay they all serve the same.
         groups = [tuple(name for name in environments if name not in document.overlays)]
         groups += [(name,) for name in document.overlays]
         groups = [names for names in groups if names]
         values = [resolve(document, names[0]) for names in groups]
+        violations = self._violations_of(schema, values, holds_write_lock)
         where: dict[FieldError, list[str]] = {}
-        for names, found in zip(groups, self._schemas.check_values(schema, values), strict=True):
+        for names, found in zip(groups, violations, strict=True):
             for violation in found:
                 error = FieldError(
                     _source(document, names[0], violation.path),
@@ -186,9 +196,12 @@ class DocumentChecks:
                 [replace(error, environments=tuple(names)) for error, names in where.items()]
             )
 
-    def _check_served(self, schema: JsonObject, served: Mapping[str, Revision]) -> None:
+    def _check_served(
+        self, schema: JsonObject, served: Mapping[str, Revision], holds_write_lock: bool
+    ) -> None:
         names = list(served)
         values = [resolve(served[name].document, name) for name in names]
+        violations = self._violations_of(schema, values, holds_write_lock)
         errors = [
             FieldError(
                 "/schema",
@@ -197,7 +210,7 @@ class DocumentChecks:
                 schema_pointer=violation.schema_pointer,
                 environments=(name,),
             )
-            for name, found in zip(names, self._schemas.check_values(schema, values), strict=True)
+            for name, found in zip(names, violations, strict=True)
             for violation in found
         ]
         if errors:

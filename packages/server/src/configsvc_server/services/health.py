@@ -31,7 +31,7 @@ class HealthService:
         started = time.monotonic()
         try:
             with self._database.autocommit() as connection:
-                connection.execute("SELECT 1")
+                Database.ping(connection)
                 elapsed = (time.monotonic() - started) * 1000
                 database = Check("database", True, f"answered in {elapsed:.1f} ms")
                 return [database, self._migrations(connection)]

@@ -10,6 +10,7 @@ from configsvc_server.domain.entity_tags import EntityTags
 from configsvc_server.domain.errors import FieldError, InvalidError, NotFoundError
 from configsvc_server.domain.identifiers import is_ulid, normalize_ulid
 from configsvc_server.domain.models import Snapshot
+from configsvc_server.domain.overlays import resolve_snapshot
 from configsvc_server.repositories import Repositories
 from configsvc_server.services.guards import find_application_id
 
@@ -32,7 +33,7 @@ class SnapshotService:
         Args:
             database: where they are stored.
             cache: keeps responses.
-            render: returns the response of a snapshot.
+            render: returns the response of a resolved snapshot.
             waiters: slots to wait in.
         """
         self._database = database
@@ -62,7 +63,7 @@ class SnapshotService:
                 snapshot = store.snapshots.current(application_id, environment)
                 if snapshot is None:
                     raise _missing(store, application, application_id, environment)
-            return self._render(snapshot)
+            return self._render(resolve_snapshot(snapshot))
 
         if bypass_cache:
             return load()
@@ -91,7 +92,7 @@ class SnapshotService:
             snapshot = store.snapshots.past(application_id, environment, timestamp)
         if snapshot is None:
             raise NotFoundError("environment", environment, when=timestamp)
-        return self._render(snapshot)
+        return self._render(resolve_snapshot(snapshot))
 
     def wait(
         self,

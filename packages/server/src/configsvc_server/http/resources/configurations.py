@@ -29,7 +29,6 @@ from configsvc_server.http.pagination import NAMED_LIST, PAGING, read_page_reque
 from configsvc_server.http.query_params import QueryParams
 from configsvc_server.http.representations import configuration_item
 from configsvc_server.services.configurations import ConfigurationService
-from configsvc_server.services.guards import require_unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -134,11 +133,11 @@ class ConfigurationResource:
         """Replace a configuration."""
         if_match = read_if_match(req)
         body = self._bodies.read(req, "ConfigurationReplace")
-        require_unchanged("id", ulid_field(body, "id"), normalize_ulid(id))
         configuration = self._service.update(
             id,
             document_of(body),
             provenance=provenance_of(req, body),
+            required_id=ulid_field(body, "id"),
             application_id=ulid_field(body, "application_id"),
             if_match=if_match,
         )
@@ -148,7 +147,6 @@ class ConfigurationResource:
         """Change parts of a configuration."""
         if_match = read_if_match(req)
         body = self._bodies.read_patch(req, "ConfigurationPatch")
-        require_unchanged("id", ulid_field(body, "id"), normalize_ulid(id))
 
         def edit(current: Configuration) -> ConfigurationDocument:
             members = current.document.members
@@ -162,6 +160,7 @@ class ConfigurationResource:
             id,
             edit,
             provenance=provenance_of(req, body),
+            required_id=ulid_field(body, "id"),
             application_id=ulid_field(body, "application_id"),
             if_match=if_match,
         )

@@ -6,7 +6,6 @@ import falcon
 
 from configsvc_server.cache.responses import CachedResponse
 from configsvc_server.domain.models import Snapshot, SnapshotEntry
-from configsvc_server.domain.overlays import resolve_entry
 from configsvc_server.domain.strict_json import dumps
 from configsvc_server.http.conditional import (
     answer_not_modified,
@@ -80,6 +79,6 @@ def _entry(entry: SnapshotEntry) -> bytes:
         dumps(entry.configuration_id),
         entry.version,
         dumps(format_timestamp(entry.updated_at)),
-        resolve_entry(entry),
+        entry.config.encode(),
         b"" if entry.defaults is None else b',"defaults":' + entry.defaults.encode(),
     )
