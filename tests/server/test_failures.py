@@ -174,6 +174,50 @@ class TestTwoWriters:
         lost = 404 if method == "DELETE" else 412
         assert statuses == [204 if method == "DELETE" else 200, *[lost] * 5]
 
+    @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+    def test_a_conditional_writer_that_waits_for_another_notices_its_write(
+        self, api: TestClient, database_url: str, method: str
+    ) -> None:
+        """Both have read the same application, and the first one waits for the write lock."""
+        path = f"{APPLICATIONS}/b"
+        etag = api.simulate_post(APPLICATIONS, json={"name": "b"}).headers["etag"]
+
+        def write(method: str, comments: str) -> int:
+            body = None if method == "DELETE" else {"name": "b", "comments": comments}
+            headers = {"If-Match": etag}
+            return api.simulate_request(method, path, json=body, headers=headers).status_code
+
+        with ThreadPoolExecutor(2) as pool, psycopg.connect(database_url) as holder:
+            holder.execute("SELECT configsvc_acquire_write_lock(NULL, NULL, NULL)")
+            first = pool.submit(write, "PUT", "first")
+            wait_for_lock(database_url)
+            second = pool.submit(write, method, "second")
+            wait_for_lock(database_url, waiting=2)
+            holder.commit()
+
+            assert (first.result(), second.result()) == (200, 412)
+        assert api.simulate_get(path).json["comments"] == "first"
+
+    def test_a_conditional_writer_notices_a_configuration_that_came_meanwhile(
+        self, api: TestClient, database_url: str
+    ) -> None:
+        path = f"{APPLICATIONS}/b"
+        etag = api.simulate_post(APPLICATIONS, json={"name": "b"}).headers["etag"]
+        with ThreadPoolExecutor(2) as pool, psycopg.connect(database_url) as holder:
+            holder.execute("SELECT configsvc_acquire_write_lock(NULL, NULL, NULL)")
+            created = pool.submit(
+                api.simulate_post, f"{path}/configurations", json={"name": "c", "config": {}}
+            )
+            wait_for_lock(database_url)
+            changed = pool.submit(
+                api.simulate_patch, path, json={"comments": "x"}, headers={"If-Match": etag}
+            )
+            wait_for_lock(database_url, waiting=2)
+            holder.commit()
+
+            assert created.result().status_code == 201
+            assert changed.result().status_code == 412
+
     def test_of_many_creators_of_one_name_one_goes_through(self, api: TestClient) -> None:
         with ThreadPoolExecutor(6) as pool:
             statuses = sorted(

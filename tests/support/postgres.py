@@ -79,10 +79,11 @@ def empty_tables(url: str) -> None:
         connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(tables))
 
 
-def wait_for_lock(url: str) -> None:
-    """Wait until somebody waits for a lock."""
+def wait_for_lock(url: str, *, waiting: int = 1) -> None:
+    """Wait until as many sessions wait for a lock."""
+    query = "SELECT count(*) FROM pg_locks WHERE NOT granted"
     with psycopg.connect(url, autocommit=True) as connection:
-        while not connection.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
+        while (connection.execute(query).fetchone() or [0])[0] < waiting:
             pass
 
 

@@ -217,3 +217,7 @@ def test_every_wrong_parameter_is_named_at_once(api: TestClient) -> None:
     result = api.simulate_get(APPLICATIONS, query_string=query)
 
     problem(result, 422, "/colour", "/limit", "/offset", "/sort")
+
+
+def test_a_parameter_that_a_list_does_not_have_is_named_once(api: TestClient) -> None:
+    problem(api.simulate_get("/api/v1/changes", params={"offset": "x"}), 422, "/offset")

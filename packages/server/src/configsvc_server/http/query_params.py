@@ -19,13 +19,13 @@ class QueryParams:
     """Reads parameters one by one and collects what is wrong with them."""
 
     def __init__(self, req: falcon.Request, known: frozenset[str]) -> None:
-        self._params = req.params
+        self._params = {name: value for name, value in req.params.items() if name in known}
         self.errors = [
             FieldError(
                 f"/{name}",
                 f"is not a known parameter; known are {', '.join(sorted(known))}",
             )
-            for name in self._params
+            for name in req.params
             if name not in known
         ]
 

@@ -79,19 +79,15 @@ class ApplicationRepository:
             timestamp=timestamp,
         )
 
-    def find(self, key: str, *, lock: bool = False) -> ApplicationDetail | None:
+    def find(self, key: str) -> ApplicationDetail | None:
         """Return the application with the id or the name ``key``.
 
         Args:
             key: a ULID or a name; no name is shaped like a ULID.
-            lock: keep others from changing it, or from adding configurations to it, until
-                the transaction ends.
         """
         if "\0" in key:  # cannot be stored, so cannot be there
             return None
         query, value = (_BY_ID, normalize_ulid(key)) if is_ulid(key) else (_BY_NAME, key)
-        if lock:
-            query += " FOR UPDATE OF applications"
         row = self._connection.execute(query.encode(), [value]).fetchone()
         if row is None:
             return None
@@ -125,7 +121,9 @@ class ApplicationRepository:
         )
 
     def lock(self, application_id: str) -> bool:
-        """Keep the application from being deleted or changed until the transaction ends.
+        """Keep the application from being changed or deleted until the transaction ends.
+
+        Nor can configurations be added to it until then.
 
         Returns:
             Whether there is such an application.

@@ -22,6 +22,7 @@ from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories import Repositories
 from configsvc_server.services.guards import (
     find_application,
+    lock_application,
     require_match,
     require_unchanged,
     require_unprotected,
@@ -121,13 +122,14 @@ class ApplicationService:
         """
         with self._database.transaction() as connection:
             store = Repositories(connection)
-            current = find_application(store, key, lock=True).application
+            locked_id = lock_application(store, key)
+            timestamp = store.changes.acquire_write_lock()
+            current = find_application(store, locked_id).application
             require_match(if_match, current.etag)
             require_unchanged("id", application_id, current.id)
             document = ApplicationDocument(
                 members.get("name") or current.name, members.get("comments", current.comments)
             )
-            timestamp = store.changes.acquire_write_lock()
             store.applications.update(
                 application_id=current.id, document=document, timestamp=timestamp
             )
@@ -159,10 +161,11 @@ class ApplicationService:
         """
         with self._database.transaction() as connection:
             store = Repositories(connection)
-            application = find_application(store, key, lock=True).application
-            require_match(if_match, application.etag)
-            store.configurations.lock_all_of(application.id)
+            locked_id = lock_application(store, key)
+            store.configurations.lock_all_of(locked_id)
             timestamp = store.changes.acquire_write_lock()
+            application = find_application(store, locked_id).application
+            require_match(if_match, application.etag)
             served = store.releases.served_in_application(application.id)
             require_unprotected(store, application.id, served)
             store.releases.delete_served(application.id)

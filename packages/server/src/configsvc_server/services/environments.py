@@ -5,7 +5,7 @@ from datetime import datetime
 from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.db.database import Database
 from configsvc_server.domain.entity_tags import EntityTags
-from configsvc_server.domain.errors import FieldError, InvalidError, NotFoundError, StateError
+from configsvc_server.domain.errors import FieldError, InvalidError, StateError
 from configsvc_server.domain.models import (
     DEFAULT_ENVIRONMENT,
     MAX_ENVIRONMENTS,
@@ -25,6 +25,7 @@ from configsvc_server.services.document_checks import DocumentChecks
 from configsvc_server.services.guards import (
     find_application_id,
     find_environment,
+    lock_application,
     require_match,
     require_unchanged,
 )
@@ -106,8 +107,7 @@ class EnvironmentService:
                 following if position is None else position, releases_at_once, protected
             )
             with write.writing() as store:
-                if not store.applications.lock(application_id):
-                    raise NotFoundError("application", application)
+                lock_application(store, application_id)
                 timestamp = store.changes.acquire_write_lock(
                     observed_change_id=write.observed_change_id, application_id=application_id
                 )
@@ -230,9 +230,7 @@ _NAME_IS_FINAL = "overlays and clients know the environment by it"
 
 def _lock(store: Repositories, application: str, name: str) -> tuple[Environment, datetime]:
     """Return an environment that nobody else can change now, and the timestamp of the write."""
-    application_id = find_application_id(store, application)
-    if not store.applications.lock(application_id):
-        raise NotFoundError("application", application)
+    application_id = lock_application(store, application)
     timestamp = store.changes.acquire_write_lock()
     return find_environment(store, application_id, name), timestamp
 

@@ -30,6 +30,7 @@ __all__ = [
     "find_environment",
     "find_environment_field",
     "find_revision_field",
+    "lock_application",
     "require_free_name",
     "require_match",
     "require_unchanged",
@@ -38,13 +39,13 @@ __all__ = [
 ]
 
 
-def find_application(store: Repositories, key: str, *, lock: bool = False) -> ApplicationDetail:
+def find_application(store: Repositories, key: str) -> ApplicationDetail:
     """Return the application with the id or the name ``key``.
 
     Raises:
         NotFoundError: there is none.
     """
-    detail = store.applications.find(key, lock=lock)
+    detail = store.applications.find(key)
     if detail is None:
         raise NotFoundError("application", key)
     return detail
@@ -58,6 +59,21 @@ def find_application_id(store: Repositories, key: str) -> str:
     """
     application_id = store.applications.find_id(key)
     if application_id is None:
+        raise NotFoundError("application", key)
+    return application_id
+
+
+def lock_application(store: Repositories, key: str) -> str:
+    """Keep an application from being changed until the transaction ends, and return its id.
+
+    What depends on its state has to be read after the write lock is acquired: its entity tag is
+    the id of its last change, which is no part of the locked row.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    application_id = find_application_id(store, key)
+    if not store.applications.lock(application_id):
         raise NotFoundError("application", key)
     return application_id
 
