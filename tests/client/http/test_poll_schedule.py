@@ -33,31 +33,31 @@ def test_long_polls_can_be_turned_off() -> None:
 
 def test_a_granted_wait_is_followed_by_the_next_at_once() -> None:
     subject = schedule()
-    assert subject.succeeded(has_news=False, asked=30, granted=True, took=30) == 0
+    assert subject.succeeded(has_change=False, asked=30, granted=True, took=30) == 0
     assert subject.granted
 
 
 def test_a_change_is_followed_by_the_next_question_at_once() -> None:
-    assert schedule().succeeded(has_news=True, asked=30, granted=True, took=1) == 0
+    assert schedule().succeeded(has_change=True, asked=30, granted=True, took=1) == 0
 
 
 def test_the_first_snapshot_is_followed_by_a_long_poll_at_once() -> None:
-    assert schedule().succeeded(has_news=True, asked=0, granted=False, took=0.1) == 0
+    assert schedule().succeeded(has_change=True, asked=0, granted=False, took=0.1) == 0
 
 
 @given(st.integers())
 def test_without_a_granted_wait_the_interval_is_kept_within_a_tenth(seed: int) -> None:
-    delay = schedule(seed=seed).succeeded(has_news=False, asked=30, granted=False, took=0.01)
+    delay = schedule(seed=seed).succeeded(has_change=False, asked=30, granted=False, took=0.01)
     assert 27 <= delay <= 33
 
 
 def test_without_long_polls_the_interval_is_kept_after_changes_too() -> None:
-    assert schedule(long_poll=0).succeeded(has_news=True, asked=0, granted=False, took=0.1) >= 27
+    assert schedule(long_poll=0).succeeded(has_change=True, asked=0, granted=False, took=0.1) >= 27
 
 
 def test_intervals_differ() -> None:
     delays = {
-        schedule(seed=seed).succeeded(has_news=False, asked=30, granted=False, took=0)
+        schedule(seed=seed).succeeded(has_change=False, asked=30, granted=False, took=0)
         for seed in range(20)
     }
     assert len(delays) == 20
@@ -66,11 +66,11 @@ def test_intervals_differ() -> None:
 def test_a_wait_that_ends_early_without_news_is_slowed_down_more_and_more() -> None:
     subject = schedule()
     delays = [
-        subject.succeeded(has_news=False, asked=30, granted=True, took=0.01) for _ in range(10)
+        subject.succeeded(has_change=False, asked=30, granted=True, took=0.01) for _ in range(10)
     ]
     assert 0 < delays[0] <= 2
     assert delays[-1] >= 7.5
-    assert subject.succeeded(has_news=False, asked=30, granted=True, took=30) == 0
+    assert subject.succeeded(has_change=False, asked=30, granted=True, took=30) == 0
 
 
 @given(st.integers(), st.integers(1, 50))
@@ -92,7 +92,7 @@ def test_after_a_failure_a_plain_question_comes_first() -> None:
     subject = schedule()
     subject.failed(asked=30, took=0.1, may_be_cut=True)
     assert subject.wait() == 0
-    assert subject.succeeded(has_news=False, asked=0, granted=False, took=0.1) == 0
+    assert subject.succeeded(has_change=False, asked=0, granted=False, took=0.1) == 0
     assert subject.wait() == 30
 
 
@@ -120,9 +120,9 @@ def test_repeated_cuts_lead_to_the_interval_for_ten_minutes() -> None:
     for _ in range(3):
         assert subject.wait() == 30
         subject.failed(asked=30, took=20, may_be_cut=True)
-        subject.succeeded(has_news=False, asked=0, granted=False, took=0.1)
+        subject.succeeded(has_change=False, asked=0, granted=False, took=0.1)
     assert subject.wait() == 0
-    assert subject.succeeded(has_news=False, asked=0, granted=False, took=0.1) >= 27
+    assert subject.succeeded(has_change=False, asked=0, granted=False, took=0.1) >= 27
     clock.now += 600
     assert subject.wait() == 30
 
@@ -131,17 +131,17 @@ def test_a_long_poll_that_works_forgives_earlier_cuts() -> None:
     subject = schedule()
     for _ in range(10):
         subject.failed(asked=30, took=20, may_be_cut=True)
-        subject.succeeded(has_news=False, asked=0, granted=False, took=0.1)
+        subject.succeeded(has_change=False, asked=0, granted=False, took=0.1)
         assert subject.wait() == 30
-        subject.succeeded(has_news=False, asked=30, granted=True, took=30)
+        subject.succeeded(has_change=False, asked=30, granted=True, took=30)
 
 
 def test_endless_news_are_slowed_down() -> None:
     subject = schedule()
     delays = [
-        subject.succeeded(has_news=True, asked=30, granted=True, took=0.01) for _ in range(200)
+        subject.succeeded(has_change=True, asked=30, granted=True, took=0.01) for _ in range(200)
     ]
     assert delays[:100] == [0.0] * 100
     assert delays[-1] == pytest.approx(0.1)
-    assert subject.succeeded(has_news=True, asked=30, granted=True, took=1) == 0
-    assert subject.succeeded(has_news=True, asked=30, granted=True, took=0.01) == 0
+    assert subject.succeeded(has_change=True, asked=30, granted=True, took=1) == 0
+    assert subject.succeeded(has_change=True, asked=30, granted=True, took=0.01) == 0

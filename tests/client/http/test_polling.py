@@ -46,7 +46,7 @@ def test_an_outage_is_logged_at_its_beginning_and_its_end(
             recorder.begin()
             assert recorder.failed(ServerError("no"), was_failing=was_failing)[1]
         recorder.begin()
-        recorder.succeeded(has_news=False, granted=False, was_failing=True)
+        recorder.succeeded(has_change=False, granted=False, was_failing=True)
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("WARNING", "Polling failed; it goes on. no"),
         ("DEBUG", "Polling failed; it goes on. no"),

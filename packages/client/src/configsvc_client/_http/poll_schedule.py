@@ -33,20 +33,22 @@ class PollSchedule:
     """Share by which intervals differ at most, so that a fleet does not poll in step."""
 
     BACKOFF_BASE: Final = 1.0
+    """Half the longest delay after a first failure; each further failure doubles that delay."""
     BACKOFF_CAP: Final = 60.0
+    """Longest delay after a failure, unless the server asks for a longer one."""
 
     CUT_AFTER: Final = 1.0
-    """Time before which a lost connection was refused rather than cut."""
+    """A connection lost sooner than this counts as a failure, not as a cut."""
     MAX_CUTS: Final = 3
-    """Number of cuts in a row after which something in between does not like long polls."""
+    """Number of cuts in a row after which a proxy is assumed not to support long polls."""
     CUT_PAUSE: Final = 600.0
     """Time to poll by interval then, before long polls are tried again."""
 
-    MAX_QUICK_NEWS: Final = 100
-    """Number of quick news in a row that are fetched without a pause: two servers with different
-    contents behind one address would give a client news for ever."""
-    QUICK: Final = 0.1
-    """Time within which news are quick, and the pause after too many of them."""
+    MAX_RAPID_CHANGES: Final = 100
+    """Number of rapid changes in a row that are fetched without a pause: two servers with
+    different contents behind one address would give a client changes for ever."""
+    RAPID: Final = 0.1
+    """Time within which a change is rapid, and the pause after too many of them."""
 
     def __init__(
         self,
@@ -60,7 +62,7 @@ class PollSchedule:
 
         Args:
             interval: time between two requests where the server does not wait.
-            long_poll: time that the server may wait for news; 0 turns long polls off.
+            long_poll: time that the server may wait for a change; 0 turns long polls off.
             clock: returns the monotonic time.
             chance: source of the jitter.
         """
@@ -71,14 +73,14 @@ class PollSchedule:
         self._failures = 0
         self._cuts = 0
         self._early = 0
-        self._quick_news = 0
+        self._rapid_changes = 0
         self._probing = False
         self._granted = False
         self._no_wait_until = -1.0
 
     @property
     def granted(self) -> bool:
-        """Whether the server waits for news, as far as is known."""
+        """Whether the server agreed to wait, as far as is known."""
         return self._granted
 
     def wait(self) -> float:
@@ -88,13 +90,13 @@ class PollSchedule:
             return 0.0
         return self._long_poll
 
-    def succeeded(self, *, has_news: bool, asked: float, granted: bool, took: float) -> float:
+    def succeeded(self, *, has_change: bool, asked: float, granted: bool, took: float) -> float:
         """Record a response and return the delay before the next request.
 
         Args:
-            has_news: whether the response had something new.
+            has_change: whether the response had a change.
             asked: the result of :meth:`wait` for this request.
-            granted: whether the server said that it waited.
+            granted: whether the server agreed to wait.
             took: the duration of the request.
         """
         can_wait = self._can_wait()
@@ -104,12 +106,12 @@ class PollSchedule:
         if asked:
             self._granted = granted
             self._cuts = 0
-        if has_news and can_wait:
+        if has_change and can_wait:
             self._early = 0
-            self._quick_news = self._quick_news + 1 if took < self.QUICK else 0
-            return self.QUICK if self._quick_news > self.MAX_QUICK_NEWS else 0.0
+            self._rapid_changes = self._rapid_changes + 1 if took < self.RAPID else 0
+            return self.RAPID if self._rapid_changes > self.MAX_RAPID_CHANGES else 0.0
         if asked and granted:
-            # A response long before its time without news: the server stops, or is wrong.
+            # A response without a change, long before its time: the server stops, or is wrong.
             self._early = self._early + 1 if took < asked / 2 else 0
             return self._early_pause() if self._early else 0.0
         if not asked and can_wait and is_probe:

@@ -52,12 +52,12 @@ class PollRecorder:
         self._asked = self._schedule.wait() if may_wait else 0.0
         return self._asked
 
-    def succeeded(self, *, has_news: bool, granted: bool, was_failing: bool) -> float:
+    def succeeded(self, *, has_change: bool, granted: bool, was_failing: bool) -> float:
         """Record a response.
 
         Args:
-            has_news: whether it had something new.
-            granted: whether the server said that it waited.
+            has_change: whether it had a change.
+            granted: whether the server agreed to wait.
             was_failing: whether the failure before is not recovered from yet.
 
         Returns:
@@ -67,7 +67,7 @@ class PollRecorder:
             _log.info("%s works again", self._activity)
         took = self._clock() - self._started
         return self._schedule.succeeded(
-            has_news=has_news, asked=self._asked, granted=granted, took=took
+            has_change=has_change, asked=self._asked, granted=granted, took=took
         )
 
     def failed(self, error: ConfigSvcError, *, was_failing: bool) -> tuple[float, bool]:

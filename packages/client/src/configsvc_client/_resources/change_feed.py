@@ -1,4 +1,4 @@
-"""Change feed: the audit log as it grows, without an end."""
+"""Change feed: the audit trail as it grows, without an end."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -134,7 +134,7 @@ class ChangeFeed(Iterator[AuditChange]):
             raise
         self._error = None
         delay = self._recorder.succeeded(
-            has_news=self._reader.has_pending, granted=granted, was_failing=was_failing
+            has_change=self._reader.has_pending, granted=granted, was_failing=was_failing
         )
         # Changes that are there already need no delay.
         return 0.0 if has_more or self._reader.has_pending else delay

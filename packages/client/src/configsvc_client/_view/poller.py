@@ -115,7 +115,7 @@ class Poller:
         if bypass_cache:
             self._full_at = started
         return self._recorder.succeeded(
-            has_news=outcome.has_news, granted=outcome.granted, was_failing=was_failing
+            has_change=outcome.has_change, granted=outcome.granted, was_failing=was_failing
         )
 
     def _run(self) -> None:

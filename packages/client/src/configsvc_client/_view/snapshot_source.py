@@ -21,7 +21,7 @@ class Fetched(NamedTuple):
     body: bytes
     """Snapshot as it was sent."""
     granted: bool
-    """Whether the server waited, as it was asked to."""
+    """Whether the server agreed to wait."""
 
 
 class SnapshotSource:

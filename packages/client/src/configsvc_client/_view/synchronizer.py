@@ -17,16 +17,16 @@ __all__ = ["Outcome", "Synchronizer"]
 class Outcome(NamedTuple):
     """Outcome of one update."""
 
-    has_news: bool
+    has_change: bool
     """Whether the server had another snapshot than the view."""
     granted: bool
-    """Whether the server waited."""
+    """Whether the server agreed to wait."""
     overtaken: bool = False
     """Whether another response came first, which may be older."""
 
 
 class Synchronizer:
-    """Updater of everything that depends on the snapshot of one view.
+    """Applies a snapshot to everything that depends on it.
 
     First the snapshot is put in place, then bound objects are updated, then callbacks are
     called, and at last it is saved.
@@ -64,16 +64,16 @@ class Synchronizer:
         snapshot, held = fetched.snapshot, store.held
         if snapshot is None or (held is not None and _is_equal(held, snapshot)):
             is_current = store.confirm(generation)
-            return Outcome(has_news=False, granted=fetched.granted, overtaken=not is_current)
+            return Outcome(has_change=False, granted=fetched.granted, overtaken=not is_current)
         old = store.swap(snapshot, generation)
         if old is False:
             # Something else came in the meantime; the next request will show which is newer.
-            return Outcome(has_news=True, granted=fetched.granted, overtaken=True)
+            return Outcome(has_change=True, granted=fetched.granted, overtaken=True)
         self.follow()
         if isinstance(old, Snapshot) and not _has_equal_values(old, snapshot):
             self._listeners.publish(old, snapshot)
         self._save(snapshot, fetched.body)
-        return Outcome(has_news=True, granted=fetched.granted)
+        return Outcome(has_change=True, granted=fetched.granted)
 
     def load_disk(self) -> None:
         """Put the copy on disk in place if there is no snapshot yet."""
