@@ -119,7 +119,7 @@ CREATE TABLE releases (
     version bigint,
     previous_version bigint,
     -- The earlier release whose state a rollback has brought back.
-    restores bigint,
+    rolls_back_to bigint,
     author text NOT NULL,
     message text,
     created_at timestamptz NOT NULL,

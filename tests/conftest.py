@@ -11,7 +11,7 @@ import falcon.testing
 import hypothesis
 import pytest
 
-from configsvc_server.app import Runtime, serve_database
+from configsvc_server.app import Runtime, open_services
 from configsvc_server.db.database import Database
 from configsvc_server.http.errors import WsgiApp
 from configsvc_server.settings import Settings
@@ -85,7 +85,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def runtime(settings: Settings, database_url: str) -> Iterator[Runtime]:
     """The service over the test's database."""
-    with serve_database(settings, database_url) as runtime:
+    with open_services(settings, database_url) as runtime:
         yield runtime
 
 

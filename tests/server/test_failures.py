@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from falcon.testing import Result, TestClient
 
-from configsvc_server.app import serve_database
+from configsvc_server.app import open_services
 from configsvc_server.db.database import Database
 from configsvc_server.db.embedded import EmbeddedPostgres
 from configsvc_server.db.migrations import Migrator
@@ -34,7 +34,7 @@ class TestDatabaseAway:
         url = postgres.start()
         Migrator(url).up()
         small = settings.model_copy(update={"pool_size": 4, "database_timeout": 2.0})
-        with serve_database(small, url) as runtime:
+        with open_services(small, url) as runtime:
             yield TestClient(runtime.app)
 
     def test_requests_get_503_and_recover_by_themselves(
@@ -91,7 +91,7 @@ class TestPool:
         self, settings: Settings, database_url: str
     ) -> None:
         small = settings.model_copy(update={"pool_size": 1, "database_timeout": 0.2})
-        with serve_database(small, database_url) as runtime, ThreadPoolExecutor(1) as pool:
+        with open_services(small, database_url) as runtime, ThreadPoolExecutor(1) as pool:
             api = TestClient(runtime.app)
             with psycopg.connect(database_url) as connection:
                 connection.execute("LOCK TABLE applications")

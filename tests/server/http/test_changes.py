@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from falcon.testing import Result, TestClient
 
-from configsvc_server.app import serve_database
+from configsvc_server.app import open_services
 from configsvc_server.domain.identifiers import new_ulid
 from configsvc_server.settings import Settings
 from tests.server.http.support import create, ok, problem
@@ -224,7 +224,7 @@ class TestWait:
         self, settings: Settings, database_url: str
     ) -> None:
         limited = settings.model_copy(update={"max_waiters": 0})
-        with serve_database(limited, database_url) as runtime:
+        with open_services(limited, database_url) as runtime:
             answer = follow(TestClient(runtime.app), "0", seconds=60)
 
         assert ok(answer)["items"] == []
@@ -237,7 +237,7 @@ class TestWait:
         pool: ThreadPoolExecutor,
         waiting: threading.Semaphore,
     ) -> None:
-        with serve_database(settings, database_url) as runtime:
+        with open_services(settings, database_url) as runtime:
             waiter = pool.submit(follow, TestClient(runtime.app), "0", 60)
             waiting.acquire()
             runtime.release_waiters()
@@ -255,7 +255,7 @@ class TestFollowers:
     ) -> None:
         done = threading.Event()
         with (
-            serve_database(settings, database_url) as second,
+            open_services(settings, database_url) as second,
             ThreadPoolExecutor(self.WRITERS + 4) as pool,
         ):
             servers = [api, TestClient(second.app)]

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from configsvc_server.app import serve_database
+from configsvc_server.app import open_services
 from configsvc_server.domain.digest import document_digest
 from configsvc_server.domain.models import ConfigurationDocument
 from configsvc_server.settings import Settings
@@ -390,7 +390,7 @@ class TestRollback:
     ) -> None:
         """Also with one connection: a writer that holds the write lock must not need another."""
         small = settings.model_copy(update={"pool_size": 1, "database_timeout": 20.0})
-        with serve_database(small, database_url) as runtime, ThreadPoolExecutor(6) as pool:
+        with open_services(small, database_url) as runtime, ThreadPoolExecutor(6) as pool:
             api = TestClient(runtime.app)
             results = list(
                 pool.map(

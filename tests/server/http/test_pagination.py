@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from configsvc_server.domain.errors import InvalidError
 from configsvc_server.domain.identifiers import new_ulid
-from configsvc_server.domain.pages import PageRequest, Position, Sort
+from configsvc_server.domain.pages import KeysetPosition, PageRequest, Sort
 from configsvc_server.http.pagination import (
     NAMED_LIST,
     PAGING,
@@ -40,7 +40,7 @@ def read(**params: Any) -> PageRequest:
 
 
 @st.composite
-def positions(draw: st.DrawFn) -> tuple[Sort, Position]:
+def positions(draw: st.DrawFn) -> tuple[Sort, KeysetPosition]:
     sort = draw(sorts)
     values = {
         "id": st.builds(new_ulid),
@@ -51,7 +51,7 @@ def positions(draw: st.DrawFn) -> tuple[Sort, Position]:
 
 
 @given(positions())
-def test_a_cursor_survives_its_token(cursor: tuple[Sort, Position]) -> None:
+def test_a_cursor_survives_its_token(cursor: tuple[Sort, KeysetPosition]) -> None:
     assert decode_cursor(encode_cursor(*cursor), NAMED_LIST) == cursor
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from falcon.testing import TestClient
 
-from configsvc_server.app import serve_database
+from configsvc_server.app import open_services
 from configsvc_server.domain.identifiers import is_ulid
 from configsvc_server.services.applications import ApplicationService
 from configsvc_server.settings import Settings
@@ -78,7 +78,7 @@ class TestCors:
         self, settings: Settings, url: str, origins: tuple[str, ...]
     ) -> Iterator[TestClient]:
         allowed = settings.model_copy(update={"cors_origins": origins})
-        with serve_database(allowed, url) as runtime:
+        with open_services(allowed, url) as runtime:
             yield TestClient(runtime.app)
 
     def test_it_is_off_by_default(self, api: TestClient) -> None:

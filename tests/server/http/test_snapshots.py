@@ -10,7 +10,7 @@ import pytest
 import requests
 from falcon.testing import Result, TestClient
 
-from configsvc_server.app import Runtime, serve_database
+from configsvc_server.app import Runtime, open_services
 from configsvc_server.db.listener import ChangeListener, Heartbeat
 from configsvc_server.http.conditional import MAX_WAIT
 from configsvc_server.settings import Settings
@@ -249,7 +249,7 @@ class TestWait:
         self, settings: Settings, database_url: str, waiting: threading.Semaphore
     ) -> None:
         limited = settings.model_copy(update={"max_waiters": 1})
-        with serve_database(limited, database_url) as runtime, ThreadPoolExecutor(1) as pool:
+        with open_services(limited, database_url) as runtime, ThreadPoolExecutor(1) as pool:
             api = TestClient(runtime.app)
             api.simulate_post("/api/v1/applications", json={"name": "billing"})
             first = wait_for_change(pool, api)
@@ -289,7 +289,7 @@ class TestTwoServers:
     @pytest.fixture
     def other(self, settings: Settings, database_url: str, api: TestClient) -> Iterator[TestClient]:
         """A second server over the same database."""
-        with serve_database(settings, database_url) as runtime:
+        with open_services(settings, database_url) as runtime:
             yield TestClient(runtime.app)
 
     def test_a_waiter_is_woken_by_a_write_on_another_server(

@@ -27,7 +27,7 @@ from configsvc_server.services.releases import ReleaseService
 from configsvc_server.services.snapshots import SnapshotService
 from configsvc_server.settings import Settings
 
-__all__ = ["Runtime", "database_url", "open_runtime", "serve_database"]
+__all__ = ["Runtime", "database_url", "open_runtime", "open_services"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +74,22 @@ def open_runtime(
     """
     with ExitStack() as stack:
         url, description = stack.enter_context(database_url(settings))
-        runtime = serve_database(settings, url, description=description, on_migration=on_migration)
-        yield stack.enter_context(runtime)
+        services = open_services(settings, url, description=description, on_migration=on_migration)
+        yield stack.enter_context(services)
 
 
 @contextmanager
-def serve_database(
+def open_services(
     settings: Settings,
     url: str,
     *,
     description: str = "",
     on_migration: Callable[[str, float], None] = lambda *_: None,
 ) -> Iterator[Runtime]:
-    """Serve one database while the block runs (see :func:`open_runtime`)."""
+    """Start the services over one database, and stop them when the block ends.
+
+    See :func:`open_runtime`.
+    """
     with ExitStack() as stack:
         database = Database(url, pool_size=settings.pool_size, timeout=settings.database_timeout)
         # A database that starts together with us gets a little longer than a request waits.

@@ -35,17 +35,17 @@ def roll_back(state: State, call: Call, key: str) -> Reply:
         and release["created_at"] >= since
     ]
     # What a rollback has brought back is what the next one goes back from.
-    present = state.restored.get(moves[-1], moves[-1]) if moves else 0
+    present = state.rolled_back_to.get(moves[-1], moves[-1]) if moves else 0
     before = [
         place for place in moves if place < present and state.releases[place]["version"] is not None
     ]
     if not before:
         detail = f"The environment {name!r} served nothing before its first release."
         raise conflict("nothing-before", detail, "/environment")
-    source = state.restored.get(before[-1], before[-1])
+    source = state.rolled_back_to.get(before[-1], before[-1])
     version = state.releases[source]["version"]
     _require_free_name(state, configuration, name, version)
-    state.restored[len(state.releases)] = source
+    state.rolled_back_to[len(state.releases)] = source
     return _move(state, call, configuration, name, version, "rollback")
 
 

@@ -32,7 +32,7 @@ class State:
         """Those that were deleted, each with the time of it."""
         self.releases: list[Record] = []
         """Releases, oldest first."""
-        self.restored: dict[int, int] = {}
+        self.rolled_back_to: dict[int, int] = {}
         """Index of the release that a rollback has brought back, by that of its own release."""
         self.changes: list[Record] = []
         self._count = 0
@@ -186,7 +186,7 @@ class State:
                 raise conflict("name-served", detail, pointer)
 
     def log(self, call: Call, action: str, entity: str, record: Record, **more: Any) -> int:
-        """Add a change to the audit log and return its id."""
+        """Add a change to the audit trail and return its id."""
         change: Record = {
             "id": len(self.changes) + 1,
             "action": action,

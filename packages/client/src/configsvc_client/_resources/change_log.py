@@ -12,7 +12,7 @@ __all__ = ["ChangeLog", "LogReader"]
 
 
 class LogReader:
-    """Reader of the audit log that fetches pages and returns their changes one by one.
+    """Reader of the audit trail that fetches pages and returns their changes one by one.
 
     The server has a cursor for the position after a page. The position after a change amid a
     page is written as the cursor before that page and the id of the change, with a ``~``

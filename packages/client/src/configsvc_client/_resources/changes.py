@@ -1,4 +1,4 @@
-"""``client.changes``: the audit log so far, and as it grows."""
+"""``client.changes``: the audit trail so far, and as it grows."""
 
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
@@ -18,7 +18,7 @@ _PAGE_SIZE = "200"
 
 
 class Changes:
-    """Wrapper of the audit log: who did what, when and why.
+    """Wrapper of the audit trail: who did what, when and why.
 
     Example:
         >>> log = client.changes.list(configuration=database, action="update")

@@ -287,7 +287,7 @@ class Promotion:
 
 @dataclass(frozen=True, slots=True)
 class AuditChange:
-    """Change in the audit log: who did what, when and why; never changed, and never lost.
+    """Change in the audit trail: who did what, when and why; never changed, and never lost.
 
     Example:
         >>> for change in client.changes.list(configuration=database, environment=prod):
@@ -466,7 +466,7 @@ def read_promotion(document: Mapping[str, Any]) -> Promotion:
 
 
 def read_change(document: Mapping[str, Any]) -> AuditChange:
-    """Return the change of the audit log that ``document`` describes."""
+    """Return the change of the audit trail that ``document`` describes."""
     return AuditChange(
         id=int(document["id"]),
         action=text(document["action"]),

@@ -64,7 +64,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Author, request and reason of a write; kept with everything that is written."""
+    """Author, request and message of a write; kept with everything that is written."""
 
     actor: str
     request_id: str | None = None
@@ -224,7 +224,7 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Target of releases: what one group of processes is served."""
+    """Named deployment target that serves one version of each configuration."""
 
     application_id: str
     name: str
@@ -278,7 +278,7 @@ class ReleaseMove:
     name: str
     version: int | None
     previous_version: int | None
-    restores: int | None = None
+    rolls_back_to: int | None = None
     """The earlier release whose state is brought back."""
 
 

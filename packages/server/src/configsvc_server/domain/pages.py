@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
-__all__ = ["Page", "PageRequest", "Position", "Sort"]
+__all__ = ["KeysetPosition", "Page", "PageRequest", "Sort"]
 
 T = TypeVar("T")
 
-Position: TypeAlias = tuple[object, ...]
+KeysetPosition: TypeAlias = tuple[object, ...]
 """Values of the sort columns of one row."""
 
 
@@ -33,7 +33,7 @@ class PageRequest:
     limit: int
     """How many items at most."""
     sort: Sort
-    after: Position | None = None
+    after: KeysetPosition | None = None
     """The position of the row before; ``None`` for the start of the list."""
     offset: int = 0
     """Rows to skip, counted from ``after`` or from the start."""
@@ -45,7 +45,7 @@ class Page(Generic[T]):
 
     items: Sequence[T]
     has_more: bool
-    last: Position | None
+    last: KeysetPosition | None
     """The position of the last item; ``None`` where there is no item."""
     total: int | None = None
     """Rows on all pages; ``None`` where counting them would take too long."""

@@ -58,7 +58,7 @@ def request_id_of(req: falcon.Request) -> str:
 
 
 def provenance_of(req: falcon.Request, body: JsonObject | None = None) -> Provenance:
-    """Return the author, request and reason of a write.
+    """Return the author, request and message of a write.
 
     Args:
         req: the request.

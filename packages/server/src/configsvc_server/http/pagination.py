@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 import falcon
 
 from configsvc_server.domain.identifiers import is_ulid
-from configsvc_server.domain.pages import Page, PageRequest, Position, Sort
+from configsvc_server.domain.pages import KeysetPosition, Page, PageRequest, Sort
 from configsvc_server.domain.strict_json import JsonObject, dumps
 from configsvc_server.http.query_params import QueryParams
 
@@ -80,7 +80,7 @@ PROMOTION_ORDER: Final = ListOrder(("position",), unique="name")
 """The order of environments."""
 
 
-def encode_cursor(sort: Sort, position: Position) -> str:
+def encode_cursor(sort: Sort, position: KeysetPosition) -> str:
     """Return the cursor of a position, safe in a URL."""
     if len(position) == 1 and isinstance(position[0], int):
         return str(position[0])
@@ -89,7 +89,7 @@ def encode_cursor(sort: Sort, position: Position) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def decode_cursor(token: str, order: ListOrder) -> tuple[Sort, Position] | None:
+def decode_cursor(token: str, order: ListOrder) -> tuple[Sort, KeysetPosition] | None:
     """Return the order and the position that :func:`encode_cursor` wrote.
 
     Returns:

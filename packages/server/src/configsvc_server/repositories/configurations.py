@@ -86,7 +86,7 @@ class ConfigurationRepository:
             configuration_id: a ULID in upper case.
             application_id: a ULID in upper case.
             document: its members.
-            provenance: author, request and reason.
+            provenance: author, request and message.
             action: the action of the change.
             source_version: the version whose content it has, if an earlier one.
             created_at: the time of its first creation, if it was deleted since.
@@ -141,7 +141,7 @@ class ConfigurationRepository:
         Args:
             configuration_id: a ULID in upper case.
             document: the whole new document.
-            provenance: author, request and reason.
+            provenance: author, request and message.
             action: the action of the change.
             source_version: the version whose content it has, if an earlier one.
             application_id: write only if it belongs to this application.

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias, TypeVar
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
 from configsvc_server.db.database import Connection
-from configsvc_server.domain.pages import Page, PageRequest, Position, Sort
+from configsvc_server.domain.pages import KeysetPosition, Page, PageRequest, Sort
 
 __all__ = [
     "Condition",
@@ -163,7 +163,7 @@ def _matching(table: str, sort: Sort) -> Composed:
     return SQL(" AND ").join(pairs)
 
 
-def _beyond(sort: Sort, position: Position) -> Condition:
+def _beyond(sort: Sort, position: KeysetPosition) -> Condition:
     columns = SQL(", ").join(map(Identifier, sort.columns))
     values = SQL(", ").join([SQL("%s")] * len(position))
     comparison = SQL("<" if sort.descending else ">")

@@ -63,7 +63,7 @@ class ReleaseRepository:
             WITH released AS (
                 INSERT INTO releases (
                     application_id, environment, configuration_id, name, version,
-                    previous_version, restores, author, message, created_at
+                    previous_version, rolls_back_to, author, message, created_at
                 )
                 SELECT moves.*, %s, %s, %s
                 FROM unnest(
@@ -90,7 +90,7 @@ class ReleaseRepository:
                 [move.name for move in moves],
                 [move.version for move in moves],
                 [move.previous_version for move in moves],
-                [move.restores for move in moves],
+                [move.rolls_back_to for move in moves],
             ],
         ).fetchall()
         return [Release(*row) for row in rows]
@@ -155,14 +155,14 @@ class ReleaseRepository:
         row = self._connection.execute(
             f"""
             WITH earlier AS (
-                SELECT coalesce(restores, id) AS id
+                SELECT coalesce(rolls_back_to, id) AS id
                 FROM releases
                 WHERE application_id = %s
                     AND environment = %s
                     AND configuration_id = %s
                     AND created_at >= %s
                     AND version IS NOT NULL
-                    AND id < (SELECT coalesce(restores, id) FROM releases WHERE id = %s)
+                    AND id < (SELECT coalesce(rolls_back_to, id) FROM releases WHERE id = %s)
                 ORDER BY releases.id DESC
                 LIMIT 1
             )

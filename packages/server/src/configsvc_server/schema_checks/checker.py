@@ -1,8 +1,8 @@
 """Schema checker: checks untrusted schemas, and values by them, in bounded time and memory.
 
 A regular expression or a web of references can take for ever, and nothing can interrupt the
-thread that evaluates it. So a check without a low bound of its cost is done in another
-process.
+thread that evaluates it. So a check without a small upper bound on its cost is done in
+another process.
 """
 
 import threading

@@ -56,7 +56,7 @@ class ApplicationService:
         Args:
             document: its members.
             application_id: its id, a ULID in upper case; ``None`` for a new one.
-            provenance: author, request and reason.
+            provenance: author, request and message.
 
         Raises:
             ConflictError: the id or the name is taken.
@@ -110,7 +110,7 @@ class ApplicationService:
         Args:
             key: its id or name.
             members: those of its document that are to be set.
-            provenance: author, request and reason.
+            provenance: author, request and message.
             application_id: the id that it must have; ``None`` for whichever.
             if_match: the states that it may be in; ``None`` for any.
 

@@ -67,7 +67,7 @@ class ChangeService:
             is_abandoned: returns whether the client has gone.
 
         Returns:
-            The page, and whether the wish to wait was granted. It is not where too many
+            The page, and whether the server agreed to wait. It does not where too many
             wait already, or while evictions do not arrive.
         """
         page = self.list(request, wanted)

@@ -72,7 +72,7 @@ class ConfigurationWriter:
             document: its members.
             application_id: a ULID in upper case.
             configuration_id: a ULID in upper case.
-            provenance: author, request and reason.
+            provenance: author, request and message.
             action: the action of the change.
             source_version: the version whose content it has, if an earlier one.
             created_at: the time of its first creation, if it was deleted since.
@@ -130,7 +130,7 @@ class ConfigurationWriter:
         Args:
             configuration_id: its id.
             document: the new document, or what makes it from the current configuration.
-            provenance: author, request and reason.
+            provenance: author, request and message.
             application_id: the application it must belong to; ``None`` for whichever.
             if_match: the states that it may be in; ``None`` for any.
             action: the action of the change.

@@ -71,7 +71,7 @@ class ConfigurationService:
             document: its members.
             application: id or name of the application.
             configuration_id: its id, a ULID in upper case; ``None`` for a new one.
-            provenance: author, request and reason.
+            provenance: author, request and message.
             required_application_id: the id that the application must have; ``None`` for
                 whichever.
 
@@ -215,7 +215,7 @@ class ConfigurationService:
         Args:
             configuration_id: its id.
             document: the new document, or what makes it from the current configuration.
-            provenance: author, request and reason.
+            provenance: author, request and message.
             required_id: the id that it must have, in upper case; ``None`` for whichever.
             application_id: the application it must belong to; ``None`` for whichever.
             if_match: the states that it may be in; ``None`` for any.

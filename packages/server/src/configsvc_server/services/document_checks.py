@@ -53,7 +53,7 @@ class DocumentChecks:
             may_have_unknown_overlays: whether overlays for environments that do not exist are
                 allowed, because the document was written when they did.
             holds_write_lock: whether all other writers are waiting, so that a check must be
-                quick.
+                cheap.
 
         Raises:
             InvalidError: the document may not be written.
@@ -67,7 +67,7 @@ class DocumentChecks:
         is_new = current is None or current.schema != schema
         try:
             if is_new:
-                _require_quick(schema, (), holds_write_lock)
+                _require_cheap(schema, (), holds_write_lock)
                 self._check_schema(schema)
             self._check_values(document, schema, environments, holds_write_lock)
             if is_new and served:
@@ -93,7 +93,7 @@ class DocumentChecks:
             passed: those, by configuration id and version, that have passed already; the others
                 are added when they have.
             holds_write_lock: whether all other writers are waiting, so that a check must be
-                quick.
+                cheap.
 
         Raises:
             InvalidError: one of them does not.
@@ -139,7 +139,7 @@ class DocumentChecks:
     def _violations_of(
         self, schema: JsonObject, values: Sequence[JsonValue], holds_write_lock: bool
     ) -> list[list[Violation]]:
-        _require_quick(schema, values, holds_write_lock)
+        _require_cheap(schema, values, holds_write_lock)
         return self._schemas.check_values(schema, values)
 
     @staticmethod
@@ -231,7 +231,7 @@ def _source(document: ConfigurationDocument, environment: str, path: Sequence[st
     return json_pointer(["overlays", environment, *path] if is_patched else ["config", *path])
 
 
-def _require_quick(schema: JsonObject, values: Sequence[JsonValue], holds_write_lock: bool) -> None:
+def _require_cheap(schema: JsonObject, values: Sequence[JsonValue], holds_write_lock: bool) -> None:
     if holds_write_lock and not is_cheap(schema, values):
         raise UnavailableError(
             "Others change the same things faster than this schema can be checked.", retry_after=1

@@ -71,7 +71,7 @@ class EnvironmentService:
             auto_release: whether new revisions are released to it at once; ``None`` unless it
                 is protected.
             protected: whether nothing but an explicit release changes what it serves.
-            provenance: author, request and reason.
+            provenance: author, request and message.
 
         Raises:
             NotFoundError: there is no such application.
@@ -168,7 +168,7 @@ class EnvironmentService:
             application: id or name of the application.
             name: its name.
             patch: what to set.
-            provenance: author, request and reason.
+            provenance: author, request and message.
             application_id: the application it must belong to; ``None`` for whichever.
             new_name: must be its name, which cannot change; ``None`` for whichever.
             if_match: the states that it may be in; ``None`` for any.

@@ -156,7 +156,7 @@ class HistoryService:
         Args:
             configuration_id: its id.
             version: the version whose content it shall have; ``None`` for the last one.
-            provenance: author, request and reason.
+            provenance: author, request and message.
 
         Raises:
             NotFoundError: there never was such a configuration.

@@ -76,7 +76,7 @@ class ReleaseService:
             configuration_id: the configuration.
             environment: name of the environment.
             version: the version; ``None`` for the newest.
-            provenance: author, request and reason.
+            provenance: author, request and message.
             if_match: the states that the configuration may be in; ``None`` for any.
 
         Returns:
@@ -189,7 +189,7 @@ class ReleaseService:
                 target.name,
                 target.version,
                 latest.version,
-                restores=target.id,
+                rolls_back_to=target.id,
             )
             return self._release(write, move, "rollback", provenance)
 
@@ -208,7 +208,7 @@ class ReleaseService:
             application: id or name of the application.
             source: name of the environment to take versions from.
             target: name of the environment to release them in.
-            provenance: author, request and reason.
+            provenance: author, request and message.
 
         Raises:
             NotFoundError: there is no such application.

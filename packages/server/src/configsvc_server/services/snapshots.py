@@ -113,7 +113,7 @@ class SnapshotService:
             is_abandoned: returns whether the client has gone.
 
         Returns:
-            The snapshot, and whether the wish to wait was granted. It is not where too many
+            The snapshot, and whether the server agreed to wait. It does not where too many
             wait already, or while evictions do not arrive.
 
         Raises:

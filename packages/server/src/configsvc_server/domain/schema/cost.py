@@ -63,12 +63,12 @@ _CHEAP_KEYWORDS = (SCHEMA_KEYWORDS - {"unevaluatedItems", "unevaluatedProperties
 
 
 def is_cheap(schema: JsonValue, values: Sequence[JsonValue]) -> bool:
-    """Return whether the cost of checking ``schema``, and ``values`` by it, has a low bound.
+    """Return whether a check of ``schema`` and ``values`` has a small upper bound on its cost.
 
     The bound is the size of the schema times the size of all values, in JSON values and
     member names (a long string counts as several): at most 100,000. It holds only for schemas
     whose keywords never cost more than that; all others are reported as not cheap, although
-    many of them would be quick.
+    many of them would be fast.
 
     Args:
         schema: any JSON value, valid as a schema or not.

@@ -4,9 +4,9 @@ from typing import get_args
 
 from configsvc_server import __version__
 from configsvc_server.domain.models import Action, Entity
-from configsvc_server.http.openapi.history_paths import change_paths
+from configsvc_server.http.openapi.history_paths import history_paths
 from configsvc_server.http.openapi.nodes import PROBLEMS, Node, problem, query
-from configsvc_server.http.openapi.resource_paths import base_paths
+from configsvc_server.http.openapi.resource_paths import resource_paths
 from configsvc_server.http.pagination import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, NAMED_LIST
 from configsvc_server.http.schemas import load_schemas
 
@@ -48,7 +48,7 @@ def build_openapi() -> Node:
             {"name": "changes", "description": "The audit trail, which is the change feed too."},
             {"name": "operations", "description": "For those who run the server."},
         ],
-        "paths": {**base_paths(), **change_paths()},
+        "paths": {**resource_paths(), **history_paths()},
         "components": {
             "schemas": load_schemas(),
             "parameters": _parameters(),

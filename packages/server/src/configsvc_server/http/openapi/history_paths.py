@@ -13,12 +13,12 @@ from configsvc_server.http.openapi.nodes import (
 )
 from configsvc_server.http.openapi.resource_paths import resource
 
-__all__ = ["change_paths"]
+__all__ = ["history_paths"]
 
 _NUMBERED = ("Limit", "Offset", "After")
 
 
-def change_paths() -> Node:
+def history_paths() -> Node:
     """Return the paths of this module."""
     application = "/api/v1/applications/{application}"
     configuration = "/api/v1/configurations/{id}"

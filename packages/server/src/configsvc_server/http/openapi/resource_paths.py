@@ -15,10 +15,10 @@ from configsvc_server.http.openapi.nodes import (
     parameter,
 )
 
-__all__ = ["base_paths", "resource"]
+__all__ = ["resource", "resource_paths"]
 
 
-def base_paths() -> Node:
+def resource_paths() -> Node:
     """Return the paths of this module."""
     return {
         "/api/v1/applications": _applications(),
