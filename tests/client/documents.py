@@ -23,6 +23,8 @@ CONFIGURATION: dict[str, Any] = {
     "name": "database",
     "comments": "of billing",
     "config": {"pool_size": 10, "hosts": ["a", "b"]},
+    "overlays": {},
+    "schema": None,
     "version": 3,
     "created_at": "2026-11-24T08:00:00.000000Z",
     "updated_at": "2026-11-24T09:00:00.000000+01:00",

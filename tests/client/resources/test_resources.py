@@ -322,7 +322,7 @@ def test_overlays_and_schema_are_read_and_read_only(
         found.overlays["prod"] = {}  # type: ignore[index]
 
 
-def test_an_older_server_has_no_overlays_and_no_schema(configuration: Configuration) -> None:
+def test_overlays_may_be_empty_and_the_schema_absent(configuration: Configuration) -> None:
     assert (configuration.overlays, configuration.schema) == ({}, None)
 
 

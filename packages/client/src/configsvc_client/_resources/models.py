@@ -358,7 +358,7 @@ def read_application(document: Mapping[str, Any], etag: str | None = None) -> Ap
 
 def read_configuration(document: Mapping[str, Any]) -> Configuration:
     """Return the configuration that ``document`` describes."""
-    schema = document.get("schema")
+    schema = document["schema"]
     return Configuration(
         id=text(document["id"]),
         application_id=text(document["application_id"]),
@@ -369,8 +369,7 @@ def read_configuration(document: Mapping[str, Any]) -> Configuration:
         created_at=timestamp(document["created_at"]),
         updated_at=timestamp(document["updated_at"]),
         updated_by=text(document["updated_by"]),
-        # A server that is older than these members leaves them out.
-        overlays=json_object(document.get("overlays", {})),
+        overlays=json_object(document["overlays"]),
         schema=None if schema is None else json_object(schema),
     )
 
