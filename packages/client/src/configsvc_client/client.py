@@ -42,7 +42,7 @@ class ConfigClient:
         url: the base URL of the server; ``CONFIGSVC_URL`` by default.
         token: the token that is sent as ``Authorization: Bearer``, or a function that returns
             it and is called before each request; ``CONFIGSVC_TOKEN`` by default.
-        timeout: time to wait for a connection, and for a response.
+        timeout: time to wait for a connection, and between two pieces of the response.
         retries: attempts after the first one, for requests that may be repeated safely.
         verify: whether to check the server's certificate, or a file of authorities.
         cert: file of a client certificate, or files of certificate and key.

@@ -1,4 +1,4 @@
-"""REST API calls: paths, bodies and headers, shared by the resource wrappers and the views."""
+"""REST API calls of the resource wrappers; views share the paths and build their own headers."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping

@@ -44,8 +44,8 @@ class Environments:
             application: the application, its id or its name.
             name: a letter or digit, then up to 63 of those and ``.``, ``_``, ``-``; for good.
             position: its position in the order of promotion; the server decides without.
-            auto_release: whether it serves each new version at once; without it, if it is
-                not protected.
+            auto_release: whether it serves each new version at once; ``None``: true unless
+                it is protected.
             protected: whether its versions change by explicit releases only.
             message: the reason, for the history.
 

@@ -33,9 +33,9 @@ class Status:
     last_error: ConfigSvcError | None
     """Last failure, even if requests succeed again."""
     polls: int
-    """Requests made in this process, also failed ones."""
+    """Requests made, also failed ones; in a forked child, the parent's until the fork too."""
     changes: int
-    """Snapshots received, the first one included."""
+    """Snapshots put in place, the first one and the copy on disk included."""
     mode: str | None
     """``long poll`` or ``interval``; ``None`` where nothing polls."""
     configurations: int

@@ -112,7 +112,7 @@ class WaitSlot:
 
 
 class Waiters:
-    """Slots to wait in: fewer than the server has threads, so that others are never starved."""
+    """Slots to wait in; waiters never use the ``--threads`` workers."""
 
     def __init__(self, signal: ChangeSignal, *, limit: int, heartbeat: Heartbeat) -> None:
         """Let ``limit`` requests wait at the same time.

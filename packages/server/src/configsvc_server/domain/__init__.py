@@ -1,1 +1,1 @@
-"""Domain: dataclasses and pure functions that import nothing else of ours."""
+"""Domain: dataclasses and functions without I/O; they import nothing else of ours."""

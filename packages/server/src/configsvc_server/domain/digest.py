@@ -42,7 +42,8 @@ def document_digest(document: ConfigurationDocument) -> str:
         "comments": document.comments,
         "config": document.config,
     }
-    # Left out where there is none: digests from before these members existed stay valid.
+    # An absent part is no member, so that the digest of a plain configuration does not depend on
+    # the optional parts.
     if document.overlays:
         value["overlays"] = document.overlays
     if document.schema is not None:

@@ -1,1 +1,1 @@
-"""Use cases: one method, one transaction; every write keeps its history with it."""
+"""Use cases: each write commits together with its history."""

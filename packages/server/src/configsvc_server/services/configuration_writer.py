@@ -41,10 +41,10 @@ _VERSION = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 
 
 class ConfigurationWriter:
-    """Writes configurations for every use case: there is no other way."""
+    """The only code that writes a version of a configuration."""
 
     def __init__(self, database: Database, cache: ResponseCache, *, checks: DocumentChecks) -> None:
-        """Write to ``database``.
+        """Create the service.
 
         Args:
             database: where they are stored.

@@ -101,7 +101,7 @@ class ConfigurationService:
             The values that each environment would serve.
 
         Raises:
-            NotFoundError, InvalidError, ConflictError: as creating it would.
+            NotFoundError, InvalidError, ConflictError, StateError: as creating it would.
         """
         with self._database.autocommit() as connection:
             store = Repositories(connection)
@@ -121,7 +121,7 @@ class ConfigurationService:
             The values that each environment would serve.
 
         Raises:
-            NotFoundError, InvalidError, ConflictError: as changing it would.
+            NotFoundError, InvalidError, ConflictError, StateError: as changing it would.
         """
         with self._database.autocommit() as connection:
             current = find_configuration(Repositories(connection), configuration_id)

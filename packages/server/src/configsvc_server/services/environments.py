@@ -68,8 +68,8 @@ class EnvironmentService:
             application: id or name of the application.
             name: its name.
             position: its position in the order of promotion; ``None`` for last.
-            auto_release: whether new revisions are released to it at once; ``None`` unless it
-                is protected.
+            auto_release: whether new revisions are released to it at once; ``None``: true
+                unless it is protected.
             protected: whether nothing but an explicit release changes what it serves.
             provenance: author, request and message.
 
