@@ -254,7 +254,7 @@ def measure_latency(
     Raises:
         BenchmarkError: hardly any change arrived.
     """
-    # Each change shall meet views that wait, not such as are busy with the one before.
+    # Each change must meet views that wait, not such as are busy with the one before.
     pause = 0.1 + views * 0.002 if pause is None else pause
     shares = [views // WORKERS + (index < views % WORKERS) for index in range(WORKERS)]
     with ExitStack() as stack:

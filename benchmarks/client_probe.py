@@ -42,7 +42,7 @@ def memory(url: str) -> object:
     """Return the KiB of a view of a large snapshot, and of its parsed JSON."""
     with urllib.request.urlopen(url + LARGE_PATH) as response:
         body = response.read()
-    # Nothing but the first request shall happen while we count.
+    # Nothing but the first request must happen while we count.
     with ConfigClient(url, long_poll=0, poll_interval=3600) as client:
         # What is made once for all views is made before.
         client.application("small").wait_until_ready(30)

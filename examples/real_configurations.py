@@ -292,7 +292,7 @@ def store(
     outcomes = []
     for source in files:
         name = f"{source.package}: {source.file}"[-MAX_NAME:]
-        # The text itself, not what Python makes of it: the service shall see what is there.
+        # The text itself, not what Python makes of it: the service must see what is there.
         body = f'{{"name": {json.dumps(name)}, "config": {source.text}}}'
         response = session.post(
             f"{url}/api/v1/applications/{application}/configurations",
@@ -327,7 +327,7 @@ def read_back(session: requests.Session, url: str, outcomes: Sequence[Outcome]) 
 
 
 def same(one: object, other: object) -> bool:
-    """Tell whether two JSON values are the same, numbers with their kind: 1 is not 1.0.
+    """Return whether two JSON values are the same, numbers with their kind: 1 is not 1.0.
 
     Objects are unordered, and negative zero is zero, as the service documents.
     """

@@ -99,7 +99,7 @@ def namespace(fake: FakeConfigClient, monkeypatch: pytest.MonkeyPatch) -> Iterat
     def transport(_options: "Options", *, retries: int) -> Any:
         return fake._transport
 
-    # An example may create a client of its own, which shall find the same applications.
+    # An example may create a client of its own, which must find the same applications.
     monkeypatch.setattr(client_module, HttpTransport.__name__, transport)
     public = {name: getattr(configsvc_client, name) for name in configsvc_client.__all__}
     names = {

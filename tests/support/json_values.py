@@ -30,7 +30,7 @@ def json_objects() -> st.SearchStrategy[dict[str, Any]]:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Tell whether two values are equal in type too, where Python thinks ``1 == 1.0 == True``."""
+    """Return whether two values are equal in type too, where Python thinks ``1 == 1.0 == True``."""
     if type(left) is not type(right):
         return False
     if isinstance(left, dict):

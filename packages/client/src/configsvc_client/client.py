@@ -52,7 +52,7 @@ class ConfigClient:
         long_poll: time that the server may wait for a change, up to 60; 0 turns it off.
         start_timeout: time that the first reads of a view wait for its first snapshot.
         stale_after: age from which a view is stale, even without an error.
-        cache_dir: folder for copies of snapshots, to start from while the server is away;
+        cache_dir: folder for copies of snapshots, to start from while the server is unavailable;
             ``CONFIGSVC_CACHE_DIR`` by default; none without it.
 
     Example:

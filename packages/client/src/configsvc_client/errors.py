@@ -88,7 +88,7 @@ class ConfigSvcError(Exception):
 
 
 class TransportError(ConfigSvcError):
-    """Lack of a response: no connection, a time-out, a TLS failure, a response cut short.
+    """Lack of a response: no connection, a timeout, a TLS failure, a response cut short.
 
     Example:
         >>> client.fail(TransportError("the server is away"))  # a FakeConfigClient can

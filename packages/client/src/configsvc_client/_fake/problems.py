@@ -38,7 +38,7 @@ def conflict(kind: str, detail: str, pointer: str | None = None) -> ProblemError
     """Return the problem of a state that forbids it, maybe for the sake of one member."""
     members: dict[str, Any] = {}
     if pointer is not None:
-        message = "is in conflict with what is there"
+        message = "conflicts with the current state"
         members["errors"] = [{"pointer": pointer, "in": "body", "message": message}]
     return ProblemError(HTTPStatus.CONFLICT, kind, detail, **members)
 

@@ -112,6 +112,6 @@ class FakeServer:
         raise ProblemError(HTTPStatus.NOT_FOUND, "not-found", f"No {call.request.path} here.")
 
     def _now(self) -> str:
-        # Not the real time: tests that print it shall print the same tomorrow.
+        # Not the real time: tests that print it must print the same tomorrow.
         timestamp = _EPOCH + timedelta(seconds=len(self.requests))
         return timestamp.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -242,7 +242,7 @@ def check_name(record: Record, others: Sequence[Record]) -> None:
 
 
 def is_ulid(text: object) -> bool:
-    """Tell whether ``text`` has the shape of a ULID."""
+    """Return whether ``text`` has the shape of a ULID."""
     return isinstance(text, str) and _ULID.fullmatch(text) is not None
 
 

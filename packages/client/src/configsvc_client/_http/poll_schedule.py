@@ -139,7 +139,7 @@ class PollSchedule:
                 self._cuts = 0
                 self._granted = False
                 self._no_wait_until = self._clock() + self.CUT_PAUSE
-            # A server that went away took everybody's long poll with it.
+            # A server that stops ends the long polls of all clients at once.
             return self._random.uniform(0, self.BACKOFF_BASE), False
         self._failures += 1
         self._granted = False

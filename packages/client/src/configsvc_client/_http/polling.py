@@ -31,7 +31,7 @@ class PollRecorder:
             schedule: decides on the delays.
             activity: the words that the log lines begin with.
             consequence: the meaning of a failure, for the log.
-            is_stopping: returns whether the poller shall end; errors are expected then.
+            is_stopping: returns whether the poller is to end; errors are expected then.
             clock: returns the monotonic time in seconds.
         """
         self._schedule = schedule

@@ -263,11 +263,11 @@ def _reason(error: requests.RequestException) -> str:
     while (inner := _inner(chain[-1])) is not None:
         chain.append(inner)
     for cause in chain:
-        # That no connection could be made is in urllib3 a kind of time-out.
+        # That no connection could be made is in urllib3 a kind of timeout.
         if isinstance(cause, ConnectTimeoutError) and not isinstance(cause, NewConnectionError):
-            return "no connection within the time-out"
+            return "no connection within the timeout"
         if isinstance(cause, ReadTimeoutError):
-            return "no answer within the time-out"
+            return "no answer within the timeout"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return "the answer was cut short"
     if isinstance(error, requests.exceptions.SSLError):

@@ -20,8 +20,8 @@ __all__ = ["ChangeFeed", "open_feed"]
 class ChangeFeed(Iterator[AuditChange]):
     """Iterator over changes as they happen; it ends only by :meth:`close`.
 
-    Each change comes once, and in order. While the server is away the feed waits, and goes on
-    where it was. One thread iterates; any may close the feed, or read the cursor.
+    Each change comes once, and in order. While the server is unavailable the feed waits, and
+    goes on where it was. One thread iterates; any may close the feed, or read the cursor.
 
     Example:
         >>> with client.changes.follow(application="billing", from_start=True) as feed:

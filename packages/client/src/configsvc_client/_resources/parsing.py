@@ -15,10 +15,10 @@ def text(value: object) -> str:
     """Return a string.
 
     Raises:
-        TypeError: the value is no string.
+        TypeError: the value is not a string.
     """
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no string")
+        raise TypeError(f"{value!r} is not a string")
     return value
 
 
@@ -37,8 +37,8 @@ def timestamp(value: object) -> datetime:
     """Return a date and time in UTC.
 
     Raises:
-        TypeError: the value is no string.
-        ValueError: the string is no date and time with a time zone.
+        TypeError: the value is not a string.
+        ValueError: the string is not a date and time with a time zone.
     """
     found = datetime.fromisoformat(text(value))
     if found.tzinfo is None:
@@ -50,10 +50,10 @@ def json_object(value: object) -> FrozenDict:
     """Return a JSON object, read-only.
 
     Raises:
-        TypeError: the value is no object.
+        TypeError: the value is not an object.
     """
     if not isinstance(value, dict):
-        raise TypeError(f"{value!r} is no object")
+        raise TypeError(f"{value!r} is not an object")
     frozen: FrozenDict = freeze(value)
     return frozen
 

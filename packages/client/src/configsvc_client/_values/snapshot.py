@@ -169,7 +169,7 @@ def read_snapshot(body: bytes, etag: str | None, *, previous: Snapshot | None = 
         previous: a snapshot to share unchanged configurations with.
 
     Raises:
-        ValueError: the body is no snapshot; the message says why.
+        ValueError: the body is not a snapshot; the message says why.
     """
     try:
         document = loads_frozen(body)
@@ -201,7 +201,7 @@ def read_snapshot(body: bytes, etag: str | None, *, previous: Snapshot | None = 
 def _entry(entry: Mapping[str, Any]) -> tuple[FrozenDict, tuple[str, int, str]]:
     config = entry["config"]
     if not isinstance(config, FrozenDict):
-        raise TypeError("config is no object")
+        raise TypeError("config is not an object")
     updated_at = entry["updated_at"]
     datetime.fromisoformat(updated_at)
     return config, (str(entry["id"]), int(entry["version"]), updated_at)

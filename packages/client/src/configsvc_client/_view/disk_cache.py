@@ -1,4 +1,4 @@
-"""Disk cache: the last good snapshot, to start a process while the server is away.
+"""Disk cache: the last good snapshot, to start a process while the server is unavailable.
 
 One file for each server, application and environment: a line that describes the snapshot,
 and the snapshot as the server sent it. It is a convenience: whatever is wrong with it or with
@@ -58,7 +58,7 @@ class DiskCache:
             head, _, body = content.partition(b"\n")
             about = json.loads(head)
             if about["format"] != _FORMAT or about["key"] != self._key:
-                raise ValueError("it is of something else")  # noqa: TRY301
+                raise ValueError("it belongs to another view or format")  # noqa: TRY301
             if about["sha256"] != hashlib.sha256(body).hexdigest():
                 raise ValueError("it is damaged")  # noqa: TRY301
             snapshot = read_snapshot(body, about["etag"])
@@ -106,7 +106,7 @@ class DiskCache:
 
     def _report(self, what: str, error: Exception) -> None:
         message = f"The copy {self.path} {what}: {error}"
-        # Logged once; a disk that stays full is not news every time.
+        # The same problem is logged once: a disk that stays full fails every time.
         if message != self.error:
             _log.warning("%s", message)
         self.error = message

@@ -42,7 +42,7 @@ class ViewRuntime:
         Args:
             name: the name of the view, for messages.
             options: the settings of the client.
-            disk: the copy on disk, if there shall be one.
+            disk: the copy on disk, if there is to be one.
             source: the source for requests in the caller's thread.
             updater: makes the updater that runs in the background.
         """
@@ -72,7 +72,7 @@ class ViewRuntime:
             ClosedError: the view was closed before there was one.
         """
         if not self.wake():
-            # Only the first readers wait; while the server is away the rest would pile up.
+            # Only the first readers wait; while the server is unavailable the rest would pile up.
             self.wait(self._deadline)
         return self.store.held or self.store.current
 
@@ -93,7 +93,7 @@ class ViewRuntime:
                 try:
                     self._updater.start()
                 except BaseException:
-                    # Such as a lack of threads: the next use shall try again.
+                    # Such as a lack of threads: the next use must try again.
                     self._updater = None
                     raise
         return self.store.show()

@@ -71,12 +71,12 @@ class SnapshotSource:
         """Fetch the snapshot as it is now, or was at a timestamp, unconditionally.
 
         Args:
-            at: the timestamp, with its time zone; now without it.
+            at: the timestamp, timezone-aware; ``None`` for now.
             previous: a snapshot to share equal configurations with.
 
         Raises:
             ConfigSvcError: the request failed.
-            ValueError: the timestamp has no time zone.
+            ValueError: the timestamp is naive.
         """
         params = {}
         if at is not None:

@@ -13,9 +13,8 @@ __all__ = ["SnapshotStore"]
 class SnapshotStore:
     """Snapshot of one view, replaced as a whole, so that readers need no lock.
 
-    ``current`` is what readers see: :data:`EMPTY` until there is a snapshot, and again in a
-    forked child until somebody reads there, so that a quick read goes by the same attribute in
-    every case.
+    Readers see ``current``. It is :data:`EMPTY` until there is a snapshot, and again in a forked
+    child until its first read, which thereby notices that it has to start polling.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

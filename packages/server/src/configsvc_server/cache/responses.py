@@ -38,8 +38,8 @@ class CachedResponse:
 class ResponseCache:
     """Responses of one server; evicts as a :class:`~configsvc_server.db.listener.ChangeObserver`.
 
-    Evicted are what this server writes, before it responds, and what others write, when the
-    listener hears of it.
+    Entries are evicted by this server's writes before it responds, and by notifications of
+    others' writes.
     """
 
     MAX_NAMES = 10_000
@@ -66,7 +66,7 @@ class ResponseCache:
     def evict(
         self, application_id: str, configuration_id: str | None, environments: Sequence[str]
     ) -> None:
-        """Remove what a change has made wrong, and wake those who wait for it.
+        """Remove the entries that a change invalidates, and wake those who wait for it.
 
         Args:
             application_id: the application.

@@ -1,7 +1,7 @@
 """Single-flight cache: values in memory, loaded once for all who ask at the same time.
 
 A value may be kept only if nothing evicted it between the read that it was made from and the
-moment it is put away; otherwise a slow reader would put back what a writer has just evicted.
+time at which it is stored; otherwise a slow reader would put back what a writer has just evicted.
 Every load is therefore announced before it begins, and an eviction cancels it. Those who ask
 for the same meanwhile share the load, so that a crowd that wakes up together asks once.
 """

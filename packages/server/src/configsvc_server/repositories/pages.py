@@ -49,7 +49,7 @@ def name_conditions(name: str | None, text: str | None) -> list[Condition]:
 
     Args:
         name: the exact name.
-        text: what the name or the comments contain, in whichever case.
+        text: what the name or the comments contain, case-insensitively.
     """
     conditions: list[Condition] = []
     if name is not None:

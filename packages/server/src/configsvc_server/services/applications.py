@@ -35,7 +35,7 @@ class ApplicationService:
     """Creates, reads, updates and deletes applications."""
 
     def __init__(self, database: Database, cache: ResponseCache) -> None:
-        """Serve applications.
+        """Create the service.
 
         Args:
             database: where they are stored.
@@ -111,7 +111,7 @@ class ApplicationService:
             key: its id or name.
             members: those of its document that are to be set.
             provenance: author, request and message.
-            application_id: the id that it must have; ``None`` for whichever.
+            application_id: the id that it must have; ``None`` for any.
             if_match: the states that it may be in; ``None`` for any.
 
         Raises:

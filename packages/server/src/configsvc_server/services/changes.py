@@ -16,16 +16,15 @@ __all__ = ["ChangeService"]
 class ChangeService:
     """Reads changes in the order of their commits.
 
-    Who follows the ids meets every change once: a change becomes visible only when all with
-    lower ids are.
+    A reader that follows the ids gets each change once: a change becomes visible only when all
+    changes with lower ids are.
     """
 
     PAUSE = 0.05
-    """Seconds between two queries of one waiter, however many changes its filter does not let
-    through."""
+    """Seconds between two queries of one waiter, however many changes its filter excludes."""
 
     def __init__(self, database: Database, *, waiters: Waiters) -> None:
-        """Serve the feed.
+        """Create the service.
 
         Args:
             database: where the changes are stored.
@@ -37,12 +36,13 @@ class ChangeService:
     def list(self, request: PageRequest, wanted: ChangeFilter) -> Page[Change]:
         """Return one page of the changes that pass a filter.
 
-        The page ends where the log does, if nothing more of it passes: who goes on from there
-        does not search again what has been searched.
+        A last page ends at the newest change, whether that passes or not, so that the next request
+        does not search it again.
         """
         with self._database.autocommit() as connection:
             changes = Repositories(connection).changes
-            # Before the page: what is visible then is in it, if it passes.
+            # Read before the page: a change committed in between is then on the page, or after
+            # this id, and is never skipped.
             last_id = changes.last_id()
             page = changes.page(request, wanted)
         if request.sort.descending or page.has_more:

@@ -44,7 +44,7 @@ class ConfigurationWriter:
     """The only code that writes a version of a configuration."""
 
     def __init__(self, database: Database, cache: ResponseCache, *, checks: DocumentChecks) -> None:
-        """Create the service.
+        """Create the writer.
 
         Args:
             database: where they are stored.
@@ -131,7 +131,7 @@ class ConfigurationWriter:
             configuration_id: its id.
             document: the new document, or what makes it from the current configuration.
             provenance: author, request and message.
-            application_id: the application it must belong to; ``None`` for whichever.
+            application_id: the application it must belong to; ``None`` for any.
             if_match: the states that it may be in; ``None`` for any.
             action: the action of the change.
             source_version: the version whose content it has, if an earlier one.

@@ -43,7 +43,7 @@ class ConfigurationService:
         writer: ConfigurationWriter,
         render: Callable[[Configuration], CachedResponse],
     ) -> None:
-        """Serve configurations as ``render`` writes them.
+        """Create the service.
 
         Args:
             database: where they are stored.
@@ -73,7 +73,7 @@ class ConfigurationService:
             configuration_id: its id, a ULID in upper case; ``None`` for a new one.
             provenance: author, request and message.
             required_application_id: the id that the application must have; ``None`` for
-                whichever.
+                any.
 
         Raises:
             NotFoundError: there is no such application.
@@ -216,8 +216,8 @@ class ConfigurationService:
             configuration_id: its id.
             document: the new document, or what makes it from the current configuration.
             provenance: author, request and message.
-            required_id: the id that it must have, in upper case; ``None`` for whichever.
-            application_id: the application it must belong to; ``None`` for whichever.
+            required_id: the id that it must have, in upper case; ``None`` for any.
+            application_id: the application it must belong to; ``None`` for any.
             if_match: the states that it may be in; ``None`` for any.
         """
         require_unchanged("id", required_id, normalize_ulid(configuration_id))

@@ -221,7 +221,7 @@ def _source(document: ConfigurationDocument, environment: str, path: Sequence[st
     """Return the JSON Pointer to the member that a value in an environment comes from."""
     patch: JsonValue = document.overlays.get(environment)
     for step in path:
-        # A patch that is no object has taken the place of everything below it.
+        # A patch that is not an object has taken the place of everything below it.
         if not isinstance(patch, Mapping):
             break
         if step not in patch:

@@ -38,7 +38,7 @@ class EnvironmentService:
     """Creates, reads, updates and deletes environments."""
 
     def __init__(self, database: Database, cache: ResponseCache, *, checks: DocumentChecks) -> None:
-        """Serve environments.
+        """Create the service.
 
         Args:
             database: where they are stored.
@@ -169,8 +169,8 @@ class EnvironmentService:
             name: its name.
             patch: what to set.
             provenance: author, request and message.
-            application_id: the application it must belong to; ``None`` for whichever.
-            new_name: must be its name, which cannot change; ``None`` for whichever.
+            application_id: the application it must belong to; ``None`` for any.
+            new_name: must be its name, which cannot change; ``None`` for any.
             if_match: the states that it may be in; ``None`` for any.
 
         Raises:

@@ -38,7 +38,7 @@ class HealthService:
         except UnavailableError as error:
             return [
                 Check("database", False, str(error)),
-                Check("migrations", False, "unknown while the database is away"),
+                Check("migrations", False, "unknown while the database is unavailable"),
             ]
 
     def _migrations(self, connection: Connection) -> Check:

@@ -76,7 +76,12 @@ class HistoryService:
     """Reads and compares revisions, and writes their content again."""
 
     def __init__(self, database: Database, *, writer: ConfigurationWriter) -> None:
-        """Serve the history in ``database``; ``writer`` writes new versions."""
+        """Create the service.
+
+        Args:
+            database: where the revisions are stored.
+            writer: writes new versions.
+        """
         self._database = database
         self._writer = writer
 
@@ -155,7 +160,7 @@ class HistoryService:
 
         Args:
             configuration_id: its id.
-            version: the version whose content it shall have; ``None`` for the last one.
+            version: the version whose content it is to have; ``None`` for the last one.
             provenance: author, request and message.
 
         Raises:

@@ -50,7 +50,7 @@ class ReleaseService:
     """Changes what environments serve, and lists how that was changed."""
 
     def __init__(self, database: Database, cache: ResponseCache, *, checks: DocumentChecks) -> None:
-        """Serve releases.
+        """Create the service.
 
         Args:
             database: where they are stored.

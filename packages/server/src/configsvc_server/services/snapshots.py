@@ -28,7 +28,7 @@ class SnapshotService:
         render: Callable[[Snapshot], CachedResponse],
         waiters: Waiters,
     ) -> None:
-        """Serve snapshots as ``render`` writes them.
+        """Create the service.
 
         Args:
             database: where they are stored.

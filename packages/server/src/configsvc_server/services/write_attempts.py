@@ -1,9 +1,9 @@
-"""Optimistic retry: writes that depend on what they have read, without a lock while they check.
+"""Optimistic retry: writes that depend on what they have read, validated without a lock.
 
-There is one write lock for the whole service, so nothing slow may happen under it. What is to be
-written is read and checked before, and acquiring the lock fails if that has changed meanwhile; then
-everything is done again. After a few failures the write lock is acquired first, as nobody can come
-in between then; only checks that are not quick are refused under it.
+There is one write lock for the whole service, so nothing slow may happen under it. What a write
+depends on is read and checked before, and acquiring the lock fails if that has changed meanwhile;
+then the attempt is repeated. After a few failures the write lock is acquired first, so that no
+other writer can come in between; under it, checks that are not cheap are refused.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ class WriteAttempt:
     observed_change_id: int | None = None
     """The last change before anything was read; ``None`` where nothing can come in between."""
     store: Repositories | None = None
-    """Where everything is to happen, in a transaction that holds the write lock."""
+    """Repositories of the transaction that holds the write lock; ``None`` where none does."""
 
     @property
     def holds_write_lock(self) -> bool:

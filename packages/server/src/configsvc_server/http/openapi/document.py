@@ -70,8 +70,8 @@ def _parameters() -> Node:
         "Environment": query("environment", "Name, such as default.", text, where="path"),
         "Prefer": query(
             "Prefer",
-            "`wait=N`: answer once there is something new, after N seconds (60 at most) at the "
-            "latest (RFC 7240). A snapshot is waited for with If-None-Match.",
+            "`wait=N`: respond as soon as there is a change, or after N seconds (60 at most; RFC "
+            "7240). For a snapshot, send `If-None-Match` too.",
             {"type": "string", "examples": ["wait=30"]},
             where="header",
         ),
@@ -103,7 +103,9 @@ def _parameters() -> Node:
         "Action": query("action", "Only those that did this.", {"enum": list(get_args(Action))}),
         "Entity": query("entity", "Only those done to this.", {"enum": list(get_args(Entity))}),
         "IfMatch": query("If-Match", "The ETag that was read.", _ETAGS, where="header"),
-        "IfNoneMatch": query("If-None-Match", "The ETag held.", _ETAGS, where="header"),
+        "IfNoneMatch": query(
+            "If-None-Match", "The ETag of the content that the client has.", _ETAGS, where="header"
+        ),
         "ChangeMessage": query(
             "X-Change-Message",
             "Why: kept with the change.",

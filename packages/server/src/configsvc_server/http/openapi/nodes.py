@@ -29,7 +29,7 @@ PROBLEMS = {
     400: "Malformed JSON, or a header that can't be understood.",
     404: "There is no such resource.",
     409: "The name or the id is taken.",
-    412: "The resource is no longer what `If-Match` says; `current_etag` tells what it is.",
+    412: "`If-Match` does not match: the resource has changed; `current_etag` is its ETag now.",
     413: "The body is larger than the server accepts.",
     415: "The body is not JSON in UTF-8.",
     422: "Well-formed, but invalid; `errors` names each field and what was expected.",
@@ -102,7 +102,7 @@ def page(schema: str) -> Node:
 def not_modified() -> Node:
     """Describe a 304."""
     return {
-        "description": "The content is what `If-None-Match` says.",
+        "description": "The content still matches `If-None-Match`.",
         "headers": {"ETag": header("ETag")},
     }
 
