@@ -301,6 +301,8 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     last timestamptz;
 BEGIN
+    -- The number of the write lock, as in configsvc_write_barrier; it differs from the one that
+    -- migrations are applied under.
     PERFORM pg_advisory_xact_lock(27988542649624420);
     IF EXISTS (
         SELECT FROM changes WHERE configuration_id = configuration AND id > observed_change_id
@@ -332,6 +334,7 @@ DECLARE
 BEGIN
     SELECT greatest(clock_timestamp(), (SELECT created_at FROM changes ORDER BY id DESC LIMIT 1))
     INTO settled;
+    -- The same number as in configsvc_acquire_write_lock.
     PERFORM pg_advisory_xact_lock_shared(27988542649624420);
     RETURN settled;
 END

@@ -19,9 +19,9 @@ from configsvc_client import (
     ServerError,
     TransportError,
 )
+from configsvc_client._http.api import Api
 from configsvc_client._http.poll_schedule import PollSchedule
 from configsvc_client._view.poller import Poller
-from configsvc_client._view.snapshot_source import SnapshotSource
 from tests.client.conftest import MakeClient
 from tests.client.stub import (
     Behaviour,
@@ -110,7 +110,7 @@ def test_a_killed_server_leaves_the_last_snapshot_and_is_found_again(
 def test_a_hanging_server_is_noticed(
     stub: StubServer, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(SnapshotSource, "MARGIN", 0.1)
+    monkeypatch.setattr(Api, "MARGIN", 0.1)
     app = make_client(stub.url, timeout=(1, 0.2), long_poll=1).application("billing")
     app.wait_until_ready()
     stub.answer(hang)

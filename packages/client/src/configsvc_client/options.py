@@ -4,9 +4,13 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
-__all__ = ["Options", "Token"]
+__all__ = ["MAX_WAIT", "Options", "Token"]
+
+MAX_WAIT: Final = 60.0
+"""Seconds that a server waits for a change at most."""
 
 Token = str | Callable[[], str]
 """Token, or a function that returns it and is called before each request."""
@@ -49,8 +53,8 @@ class Options:
                 raise ValueError(f"{name} can't be negative")
         if min(self.timeout) <= 0:
             raise ValueError("timeout must be two numbers of seconds above 0: (connect, read)")
-        if not 0 <= self.long_poll <= 60:  # noqa: PLR2004
-            raise ValueError("long_poll must be 0 to 60 seconds; 0 turns it off")
+        if not 0 <= self.long_poll <= MAX_WAIT:
+            raise ValueError(f"long_poll must be 0 to {MAX_WAIT:g} seconds; 0 turns it off")
 
 
 def environment_url() -> str:

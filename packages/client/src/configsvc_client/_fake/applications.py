@@ -7,7 +7,8 @@ from configsvc_client._fake.configurations import remove
 from configsvc_client._fake.documents import Record, digest, merged
 from configsvc_client._fake.environments import DEFAULT
 from configsvc_client._fake.problems import invalid
-from configsvc_client._fake.state import State, check_name, is_ulid, matches
+from configsvc_client._fake.state import State, check_name, matches
+from configsvc_client._resources.ids import is_ulid
 
 __all__ = ["collection", "single"]
 

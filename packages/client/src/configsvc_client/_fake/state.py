@@ -1,20 +1,19 @@
 """State of the fake: its tables, with lookups in them."""
 
-import re
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 from configsvc_client._fake.calls import Call
 from configsvc_client._fake.documents import Record
 from configsvc_client._fake.problems import conflict, invalid, not_found
+from configsvc_client._resources.ids import is_ulid
 
-__all__ = ["ACTOR", "State", "check_name", "is_ulid", "matches"]
+__all__ = ["ACTOR", "State", "check_name", "matches"]
 
 ACTOR = "fake"
 """Actor of every change."""
 
 _MAX_NAME = 256
-_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.IGNORECASE | re.ASCII)
 
 
 class State:
@@ -239,11 +238,6 @@ def check_name(record: Record, others: Sequence[Record]) -> None:
     for other in others:
         if other["name"] == name and other["id"] != record.get("id"):
             raise conflict("name-taken", f"There is already one with name {name!r}.", "/name")
-
-
-def is_ulid(text: object) -> bool:
-    """Return whether ``text`` has the shape of a ULID."""
-    return isinstance(text, str) and _ULID.fullmatch(text) is not None
 
 
 def matches(call: Call) -> Callable[[Record], bool]:

@@ -178,9 +178,6 @@ class Pages(Iterator[T], Generic[T]):
         self._asked = False
         self._total: int | None = None
 
-    def __iter__(self) -> Iterator[T]:
-        return self
-
     def __next__(self) -> T:
         while True:
             for item in self._page:

@@ -8,6 +8,7 @@ from configsvc_client._resources.change_feed import ChangeFeed
 from configsvc_client._resources.change_log import ChangeLog, LogReader
 from configsvc_client._resources.ids import application_id, configuration_id, environment_name
 from configsvc_client._resources.models import Application, Configuration, Environment
+from configsvc_client.options import MAX_WAIT
 
 __all__ = ["Changes"]
 
@@ -121,8 +122,8 @@ class Changes:
         """
         if from_start and after is not None:
             raise ValueError("It begins either at a cursor or at the very first change.")
-        if wait is not None and not 0 <= wait <= 60:  # noqa: PLR2004 - as the server has it
-            raise ValueError("wait must be 0 to 60 seconds; 0 turns long polls off")
+        if wait is not None and not 0 <= wait <= MAX_WAIT:
+            raise ValueError(f"wait must be 0 to {MAX_WAIT:g} seconds; 0 turns long polls off")
         filters = self._filters(application, configuration, actor, action, entity, environment)
         if after is None:
             after = "" if from_start else self._newest()

@@ -14,12 +14,18 @@ __all__ = [
     "environment_name",
     "environment_path",
     "if_match",
+    "is_ulid",
 ]
 
 _ULID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.IGNORECASE | re.ASCII)
 
 # As segments of a path the last two would lead to the parent.
 _NO_SEGMENTS: Final = {"", ".", ".."}
+
+
+def is_ulid(text: object) -> bool:
+    """Return whether ``text`` has the shape of a ULID."""
+    return isinstance(text, str) and _ULID.fullmatch(text) is not None
 
 
 def application_path(api: Api, application: Application | str) -> str:
@@ -43,7 +49,7 @@ def application_id(api: Api, application: Application | str) -> str:
     """
     if not isinstance(application, str):
         return application.id
-    if _ULID.fullmatch(application):
+    if is_ulid(application):
         # No name has this shape. It may be deleted, and still be in the history.
         return application
     response = api.call("GET", api.application_path(application))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from configsvc_client._http.api import PREFIX, Api, segment
 from configsvc_client._http.types import Request, Response, Transport, require_ok
@@ -26,9 +26,6 @@ class Fetched(NamedTuple):
 
 class SnapshotSource:
     """Source of the snapshots of one application in one environment."""
-
-    MARGIN: Final = Api.MARGIN
-    """Seconds that a long poll may take longer than the wait that was asked for."""
 
     def __init__(self, transport: Transport, application: str, environment: str) -> None:
         self._transport = transport
@@ -57,7 +54,7 @@ class SnapshotSource:
             headers["If-None-Match"] = current.etag
             if wait:
                 headers["Prefer"] = f"wait={wait:.0f}"
-        response = self._get(headers, read_timeout=wait + self.MARGIN if wait else None)
+        response = self._get(headers, read_timeout=wait + Api.MARGIN if wait else None)
         granted = response.has_waited
         if response.status == HTTPStatus.NOT_MODIFIED:
             if current is None:

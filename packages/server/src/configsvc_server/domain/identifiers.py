@@ -1,11 +1,11 @@
-"""ULIDs: identifiers that sort by the time of their creation."""
+"""Identifiers: ULIDs, which sort by the time of their creation, and what can be a name at all."""
 
 import random
 import re
 
 from ulid import ULID, ULIDGenerator
 
-__all__ = ["is_ulid", "new_request_id", "new_ulid", "normalize_ulid"]
+__all__ = ["is_storable", "is_ulid", "new_request_id", "new_ulid", "normalize_ulid"]
 
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.IGNORECASE | re.ASCII)
 
@@ -28,6 +28,11 @@ def new_request_id() -> str:
 def is_ulid(text: str) -> bool:
     """Return whether ``text`` has the form of a ULID, in upper or lower case."""
     return _ULID.fullmatch(text) is not None
+
+
+def is_storable(text: str) -> bool:
+    """Return whether the database can store ``text``; what it can't, it need not be asked for."""
+    return "\0" not in text
 
 
 def normalize_ulid(text: str) -> str:

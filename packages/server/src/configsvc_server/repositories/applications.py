@@ -7,7 +7,7 @@ from psycopg.sql import SQL
 
 from configsvc_server.db.database import Connection
 from configsvc_server.domain.errors import ConflictError
-from configsvc_server.domain.identifiers import is_ulid, normalize_ulid
+from configsvc_server.domain.identifiers import is_storable, is_ulid, normalize_ulid
 from configsvc_server.domain.models import Application, ApplicationDetail, ApplicationDocument
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories.pages import (
@@ -85,7 +85,7 @@ class ApplicationRepository:
         Args:
             key: a ULID or a name; no name is shaped like a ULID.
         """
-        if "\0" in key:  # cannot be stored, so cannot be there
+        if not is_storable(key):
             return None
         query, value = (_BY_ID, normalize_ulid(key)) if is_ulid(key) else (_BY_NAME, key)
         row = self._connection.execute(query.encode(), [value]).fetchone()
@@ -95,7 +95,7 @@ class ApplicationRepository:
 
     def find_id(self, key: str) -> str | None:
         """Return the id of the application with the id or the name ``key``."""
-        if "\0" in key:
+        if not is_storable(key):
             return None
         query, value = (_ID_BY_ID, normalize_ulid(key)) if is_ulid(key) else (_ID_BY_NAME, key)
         row = self._connection.execute(query, [value]).fetchone()

@@ -1,8 +1,7 @@
 """Table ``configurations``; every write brings its revision, releases and change with it."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from psycopg.errors import SerializationFailure, UniqueViolation
 from psycopg.sql import SQL
@@ -47,16 +46,14 @@ class NameTakenInEnvironmentError(Exception):
         """The name."""
 
 
+@dataclass(frozen=True, slots=True)
 class WrittenConfiguration:
     """Configuration as it was just written."""
 
-    __slots__ = ("configuration", "environments")
-
-    def __init__(self, row: Sequence[Any]) -> None:
-        self.configuration = Configuration(*row[:-1])
-        """As it is now."""
-        self.environments: tuple[str, ...] = tuple(row[-1])
-        """Names of those that serve the new version at once."""
+    configuration: Configuration
+    """As it is now."""
+    environments: tuple[str, ...]
+    """Names of those that serve the new version at once."""
 
 
 class ConfigurationRepository:
@@ -100,7 +97,7 @@ class ConfigurationRepository:
                 this name.
             StaleError: what the document was checked against has changed since.
         """
-        row = self._write(
+        written = self._write(
             INSERT,
             {
                 **_parameters(action, document, provenance, source_version, observed_change_id),
@@ -109,9 +106,9 @@ class ConfigurationRepository:
                 "created_at": created_at,
             },
         )
-        if row is None:
+        if written is None:
             raise NotFoundError("application", application_id)
-        return WrittenConfiguration(row)
+        return written
 
     def find(self, configuration_id: str, *, lock: bool = False) -> Configuration | None:
         """Return one configuration.
@@ -159,7 +156,7 @@ class ConfigurationRepository:
                 this name.
             StaleError: what the document was checked against has changed since.
         """
-        row = self._write(
+        return self._write(
             UPDATE,
             {
                 **_parameters(action, document, provenance, source_version, observed_change_id),
@@ -168,7 +165,6 @@ class ConfigurationRepository:
                 "if_version": None if if_version is None else list(if_version),
             },
         )
-        return None if row is None else WrittenConfiguration(row)
 
     def delete(self, configuration_id: str) -> None:
         """Remove a configuration; its revisions stay."""
@@ -238,7 +234,7 @@ class ConfigurationRepository:
             else count_rows("configurations", conditions),
         )
 
-    def _write(self, query: bytes, parameters: dict[str, object]) -> tuple[Any, ...] | None:
+    def _write(self, query: bytes, parameters: dict[str, object]) -> WrittenConfiguration | None:
         try:
             row = self._connection.execute(query, parameters).fetchone()
         except UniqueViolation as error:
@@ -252,7 +248,9 @@ class ConfigurationRepository:
             raise ConflictError(entity="configuration", field=field, value=value) from None
         except SerializationFailure:
             raise StaleError from None
-        return row
+        return (
+            None if row is None else WrittenConfiguration(Configuration(*row[:-1]), tuple(row[-1]))
+        )
 
 
 def _parameters(

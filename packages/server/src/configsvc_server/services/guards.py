@@ -11,7 +11,7 @@ from configsvc_server.domain.errors import (
     PreconditionFailedError,
     StateError,
 )
-from configsvc_server.domain.identifiers import is_ulid, normalize_ulid
+from configsvc_server.domain.identifiers import is_storable, is_ulid, normalize_ulid
 from configsvc_server.domain.models import (
     ApplicationDetail,
     Configuration,
@@ -113,8 +113,7 @@ def find_environment(store: Repositories, application_id: str, name: str) -> Env
     Raises:
         NotFoundError: there is none.
     """
-    # What cannot be stored cannot be there.
-    environment = None if "\0" in name else store.environments.find(application_id, name)
+    environment = store.environments.find(application_id, name) if is_storable(name) else None
     if environment is None:
         raise NotFoundError("environment", name)
     return environment

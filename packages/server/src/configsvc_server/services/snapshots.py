@@ -8,7 +8,7 @@ from configsvc_server.cache.waiters import Waiters
 from configsvc_server.db.database import Database
 from configsvc_server.domain.entity_tags import EntityTags
 from configsvc_server.domain.errors import FieldError, InvalidError, NotFoundError
-from configsvc_server.domain.identifiers import is_ulid, normalize_ulid
+from configsvc_server.domain.identifiers import is_storable, is_ulid, normalize_ulid
 from configsvc_server.domain.models import Snapshot
 from configsvc_server.domain.overlays import resolve_snapshot
 from configsvc_server.repositories import Repositories
@@ -144,7 +144,7 @@ class SnapshotService:
 
 
 def _require_storable(environment: str) -> None:
-    if "\0" in environment:  # cannot be stored, so cannot be there
+    if not is_storable(environment):
         raise NotFoundError("environment", environment)
 
 
