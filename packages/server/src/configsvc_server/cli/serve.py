@@ -13,6 +13,7 @@ from configsvc_server.app import open_runtime
 from configsvc_server.cli.errors import operator_errors
 from configsvc_server.cli.migrate import report_migration
 from configsvc_server.cli.options import PRECEDENCE, setting_options, settings_from_flags
+from configsvc_server.http import PREFIX
 from configsvc_server.logs import configure_logging
 from configsvc_server.serving.server import HttpServer
 from configsvc_server.settings import Settings
@@ -77,7 +78,7 @@ def _banner(host: str, port: int, database: str, seconds: float) -> str:
         f"configsvc {__version__} answers at {url} (started in {seconds:.1f} s)\n"
         f"  Database:  {database}\n"
         f"  API docs:  {url}/docs\n"
-        f"  Try:       curl -X POST {url}/api/v1/applications "
+        f"  Try:       curl -X POST {url}{PREFIX}/applications "
         """-H 'content-type: application/json' -d '{"name":"billing"}'\n"""
         "  Stop:      Ctrl-C"
     )

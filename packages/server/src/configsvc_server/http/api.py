@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import falcon
 
-from configsvc_server.http import errors
+from configsvc_server.http import PREFIX, errors
 from configsvc_server.http.bodies import BodyReader
 from configsvc_server.http.errors import WsgiApp
 from configsvc_server.http.middleware import AccessLog, CorsMiddleware
@@ -89,7 +89,7 @@ def create_api(
     bodies = BodyReader(Validator(openapi), max_body_bytes)
     health = HealthResource(services.health)
     for path, resource in _resources(services, bodies).items():
-        app.add_route(f"/api/v1{path}", resource)
+        app.add_route(f"{PREFIX}{path}", resource)
     app.add_route("/health", health)
     app.add_route("/health/live", LivenessResource())
     app.add_route("/health/ready", health)

@@ -1,5 +1,6 @@
 """OpenAPI paths of environments, snapshots, history, releases and changes."""
 
+from configsvc_server.http import PREFIX
 from configsvc_server.http.openapi.nodes import (
     WRITE,
     Node,
@@ -20,8 +21,8 @@ _NUMBERED = ("Limit", "Offset", "After")
 
 def history_paths() -> Node:
     """Return the paths of this module."""
-    application = "/api/v1/applications/{application}"
-    configuration = "/api/v1/configurations/{id}"
+    application = f"{PREFIX}/applications/{{application}}"
+    configuration = f"{PREFIX}/configurations/{{id}}"
     return {
         f"{application}/environments": _environments(),
         f"{application}/environments/{{environment}}": resource(
@@ -33,7 +34,7 @@ def history_paths() -> Node:
         ),
         f"{application}/environments/{{environment}}/snapshot": _snapshot(),
         f"{application}/promote": _promote(),
-        "/api/v1/configurations/validate": _validate(),
+        f"{PREFIX}/configurations/validate": _validate(),
         f"{configuration}/revisions": _revisions(),
         f"{configuration}/revisions/{{version}}": _revision(),
         f"{configuration}/diff": _diff(),
@@ -58,7 +59,7 @@ def history_paths() -> Node:
             parameters=["IfMatch"],
             problems=(412,),
         ),
-        "/api/v1/changes": _changes(),
+        f"{PREFIX}/changes": _changes(),
     }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from configsvc_server.http import PREFIX
 from configsvc_server.http.bodies import MERGE_PATCH
 from configsvc_server.http.openapi.nodes import (
     PAGING,
@@ -20,12 +21,13 @@ __all__ = ["resource", "resource_paths"]
 
 def resource_paths() -> Node:
     """Return the paths of this module."""
+    application = f"{PREFIX}/applications/{{application}}"
     return {
-        "/api/v1/applications": _applications(),
-        "/api/v1/applications/{application}": _application(),
-        "/api/v1/applications/{application}/configurations": _nested_configurations(),
-        "/api/v1/configurations": _configurations(),
-        "/api/v1/configurations/{id}": _configuration(),
+        f"{PREFIX}/applications": _applications(),
+        application: _application(),
+        f"{application}/configurations": _nested_configurations(),
+        f"{PREFIX}/configurations": _configurations(),
+        f"{PREFIX}/configurations/{{id}}": _configuration(),
         **_health(),
     }
 

@@ -8,6 +8,7 @@ import falcon
 from configsvc_server.domain.entity_tags import EntityTags
 from configsvc_server.domain.models import ApplicationDetail, ApplicationDocument
 from configsvc_server.domain.strict_json import JsonObject
+from configsvc_server.http import PREFIX
 from configsvc_server.http.bodies import (
     BodyReader,
     optional_text_field,
@@ -58,7 +59,7 @@ class ApplicationsResource:
             provenance=provenance_of(req, body),
         )
         resp.status = HTTPStatus.CREATED
-        resp.location = f"/api/v1/applications/{detail.application.id}"
+        resp.location = f"{PREFIX}/applications/{detail.application.id}"
         _show(resp, detail)
 
 

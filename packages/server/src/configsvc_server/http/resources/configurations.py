@@ -11,6 +11,7 @@ from configsvc_server.domain.identifiers import normalize_ulid
 from configsvc_server.domain.models import Configuration, ConfigurationDocument
 from configsvc_server.domain.overlays import merge_patch
 from configsvc_server.domain.strict_json import JsonObject, dumps
+from configsvc_server.http import PREFIX
 from configsvc_server.http.bodies import (
     BodyReader,
     object_field,
@@ -236,5 +237,5 @@ def show_configuration(resp: falcon.Response, configuration: Configuration) -> N
 
 def _show_created(resp: falcon.Response, configuration: Configuration) -> None:
     resp.status = HTTPStatus.CREATED
-    resp.location = f"/api/v1/configurations/{configuration.id}"
+    resp.location = f"{PREFIX}/configurations/{configuration.id}"
     show_configuration(resp, configuration)

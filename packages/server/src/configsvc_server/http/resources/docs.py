@@ -13,6 +13,7 @@ import falcon
 
 from configsvc_server import __version__
 from configsvc_server.domain.strict_json import JsonObject
+from configsvc_server.http import PREFIX
 from configsvc_server.http.conditional import answer_not_modified, content_etag, read_if_none_match
 
 __all__ = ["DocsAssetResource", "DocsResource", "IndexResource", "OpenApiResource"]
@@ -62,7 +63,7 @@ class IndexResource:
             {
                 "service": "configsvc",
                 "version": __version__,
-                "api": "/api/v1",
+                "api": PREFIX,
                 "docs": "/docs",
                 "openapi": "/openapi.json",
                 "health": "/health",

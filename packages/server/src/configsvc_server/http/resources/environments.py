@@ -9,6 +9,7 @@ import falcon
 from configsvc_server.domain.entity_tags import EntityTags
 from configsvc_server.domain.models import Environment, EnvironmentPatch
 from configsvc_server.domain.strict_json import JsonObject
+from configsvc_server.http import PREFIX
 from configsvc_server.http.bodies import (
     BodyReader,
     boolean_field,
@@ -68,7 +69,7 @@ class EnvironmentsResource:
         )
         resp.status = HTTPStatus.CREATED
         resp.location = (
-            f"/api/v1/applications/{environment.application_id}"
+            f"{PREFIX}/applications/{environment.application_id}"
             f"/environments/{quote(environment.name)}"
         )
         _show(resp, environment)
