@@ -19,8 +19,7 @@ from configsvc_client._view.view import ConfigView
 from configsvc_client.errors import ClosedError
 from configsvc_client.options import Options, Token, environment_url
 
-# The wrappers are imported at their first use: a program that only reads its configuration
-# needs none of them, and starts sooner.
+# Imported at their first use: see _LATER in __init__.
 if TYPE_CHECKING:
     from configsvc_client._resources.applications import Applications
     from configsvc_client._resources.change_feed import ChangeFeed

@@ -167,8 +167,7 @@ def open_feed(
         wait: seconds that the server may wait for a change; ``long_poll`` of the options
             without.
     """
-    # A transport of its own, as views have: no retries, since the feed makes its own, and it
-    # can be closed without disturbing anybody else.
+    # A transport of its own, without retries, as ConfigClient._updater makes one for a view.
     transport = HttpTransport(options, retries=0)
     schedule = PollSchedule(
         interval=options.poll_interval, long_poll=options.long_poll if wait is None else wait

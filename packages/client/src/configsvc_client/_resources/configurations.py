@@ -258,8 +258,6 @@ class Configurations:
         path = configuration_path(configuration)
         self._call("DELETE", path, None, _version(configuration, version), message)
 
-    # Versions ----------------------------------------------------------------------------
-
     def history(
         self,
         configuration: Configuration | str,

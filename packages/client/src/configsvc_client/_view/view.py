@@ -82,8 +82,6 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
         """Name of the environment."""
         return self._environment
 
-    # Reading -----------------------------------------------------------------------------
-
     def __getitem__(self, name: str) -> Mapping[str, Any]:
         """Return a configuration by its name.
 
@@ -158,8 +156,6 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
             ('db1', 5432)
         """
         return self._ready()
-
-    # Following ---------------------------------------------------------------------------
 
     def bind(self, path: str, model: type[T], *, schema_defaults: bool = False) -> Bound[T]:
         """Return a configuration as an object of a type that follows the configuration.
@@ -323,8 +319,6 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
-
-    # In a REPL ---------------------------------------------------------------------------
 
     def __repr__(self) -> str:
         name = f"{self._application}/{self._environment}"

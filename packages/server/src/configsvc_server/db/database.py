@@ -289,7 +289,8 @@ def _is_alive(connection: Connection) -> bool:
 
 
 def _is_readable(descriptor: int) -> bool:
-    if not hasattr(select, "poll"):  # Windows
+    # Windows has no poll.
+    if not hasattr(select, "poll"):
         return bool(select.select([descriptor], [], [], 0)[0])
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)

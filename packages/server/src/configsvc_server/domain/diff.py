@@ -90,6 +90,7 @@ class _Comparison:
         return digest.digest()
 
     def patch(self, before: JsonValue, after: JsonValue, path: _Path) -> Iterator[JsonObject]:
+        """Yield the operations that turn ``before`` into ``after``, both at ``path``."""
         if is_object(before) and is_object(after):
             for name in sorted(before.keys() | after.keys()):
                 inner = (*path, name)
@@ -125,6 +126,7 @@ class _Comparison:
             yield {"op": "add", "path": json_pointer((*path, index)), "value": after[index]}
 
     def differences(self, before: JsonValue, after: JsonValue, path: _Path) -> Iterator[Difference]:
+        """Yield the members that differ between ``before`` and ``after``, both at ``path``."""
         if is_object(before) and is_object(after):
             for name in sorted(before.keys() | after.keys()):
                 inner = (*path, name)

@@ -125,7 +125,7 @@ class ChangeRepository:
             conditions=conditions,
             request=request,
             make=_change,
-            # Those of one kind may be far apart, or far back.
+            # Matches may be rare, or all old: without it PostgreSQL may read all other changes.
             keys_first=wanted.action is not None or wanted.entity is not None,
         )
 

@@ -269,5 +269,5 @@ def _versions(if_match: EntityTags | None) -> frozenset[int] | None:
     """Return the versions that a condition allows; ``None`` for all of them."""
     if if_match is None or if_match.is_any:
         return None
-    # A tag that is not written as versions are matches nothing.
+    # A tag that does not have the form of a version matches nothing.
     return frozenset(int(tag) for tag in if_match.strong if _VERSION.fullmatch(tag))

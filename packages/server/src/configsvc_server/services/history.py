@@ -215,6 +215,7 @@ class _Sides:
         )
 
     def after(self) -> Side:
+        """Return the new side of the comparison."""
         request = self._request
         if request.document is not None:
             return self._side(None, request.document, self._environment)
@@ -224,6 +225,7 @@ class _Sides:
         return self._side(revision.version, revision.document, self._environment)
 
     def before(self, after: int | None) -> Side:
+        """Return the old side; by default the version before ``after``, the one of the new side."""
         request = self._request
         if request.from_environment is not None:
             return self._served(request.from_environment, "/from_environment")

@@ -54,6 +54,7 @@ class _DefaultCollector:
         self._bytes = 0
 
     def defaults(self) -> dict[str, JsonValue]:
+        """Return the defaults by JSON Pointer, parents before members."""
         level: dict[Path, list[SchemaLocation]] = {(): [()]}
         for _ in range(MAX_DEPTH):
             level = self._inner_members(level)

@@ -70,7 +70,7 @@ def _message(error: ValidationError) -> str:
     expected: Any = error.validator_value
     match keyword:
         case "required" | "dependentRequired" | "additionalProperties" | "\0false":
-            message = error.message  # from our own keywords
+            message = error.message
         case "type":
             message = f"must be {_types(expected)}, not {_actual(value, expected)}"
         case "pattern":
