@@ -93,11 +93,19 @@ class ApplicationRepository:
             return None
         return ApplicationDetail(Application(*row[:-1]), tuple(row[-1]))
 
-    def find_id(self, key: str) -> str | None:
-        """Return the id of the application with the id or the name ``key``."""
+    def find_id(self, key: str, *, lock: bool = False) -> str | None:
+        """Return the id of the application with the id or the name ``key``.
+
+        Args:
+            key: a ULID or a name; no name is shaped like a ULID.
+            lock: keep others from changing or deleting it, and from adding configurations to it,
+                until the transaction ends.
+        """
         if not is_storable(key):
             return None
         query, value = (_ID_BY_ID, normalize_ulid(key)) if is_ulid(key) else (_ID_BY_NAME, key)
+        if lock:
+            query += b" FOR UPDATE"
         row = self._connection.execute(query, [value]).fetchone()
         return None if row is None else str(row[0])
 
@@ -119,19 +127,6 @@ class ApplicationRepository:
             document=document,
             timestamp=timestamp,
         )
-
-    def lock(self, application_id: str) -> bool:
-        """Keep the application from being changed or deleted until the transaction ends.
-
-        Nor can configurations be added to it until then.
-
-        Returns:
-            Whether there is such an application.
-        """
-        row = self._connection.execute(
-            "SELECT id FROM applications WHERE id = %s FOR UPDATE", [application_id]
-        ).fetchone()
-        return row is not None
 
     def delete(self, application_id: str) -> None:
         """Remove an application and, by cascade, its configurations."""

@@ -22,7 +22,7 @@ from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories import Repositories
 from configsvc_server.services.guards import (
     find_application,
-    lock_application,
+    find_application_id,
     require_match,
     require_unchanged,
     require_unprotected,
@@ -122,7 +122,7 @@ class ApplicationService:
         """
         with self._database.transaction() as connection:
             store = Repositories(connection)
-            locked_id = lock_application(store, key)
+            locked_id = find_application_id(store, key, lock=True)
             timestamp = store.changes.acquire_write_lock()
             current = find_application(store, locked_id).application
             require_match(if_match, current.etag)
@@ -161,7 +161,7 @@ class ApplicationService:
         """
         with self._database.transaction() as connection:
             store = Repositories(connection)
-            locked_id = lock_application(store, key)
+            locked_id = find_application_id(store, key, lock=True)
             store.configurations.lock_all_of(locked_id)
             timestamp = store.changes.acquire_write_lock()
             application = find_application(store, locked_id).application

@@ -25,7 +25,6 @@ from configsvc_server.services.document_checks import DocumentChecks
 from configsvc_server.services.guards import (
     find_application_id,
     find_environment,
-    lock_application,
     require_match,
     require_unchanged,
 )
@@ -107,7 +106,7 @@ class EnvironmentService:
                 following if position is None else position, releases_at_once, protected
             )
             with write.writing() as store:
-                lock_application(store, application_id)
+                find_application_id(store, application_id, lock=True)
                 timestamp = store.changes.acquire_write_lock(
                     observed_change_id=write.observed_change_id, application_id=application_id
                 )
@@ -230,7 +229,7 @@ _NAME_IS_FINAL = "overlays and clients know the environment by it"
 
 def _lock(store: Repositories, application: str, name: str) -> tuple[Environment, datetime]:
     """Return an environment that nobody else can change now, and the timestamp of the write."""
-    application_id = lock_application(store, application)
+    application_id = find_application_id(store, application, lock=True)
     timestamp = store.changes.acquire_write_lock()
     return find_environment(store, application_id, name), timestamp
 

@@ -30,7 +30,6 @@ __all__ = [
     "find_environment",
     "find_environment_field",
     "find_revision_field",
-    "lock_application",
     "require_free_name",
     "require_match",
     "require_unchanged",
@@ -51,29 +50,17 @@ def find_application(store: Repositories, key: str) -> ApplicationDetail:
     return detail
 
 
-def find_application_id(store: Repositories, key: str) -> str:
+def find_application_id(store: Repositories, key: str, *, lock: bool = False) -> str:
     """Return the id of the application with the id or the name ``key``.
 
+    With ``lock``, what depends on its state has to be read after the write lock is acquired: its
+    entity tag is the id of its last change, which is no part of the locked row.
+
     Raises:
         NotFoundError: there is none.
     """
-    application_id = store.applications.find_id(key)
+    application_id = store.applications.find_id(key, lock=lock)
     if application_id is None:
-        raise NotFoundError("application", key)
-    return application_id
-
-
-def lock_application(store: Repositories, key: str) -> str:
-    """Keep an application from being changed until the transaction ends, and return its id.
-
-    What depends on its state has to be read after the write lock is acquired: its entity tag is
-    the id of its last change, which is no part of the locked row.
-
-    Raises:
-        NotFoundError: there is none.
-    """
-    application_id = find_application_id(store, key)
-    if not store.applications.lock(application_id):
         raise NotFoundError("application", key)
     return application_id
 

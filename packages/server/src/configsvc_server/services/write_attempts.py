@@ -85,7 +85,7 @@ def optimistic_retry(
         store = Repositories(connection)
         # Rows are locked before the write lock is acquired, never after.
         if lock_application is not None:
-            store.applications.lock(find_application_id(store, lock_application))
+            find_application_id(store, lock_application, lock=True)
         if lock_configuration is not None:
             find_configuration(store, lock_configuration, lock=True)
         store.changes.acquire_write_lock()
