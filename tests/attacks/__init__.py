@@ -1,0 +1,1 @@
+"""Attacks on a running server: what one caller or one outage may not do to all others."""
