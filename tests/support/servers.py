@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from wsgiref.types import WSGIApplication
 
+from configsvc_server.serving.limits import Limits
 from configsvc_server.serving.server import HttpServer
 
 _ADDRESS = re.compile(r"answers at (http://\S+)")
@@ -39,7 +40,8 @@ def running_server(
     app: WSGIApplication,
     *,
     threads: int = 8,
-    max_body_bytes: int = 1024 * 1024,
+    waiters: int = 300,
+    limits: Limits | None = None,
     shutdown_timeout: float = 5.0,
     host: str = "127.0.0.1",
     port: int = 0,
@@ -51,7 +53,8 @@ def running_server(
         host=host,
         port=port,
         threads=threads,
-        max_body_bytes=max_body_bytes,
+        waiters=waiters,
+        limits=limits,
         shutdown_timeout=shutdown_timeout,
         on_stop=on_stop,
     )

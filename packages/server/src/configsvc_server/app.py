@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.cache.waiters import Waiters
@@ -25,9 +26,13 @@ from configsvc_server.services.health import HealthService
 from configsvc_server.services.history import HistoryService
 from configsvc_server.services.releases import ReleaseService
 from configsvc_server.services.snapshots import SnapshotService
+from configsvc_server.serving.limits import Limits, fit_to_open_files
 from configsvc_server.settings import Settings
 
-__all__ = ["Runtime", "database_url", "open_runtime", "open_services"]
+__all__ = ["Runtime", "database_url", "open_runtime", "open_services", "serving_limits"]
+
+# Log, database, child processes and what Python itself opens.
+_OTHER_FILES: Final = 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +130,25 @@ def open_services(
             services, max_body_bytes=settings.max_body_bytes, cors_origins=settings.cors_origins
         )
         yield Runtime(app, description, cache.release_waiters)
+
+
+def serving_limits(settings: Settings) -> Limits:
+    """Return the limits of connections, as many as the limit of open files allows.
+
+    Raises the soft limit of open files where it is too low.
+    """
+    connections = fit_to_open_files(
+        settings.max_connections, others=_OTHER_FILES + settings.pool_size
+    )
+    return Limits(
+        max_body_bytes=settings.max_body_bytes,
+        head_timeout=settings.head_timeout,
+        body_timeout=settings.body_timeout,
+        queue_timeout=settings.queue_timeout,
+        stall_timeout=settings.stall_timeout,
+        idle_timeout=settings.idle_timeout,
+        max_connections=connections,
+        max_connections_per_peer=min(settings.max_connections_per_peer, connections),
+        max_buffered_bytes=settings.max_buffered_bytes,
+        trusted_proxies=settings.trusted_proxies,
+    )

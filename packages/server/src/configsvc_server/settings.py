@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import platformdirs
 from psycopg import Error as PsycopgError
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, IPvAnyNetwork, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 __all__ = ["ENV_PREFIX", "Settings", "SettingsError", "load_settings"]
@@ -55,7 +55,9 @@ class Settings(BaseSettings):
     migrations_dir: Path | None = Field(
         None, description="Folder of migrations instead of the installed one."
     )
-    threads: int = Field(16, ge=1, le=1000, description="Requests served at the same time.")
+    threads: int = Field(
+        16, ge=1, le=1000, description="Reads, and writes, that are served at the same time."
+    )
     max_waiters: int = Field(
         300,
         ge=0,
@@ -83,6 +85,50 @@ class Settings(BaseSettings):
         le=300,
         description="Seconds that running requests have to finish when the server stops.",
     )
+    max_connections: int = Field(
+        2000,
+        ge=10,
+        le=100_000,
+        description="Open connections; fewer where the system's limit of open files is lower.",
+    )
+    max_connections_per_peer: int = Field(
+        1000,
+        ge=1,
+        le=100_000,
+        description="Open connections of one client address (or IPv6 /64 network).",
+    )
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
+        (),
+        description="Addresses or networks of reverse proxies, separated by commas: they may open "
+        "any number of connections, and their X-Forwarded-For is believed.",
+    )
+    head_timeout: float = Field(
+        10.0, gt=0, le=3600, description="Seconds for the first line and headers of a request."
+    )
+    body_timeout: float = Field(
+        60.0, gt=0, le=3600, description="Seconds for the body of a request."
+    )
+    queue_timeout: float = Field(
+        10.0, gt=0, le=3600, description="Seconds that a request may wait for a thread."
+    )
+    stall_timeout: float = Field(
+        30.0,
+        gt=0,
+        le=3600,
+        description="Seconds after which a client that takes nothing of its response is cut.",
+    )
+    idle_timeout: float = Field(
+        120.0,
+        gt=0,
+        le=86400,
+        description="Seconds that a connection may be open without a request.",
+    )
+    max_buffered_bytes: int = Field(
+        256 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Memory for request bodies and for responses that clients have yet to take, "
+        "in bytes.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much to log: debug, info, warning or error."
     )
@@ -95,6 +141,13 @@ class Settings(BaseSettings):
     def _split_origins(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split_networks(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
     @field_validator("cors_origins")

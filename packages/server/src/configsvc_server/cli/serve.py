@@ -9,7 +9,7 @@ from types import FrameType
 import click
 
 from configsvc_server import __version__
-from configsvc_server.app import open_runtime
+from configsvc_server.app import open_runtime, serving_limits
 from configsvc_server.cli.errors import operator_errors
 from configsvc_server.cli.migrate import report_migration
 from configsvc_server.cli.options import PRECEDENCE, setting_options, settings_from_flags
@@ -36,8 +36,9 @@ def serve(**flags: object) -> None:
                 runtime.app,
                 host=settings.host,
                 port=settings.port,
-                threads=settings.threads + settings.max_waiters,
-                max_body_bytes=settings.max_body_bytes,
+                threads=settings.threads,
+                waiters=settings.max_waiters,
+                limits=serving_limits(settings),
                 shutdown_timeout=settings.shutdown_timeout,
                 on_stop=runtime.release_waiters,
             )

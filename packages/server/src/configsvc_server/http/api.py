@@ -25,7 +25,12 @@ from configsvc_server.http.resources.docs import (
     OpenApiResource,
 )
 from configsvc_server.http.resources.environments import EnvironmentResource, EnvironmentsResource
-from configsvc_server.http.resources.health import HealthResource, LivenessResource
+from configsvc_server.http.resources.health import (
+    LIVENESS_PATH,
+    PATHS,
+    HealthResource,
+    LivenessResource,
+)
 from configsvc_server.http.resources.releases import (
     PromoteResource,
     ReleaseRollbackResource,
@@ -90,9 +95,8 @@ def create_api(
     health = HealthResource(services.health)
     for path, resource in _resources(services, bodies).items():
         app.add_route(f"{PREFIX}{path}", resource)
-    app.add_route("/health", health)
-    app.add_route("/health/live", LivenessResource())
-    app.add_route("/health/ready", health)
+    for path in PATHS:
+        app.add_route(path, LivenessResource() if path == LIVENESS_PATH else health)
     app.add_route("/openapi.json", OpenApiResource(openapi))
     app.add_route("/docs", DocsResource())
     app.add_route("/docs/{asset}", DocsAssetResource())

@@ -15,9 +15,11 @@ from configsvc_server.http.errors import BadHeaderError
 
 __all__ = [
     "MAX_WAIT",
+    "MAY_WAIT",
     "answer_not_modified",
     "content_etag",
     "has_no_cache",
+    "has_wait",
     "read_if_match",
     "read_if_none_match",
     "read_wait",
@@ -26,6 +28,10 @@ __all__ = [
 
 MAX_WAIT: Final = 60
 """The longest wait that is granted, in seconds."""
+
+MAY_WAIT: Final = "configsvc.may_wait"
+"""Key of the WSGI environment: whether the server has a thread for the request to wait in. A
+server that does not say so is taken to have one."""
 
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 # Every blank belongs to one place only: a pattern that could try others would take time
@@ -101,12 +107,20 @@ def has_no_cache(req: falcon.Request) -> bool:
 
 
 def read_wait(req: falcon.Request) -> int:
-    """Return the seconds that the caller would like to wait (``Prefer: wait``); 0 for none.
+    """Return the seconds that the request may wait (``Prefer: wait``); 0 for none.
 
-    What is not such a preference is ignored (RFC 7240, section 2).
+    What is not such a preference is ignored (RFC 7240, section 2), as is one for which the
+    server has no thread.
     """
+    if not req.env.get(MAY_WAIT, True):
+        return 0
     found = _WAIT.search(req.get_header("Prefer") or "")
     return min(int(found[1]), MAX_WAIT) if found else 0
+
+
+def has_wait(prefer: str) -> bool:
+    """Return whether a Prefer header asks to wait."""
+    return _WAIT.search(prefer) is not None
 
 
 def _parse(header: str, value: str, tags: list[falcon.ETag | Literal["*"]] | None) -> EntityTags:

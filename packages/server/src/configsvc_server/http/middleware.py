@@ -9,13 +9,11 @@ import falcon
 import structlog
 
 from configsvc_server.http.context import REQUEST_ID_HEADER, request_id_of, set_request_id
+from configsvc_server.http.resources.health import PATHS as HEALTH_PATHS
 
 __all__ = ["AccessLog", "CorsMiddleware"]
 
 _log = structlog.stdlib.get_logger("configsvc.access")
-
-# Probes come every few seconds for ever; they are worth a line only when they fail.
-_PROBES = ("/health", "/health/live", "/health/ready")
 
 _EXPOSED = ("ETag", "Link", "Location", "Retry-After", REQUEST_ID_HEADER)
 
@@ -36,7 +34,8 @@ class AccessLog:
         started: float = getattr(req.context, "started", None) or time.perf_counter()
         resp.set_header(REQUEST_ID_HEADER, request_id_of(req))
         status = resp.status_code
-        if status < HTTPStatus.BAD_REQUEST and req.uri_template in _PROBES:
+        # Probes come every few seconds for ever; they are worth a line only when they fail.
+        if status < HTTPStatus.BAD_REQUEST and req.uri_template in HEALTH_PATHS:
             return
         _log.info(
             "request",

@@ -1,23 +1,26 @@
-"""HTTP server: waitress on one address, with a graceful shutdown.
+"""HTTP server: waitress on one address, with an event loop of its own and a graceful shutdown.
 
 ``waitress.serve`` ends its event loop first and its threads afterwards, so what they still
 write is never sent. Here the loop goes on until the last response is sent.
 """
 
+import socket
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 from wsgiref.types import WSGIApplication
 
 import structlog
 from waitress import wasyncore
-from waitress.channel import HTTPChannel
-from waitress.server import BaseWSGIServer, create_server
+from waitress.adjustments import Adjustments
 
-from configsvc_server.serving.channel import ApiChannel
+from configsvc_server.serving.connections import Connection, Connections, Phase
+from configsvc_server.serving.lanes import Lanes
+from configsvc_server.serving.limits import Limits
+from configsvc_server.serving.listener import ApiListener
+from configsvc_server.serving.loop import EventLoop
 
-__all__ = ["HttpServer", "ListenError"]
+__all__ = ["HttpServer", "ListenError", "bind_sockets"]
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -26,21 +29,53 @@ class ListenError(Exception):
     """The server can't listen on its address; the message says which and why."""
 
 
+def bind_sockets(host: str, port: int) -> list[socket.socket]:
+    """Bind every address of a host, so that nobody else can; they do not listen yet.
+
+    Args:
+        host: address or host name.
+        port: port; 0 for any free one.
+
+    Raises:
+        ListenError: an address can't be used.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE, proto=socket.IPPROTO_TCP
+        )
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            sock = socket.socket(family, kind, protocol)
+            sockets.append(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            # All on one port, also where the system chooses it.
+            chosen = port or (sockets[0].getsockname()[1] if len(sockets) > 1 else 0)
+            sock.bind((address[0], chosen, *address[2:]))
+    except (OSError, OverflowError) as error:
+        for sock in sockets:
+            sock.close()
+        is_unknown = isinstance(error, socket.gaierror)
+        reason = "no such address" if is_unknown else getattr(error, "strerror", None) or str(error)
+        raise ListenError(f"can't listen on {host} port {port}: {reason}") from error
+    return sockets
+
+
 class HttpServer:
     """WSGI server on one address."""
 
-    CONNECTION_LIMIT = 2000
-    """Largest number of open connections; waitress's default of 100 is too few for a fleet."""
+    BACKLOG = 1024
+    """Connections that the system may keep until they are accepted."""
 
-    OVERSIZE = 16
-    """Bodies up to this many times the limit are read and refused with 413; with larger ones
-    the connection is cut after the response, which some clients report as a broken pipe."""
-
-    _POLL_INTERVAL = 1.0
+    _STEP = 1.0
     """Seconds that one step of the event loop may wait."""
 
-    _DRAIN_POLL_INTERVAL = 0.05
+    _DRAIN_STEP = 0.05
     """The same during the shutdown, in seconds."""
+
+    _PARTIAL_SECONDS = 1.0
+    """Seconds that a request which has not arrived completely has for the rest at a stop."""
 
     def __init__(
         self,
@@ -48,19 +83,23 @@ class HttpServer:
         *,
         host: str = "127.0.0.1",
         port: int = 8080,
+        sockets: Sequence[socket.socket] | None = None,
         threads: int = 16,
-        max_body_bytes: int = 1024 * 1024,
+        waiters: int = 300,
+        limits: Limits | None = None,
         shutdown_timeout: float = 5.0,
         on_stop: Callable[[], None] = lambda: None,
     ) -> None:
-        """Bind the address; :meth:`run` serves it.
+        """Listen on the address; :meth:`run` serves it.
 
         Args:
             app: the WSGI application.
             host: address or host name to listen on.
             port: port to listen on; 0 for any free one.
-            threads: requests served at the same time.
-            max_body_bytes: how large a request body may be, in bytes.
+            sockets: bound sockets (see :func:`bind_sockets`) instead of ``host`` and ``port``.
+            threads: reads, and writes, that are served at the same time.
+            waiters: requests that may wait for a change at the same time.
+            limits: deadlines and caps of connections.
             shutdown_timeout: how long running requests have to finish at a stop, in seconds.
             on_stop: called when no new requests are accepted any more; should make waiting
                 requests return.
@@ -68,38 +107,37 @@ class HttpServer:
         Raises:
             ListenError: the address can't be used.
         """
-        self._map: dict[int, Any] = {}
         self._stopping = False
         self._closed = False
         # Reentrant: a signal handler may come while its own thread holds it.
         self._lock = threading.RLock()
         self._on_stop = on_stop
         self._shutdown_timeout = shutdown_timeout
-        try:
-            self._waitress = create_server(
-                app,
-                map=self._map,
-                host=host,
-                port=port,
-                threads=threads,
-                connection_limit=self.CONNECTION_LIMIT,
-                max_request_body_size=max_body_bytes * self.OVERSIZE,
-                # select() breaks with more than about a thousand descriptors.
-                asyncore_use_poll=True,
-                # Reading ahead is how waitress notices that a waiting client has gone.
-                channel_request_lookahead=1,
-                ident="configsvc",
-                expose_tracebacks=False,
-            )
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "no such address"
-            raise ListenError(f"can't listen on {host} port {port}: {reason}") from error
+        self._loop = EventLoop()
+        self._loop.on_sweep = self._sweep
+        limits = limits or Limits()
+        self._connections = Connections(limits)
+        self._lanes = Lanes(threads=threads, waiters=waiters)
+        adjustments = Adjustments(ident="configsvc", backlog=self.BACKLOG, expose_tracebacks=False)
         # A host name may stand for several addresses; each has a listener of its own.
-        self._listeners: list[Any] = [
-            entry for entry in self._map.values() if isinstance(entry, BaseWSGIServer)
+        self._listeners = [
+            ApiListener(
+                app,
+                sock=sock,
+                adj=adjustments,
+                event_loop=self._loop,
+                lanes=self._lanes,
+                connections=self._connections,
+                limits=limits,
+            )
+            for sock in (bind_sockets(host, port) if sockets is None else sockets)
         ]
-        for listener in self._listeners:
-            listener.channel_class = ApiChannel
+        try:
+            for listener in self._listeners:
+                listener.accept_connections()
+        except OSError as error:
+            self._loop.close()
+            raise ListenError(f"can't listen on {host} port {port}: {error.strerror}") from error
         self.port = int(self._listeners[0].effective_port)
         """The port that the server listens on, also if 0 was given."""
 
@@ -107,45 +145,50 @@ class HttpServer:
         """Serve until :meth:`stop`, let running requests finish, and close everything."""
         try:
             while not self._stopping:
-                self._loop(self._POLL_INTERVAL)
-            self._drain()
+                self._loop.step(self._STEP)
+            deadline = time.monotonic() + self._shutdown_timeout
+            self._drain(deadline)
         finally:
-            self._waitress.task_dispatcher.shutdown(cancel_pending=True, timeout=1)
             with self._lock:
                 self._closed = True
-                wasyncore.close_all(self._map, ignore_all=True)
+                self._loop.close()
+            self._lanes.stop(deadline=time.monotonic())
 
     def stop(self) -> None:
         """Ask :meth:`run` to return; safe in a signal handler and from another thread."""
         with self._lock:
             self._stopping = True
-            # After the close, the descriptor of the trigger may belong to another file.
+            # After the close, the descriptor of the wake-up may belong to another file.
             if not self._closed:
-                self._listeners[0].pull_trigger()
+                self._loop.wake()
 
-    def _drain(self) -> None:
+    def _drain(self, deadline: float) -> None:
         for listener in self._listeners:
-            # Removes it from the map: new connections are refused, the open ones stay.
+            # New connections are refused, the open ones stay.
             wasyncore.dispatcher.close(listener)
         self._on_stop()
-        deadline = time.monotonic() + self._shutdown_timeout
-        while channels := self._open_channels():
-            for channel in channels:
-                if _is_idle(channel):
-                    channel.handle_close()
-            busy = len(self._open_channels())
-            if busy and time.monotonic() > deadline:
+        partial_deadline = min(deadline, time.monotonic() + self._PARTIAL_SECONDS)
+        while True:
+            now = time.monotonic()
+            for connection in self._connections.all():
+                if _is_idle(connection, is_late=now > partial_deadline):
+                    connection.handle_close()
+            busy = len(self._connections)
+            if not busy:
+                return
+            if now > deadline:
                 _log.warning("stopping with requests unfinished", requests=busy)
                 return
-            if busy:
-                self._loop(self._DRAIN_POLL_INTERVAL)
+            self._loop.step(self._DRAIN_STEP)
 
-    def _loop(self, timeout: float) -> None:
-        wasyncore.loop(timeout=timeout, use_poll=True, map=self._map, count=1)
+    def _sweep(self, now: float) -> None:
+        for connection in self._connections.all():
+            connection.sweep(now)
+        for listener in self._listeners:
+            listener.sweep(now)
+        self._connections.limit_memory()
 
-    def _open_channels(self) -> list[HTTPChannel]:
-        return [entry for entry in list(self._map.values()) if isinstance(entry, HTTPChannel)]
 
-
-def _is_idle(channel: HTTPChannel) -> bool:
-    return not (channel.requests or channel.request or channel.total_outbufs_len)
+def _is_idle(connection: Connection, *, is_late: bool) -> bool:
+    phase = connection.phase
+    return phase in {Phase.IDLE, Phase.LINGER} or (is_late and phase in {Phase.HEAD, Phase.BODY})

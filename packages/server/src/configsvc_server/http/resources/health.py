@@ -1,6 +1,7 @@
 """Health checks: ``/health``, ``/health/live`` and ``/health/ready``."""
 
 from http import HTTPStatus
+from typing import Final
 
 import falcon
 
@@ -8,7 +9,11 @@ from configsvc_server import __version__
 from configsvc_server.domain.strict_json import dumps
 from configsvc_server.services.health import Check, HealthService
 
-__all__ = ["HealthResource", "LivenessResource"]
+__all__ = ["LIVENESS_PATH", "PATHS", "HealthResource", "LivenessResource"]
+
+LIVENESS_PATH: Final = "/health/live"
+PATHS: Final = ("/health", LIVENESS_PATH, "/health/ready")
+"""Paths of the health checks, which the server answers when it answers nothing else."""
 
 
 class HealthResource:

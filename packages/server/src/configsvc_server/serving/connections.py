@@ -1,0 +1,197 @@
+"""Connections: how many there may be, in all and of a peer, and what they may have in memory."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterable
+from enum import Enum
+from typing import Final, Protocol
+
+from configsvc_server.serving.limits import Limits
+from configsvc_server.serving.peers import is_within, peer_of
+
+__all__ = ["Connection", "Connections", "OutputMemory", "Phase"]
+
+_NEVER: Final = 9
+
+
+class Phase(Enum):
+    """What a connection is doing."""
+
+    IDLE = "idle"
+    HEAD = "head"
+    BODY = "body"
+    WORK = "work"
+    RESPONSE = "response"
+    LINGER = "linger"
+
+
+class Connection(Protocol):
+    """What is counted: a channel."""
+
+    peer: str
+    """Who it comes from (see :func:`~configsvc_server.serving.peers.peer_of`)."""
+    answered: int
+    """How many requests were answered."""
+
+    @property
+    def since(self) -> float:
+        """When the phase began; in a response, when something was last taken of it."""
+
+    @property
+    def phase(self) -> Phase:
+        """What it is doing."""
+
+    def sweep(self, now: float) -> None:
+        """Heed the deadline of its phase, by the monotonic clock."""
+
+    def handle_close(self) -> None:
+        """Close it."""
+
+    def cut(self, why: str) -> None:
+        """Close it, and say why in the log."""
+
+    def shed(self) -> bool:
+        """Refuse its request if no thread has begun it, and return whether that was so."""
+
+
+class OutputMemory:
+    """Bytes of responses that clients have yet to take; a body that many share counts once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._shares: dict[int, int] = {}
+        self.total = 0
+        """How many bytes they are."""
+
+    def add(self, part: bytes) -> None:
+        """Count one that is to be sent."""
+        with self._lock:
+            shares = self._shares.get(id(part), 0)
+            self._shares[id(part)] = shares + 1
+            if not shares:
+                self.total += len(part)
+
+    def remove(self, part: bytes) -> None:
+        """Count one no more that is sent."""
+        with self._lock:
+            shares = self._shares[id(part)] - 1
+            if shares:
+                self._shares[id(part)] = shares
+            else:
+                del self._shares[id(part)]
+                self.total -= len(part)
+
+
+class Connections:
+    """All open connections of a server; used by the thread of the event loop."""
+
+    EVICTED_SHARE = 20
+    """One in this many connections is closed at once to make room, so that a flood of new ones
+    does not look for the next victim each time."""
+
+    FRESH_SECONDS = 1.0
+    """Seconds that a new connection has to send its first request before it counts as idle."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._peers: defaultdict[str, set[Connection]] = defaultdict(set)
+        self._count = 0
+        self._input = 0
+        self.output = OutputMemory()
+        """Responses in memory."""
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, connection: Connection) -> None:
+        """Count a connection."""
+        self._peers[connection.peer].add(connection)
+        self._count += 1
+
+    def remove(self, connection: Connection) -> None:
+        """Count a connection no more; does nothing if it is not counted."""
+        members = self._peers.get(connection.peer, set())
+        if connection in members:
+            members.discard(connection)
+            self._count -= 1
+            if not members:
+                del self._peers[connection.peer]
+
+    def all(self) -> list[Connection]:
+        """Return the connections."""
+        return [connection for members in self._peers.values() for connection in members]
+
+    def admit(self, address: str, now: float) -> bool | None:
+        """Return whether a new connection may have requests; ``None`` for health checks alone.
+
+        Connections without a request make room: those of the peer where it has too many, those
+        of all where there are too many.
+        """
+        limits = self._limits
+        peer = peer_of(address)
+        members = self._peers.get(peer, set())
+        is_full = len(members) >= limits.max_connections_per_peer
+        is_proxy = is_full and is_within(address, limits.trusted_proxies)
+        if is_full and not is_proxy and not self.make_room(now, members):
+            return False
+        if self._count >= limits.max_connections and not self.make_room(now, self.all()):
+            return None if self._count < limits.max_connections + limits.RESERVE else False
+        return True
+
+    def make_room(self, now: float, members: Iterable[Connection] | None = None) -> bool:
+        """Close some connections without a request, and return whether there were any.
+
+        First those that have never had one, then those that have sent nothing for the longest
+        time, then those whose request is not complete.
+        """
+        candidates = list(self.all() if members is None else members)
+        ranks: defaultdict[int, list[Connection]] = defaultdict(list)
+        for connection in candidates:
+            ranks[self._rank(connection, now)].append(connection)
+        ranks.pop(_NEVER, None)
+        if not ranks:
+            return False
+        victims = ranks[min(ranks)]
+        victims.sort(key=lambda connection: connection.since)
+        for connection in victims[: max(1, len(candidates) // self.EVICTED_SHARE)]:
+            connection.handle_close()
+        return True
+
+    def count_input(self, change: int) -> None:
+        """Count bytes of request bodies in memory."""
+        self._input += change
+
+    def limit_memory(self) -> None:
+        """Free memory where too much is held for clients.
+
+        It costs those who have taken nothing of a response for the longest, then those who
+        have been sending a body for the longest, then the last of those who wait for a thread.
+        """
+        limit = self._limits.max_buffered_bytes
+        if self._input + self.output.total <= limit:
+            return
+        for phase, why in (
+            (Phase.RESPONSE, "its response takes memory that others need"),
+            (Phase.BODY, "its body takes memory that others need"),
+        ):
+            for connection in self._in_phase(phase):
+                if self._input + self.output.total <= limit:
+                    return
+                connection.cut(why)
+        for connection in reversed(self._in_phase(Phase.WORK)):
+            if self._input + self.output.total <= limit:
+                return
+            connection.shed()
+
+    def _in_phase(self, phase: Phase) -> list[Connection]:
+        found = [connection for connection in self.all() if connection.phase is phase]
+        return sorted(found, key=lambda connection: connection.since)
+
+    def _rank(self, connection: Connection, now: float) -> int:
+        phase = connection.phase
+        is_fresh = now - connection.since < self.FRESH_SECONDS
+        if phase is Phase.LINGER:
+            return 0
+        if phase in {Phase.IDLE, Phase.HEAD} and not connection.answered:
+            return 4 if is_fresh else 1
+        return {Phase.IDLE: 2, Phase.HEAD: 3, Phase.BODY: 3}.get(phase, _NEVER)

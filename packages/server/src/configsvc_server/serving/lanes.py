@@ -1,0 +1,163 @@
+"""Lanes: threads of their own for each kind of request, so that none can keep another waiting.
+
+Reads, writes, waiters and health checks have a lane each. Within a lane, peers take turns.
+"""
+
+import threading
+import time
+from collections import OrderedDict, deque
+from typing import Any, Final, Protocol
+
+import structlog
+
+from configsvc_server.http.conditional import has_wait
+from configsvc_server.http.resources.health import LIVENESS_PATH
+from configsvc_server.http.resources.health import PATHS as HEALTH_PATHS
+
+__all__ = ["Job", "Lane", "Lanes", "is_health_check"]
+
+_log = structlog.stdlib.get_logger(__name__)
+
+_READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Job(Protocol):
+    """What a thread of a lane works on."""
+
+    def service(self) -> None:
+        """Do the work; must not raise."""
+
+
+class Lane:
+    """Threads for one kind of request, started when they are first needed."""
+
+    def __init__(self, name: str, *, threads: int) -> None:
+        """Prepare a lane.
+
+        Args:
+            name: name of the threads.
+            threads: how many there may be.
+        """
+        self._name = name
+        self._limit = threads
+        self._condition = threading.Condition(threading.Lock())
+        self._queues: OrderedDict[str, deque[Job]] = OrderedDict()
+        self._queued = 0
+        self._idle = 0
+        self._threads: set[threading.Thread] = set()
+        self._stopped = False
+
+    @property
+    def has_idle_thread(self) -> bool:
+        """Whether a job would begin at once."""
+        with self._condition:
+            return self._queued < self._idle + self._limit - len(self._threads)
+
+    def submit(self, peer: str, job: Job) -> None:
+        """Let a thread do ``job`` as soon as one is free and it is the peer's turn."""
+        with self._condition:
+            self._queues.setdefault(peer, deque()).append(job)
+            self._queued += 1
+            if self._queued > self._idle and len(self._threads) < self._limit:
+                self._start_thread()
+            else:
+                self._condition.notify()
+
+    def cancel(self, peer: str, job: Job) -> bool:
+        """Take back a job, and return whether no thread had begun it."""
+        with self._condition:
+            queue = self._queues.get(peer)
+            if queue is None or job not in queue:
+                return False
+            queue.remove(job)
+            self._queued -= 1
+            if not queue:
+                del self._queues[peer]
+            return True
+
+    def stop(self, *, deadline: float) -> None:
+        """End the threads, and wait for them until ``deadline``, by the monotonic clock."""
+        with self._condition:
+            self._stopped = True
+            self._queues.clear()
+            self._queued = 0
+            self._condition.notify_all()
+            threads = list(self._threads)
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _start_thread(self) -> None:
+        name = f"{self._name}-{len(self._threads)}"
+        thread = threading.Thread(target=self._run, name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            # The system has no more threads for us; those that there are go on.
+            _log.warning("no thread could be started", lane=self._name, threads=len(self._threads))
+        else:
+            self._threads.add(thread)
+
+    def _run(self) -> None:
+        while (job := self._next()) is not None:
+            try:
+                job.service()
+            except Exception as error:  # noqa: BLE001 - a thread must survive every request
+                _log.error("a request failed", exc_info=error)
+
+    def _next(self) -> Job | None:
+        with self._condition:
+            self._idle += 1
+            while not self._queues and not self._stopped:
+                self._condition.wait()
+            self._idle -= 1
+            if self._stopped:
+                return None
+            peer, queue = self._queues.popitem(last=False)
+            job = queue.popleft()
+            self._queued -= 1
+            if queue:
+                self._queues[peer] = queue
+            return job
+
+
+class Lanes:
+    """All the lanes of a server."""
+
+    HEALTH_THREADS = 2
+    """Threads for readiness; liveness needs none."""
+
+    def __init__(self, *, threads: int, waiters: int) -> None:
+        """Prepare the lanes.
+
+        Args:
+            threads: how many reads, and how many writes, are served at the same time.
+            waiters: how many requests may wait for a change at the same time.
+        """
+        self._reads = Lane("configsvc-read", threads=threads)
+        self._writes = Lane("configsvc-write", threads=threads)
+        self._waits = Lane("configsvc-wait", threads=waiters)
+        self._health = Lane("configsvc-health", threads=self.HEALTH_THREADS)
+
+    def choose(self, request: Any) -> Lane | None:
+        """Return the lane of a request; ``None`` if it is answered by the thread that read it."""
+        request.may_wait = False
+        if request.error is not None or request.path == LIVENESS_PATH:
+            return None
+        if is_health_check(request):
+            return self._health
+        if request.command not in _READS:
+            return self._writes
+        if has_wait(request.headers.get("PREFER", "")) and self._waits.has_idle_thread:
+            request.may_wait = True
+            return self._waits
+        return self._reads
+
+    def stop(self, *, deadline: float) -> None:
+        """End all threads, and wait for them until ``deadline``, by the monotonic clock."""
+        for lane in (self._reads, self._writes, self._waits, self._health):
+            lane.stop(deadline=deadline)
+
+
+def is_health_check(request: Any) -> bool:
+    """Return whether a request asks for the health of the server."""
+    return request.command in _READS and request.path in HEALTH_PATHS
