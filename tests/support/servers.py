@@ -103,9 +103,10 @@ def server_process(
     *flags: str,
     cwd: Path,
     variables: Mapping[str, str] | None = None,
+    prefix: Sequence[str] = (),
 ) -> Iterator[ServerProcess]:
     """Run ``configsvc serve`` on a free port until the block ends."""
-    running = start_server_process(flags, cwd=cwd, variables=variables)
+    running = start_server_process(flags, cwd=cwd, variables=variables, prefix=prefix)
     try:
         yield running
     finally:
@@ -113,12 +114,19 @@ def server_process(
 
 
 def start_server_process(
-    flags: Sequence[str], *, cwd: Path, variables: Mapping[str, str] | None = None
+    flags: Sequence[str],
+    *,
+    cwd: Path,
+    variables: Mapping[str, str] | None = None,
+    prefix: Sequence[str] = (),
 ) -> ServerProcess:
-    """Start ``configsvc serve`` and wait until it says where it answers."""
+    """Start ``configsvc serve`` and wait until it says where it answers.
+
+    ``prefix`` is a command that executes the one that follows it.
+    """
     port = () if "--port" in flags else ("--port", "0")
     process = subprocess.Popen(
-        command("serve", *port, *flags),
+        [*prefix, *command("serve", *port, *flags)],
         cwd=cwd,
         env=clean_environment(variables),
         stdout=subprocess.PIPE,

@@ -12,6 +12,8 @@ from configsvc_server.serving.peers import is_within, peer_of
 __all__ = ["Connection", "Connections", "OutputMemory", "Phase"]
 
 _NEVER: Final = 9
+# In place of a peer.
+_ALL: Final = ""
 
 
 class Phase(Enum):
@@ -89,14 +91,12 @@ class Connections:
     """One in this many connections is closed at once to make room, so that a flood of new ones
     does not look for the next victim each time."""
 
-    FRESH_SECONDS = 1.0
-    """Seconds that a new connection has to send its first request before it counts as idle."""
-
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._peers: defaultdict[str, set[Connection]] = defaultdict(set)
         self._count = 0
         self._input = 0
+        self._without_room: set[str] = set()
         self.output = OutputMemory()
         """Responses in memory."""
 
@@ -121,7 +121,7 @@ class Connections:
         """Return the connections."""
         return [connection for members in self._peers.values() for connection in members]
 
-    def admit(self, address: str, now: float) -> bool | None:
+    def admit(self, address: str) -> bool | None:
         """Return whether a new connection may have requests; ``None`` for health checks alone.
 
         Connections without a request make room: those of the peer where it has too many, those
@@ -132,13 +132,30 @@ class Connections:
         members = self._peers.get(peer, set())
         is_full = len(members) >= limits.max_connections_per_peer
         is_proxy = is_full and is_within(address, limits.trusted_proxies)
-        if is_full and not is_proxy and not self.make_room(now, members):
+        if is_full and not is_proxy and not self._has_room(peer, members):
             return False
-        if self._count >= limits.max_connections and not self.make_room(now, self.all()):
+        if self._count >= limits.max_connections and not self._has_room(_ALL, None):
             return None if self._count < limits.max_connections + limits.RESERVE else False
         return True
 
-    def make_room(self, now: float, members: Iterable[Connection] | None = None) -> bool:
+    def sweep(self, now: float) -> None:
+        """Heed the deadlines of all connections, by the monotonic clock, and the memory."""
+        self._without_room.clear()
+        for connection in self.all():
+            connection.sweep(now)
+        self.limit_memory()
+
+    def _has_room(self, whose: str, members: Iterable[Connection] | None) -> bool:
+        # Who has none is not asked again before the next sweep: to look at every connection
+        # for each one that is refused would let a flood of them take all the time there is.
+        if whose in self._without_room:
+            return False
+        has_room = self.make_room(members)
+        if not has_room:
+            self._without_room.add(whose)
+        return has_room
+
+    def make_room(self, members: Iterable[Connection] | None = None) -> bool:
         """Close some connections without a request, and return whether there were any.
 
         First those that have never had one, then those that have sent nothing for the longest
@@ -147,7 +164,7 @@ class Connections:
         candidates = list(self.all() if members is None else members)
         ranks: defaultdict[int, list[Connection]] = defaultdict(list)
         for connection in candidates:
-            ranks[self._rank(connection, now)].append(connection)
+            ranks[_rank(connection)].append(connection)
         ranks.pop(_NEVER, None)
         if not ranks:
             return False
@@ -187,11 +204,11 @@ class Connections:
         found = [connection for connection in self.all() if connection.phase is phase]
         return sorted(found, key=lambda connection: connection.since)
 
-    def _rank(self, connection: Connection, now: float) -> int:
-        phase = connection.phase
-        is_fresh = now - connection.since < self.FRESH_SECONDS
-        if phase is Phase.LINGER:
-            return 0
-        if phase in {Phase.IDLE, Phase.HEAD} and not connection.answered:
-            return 4 if is_fresh else 1
-        return {Phase.IDLE: 2, Phase.HEAD: 3, Phase.BODY: 3}.get(phase, _NEVER)
+
+def _rank(connection: Connection) -> int:
+    phase = connection.phase
+    if phase is Phase.LINGER:
+        return 0
+    if phase in {Phase.IDLE, Phase.HEAD} and not connection.answered:
+        return 1
+    return {Phase.IDLE: 2, Phase.HEAD: 3, Phase.BODY: 4}.get(phase, _NEVER)

@@ -105,7 +105,7 @@ class ApiListener(TcpWSGIServer):
         self.event_loop.wake()
 
     def _admit(self, sock: socket.socket, address: Any) -> None:
-        admitted = self.connections.admit(address[0], time.monotonic())
+        admitted = self.connections.admit(address[0])
         if admitted is False:
             sock.close()
             self._report_refusal("too many connections", address[0])
@@ -125,7 +125,7 @@ class ApiListener(TcpWSGIServer):
         The socket stays readable: without a pause, the loop would do nothing else.
         """
         self._report_refusal(str(error.strerror), None)
-        if not self.connections.make_room(time.monotonic()):
+        if not self.connections.make_room():
             self._paused_until = time.monotonic() + self.PAUSE
 
     def _report_refusal(self, why: str, peer: str | None) -> None:

@@ -182,11 +182,9 @@ class HttpServer:
             self._loop.step(self._DRAIN_STEP)
 
     def _sweep(self, now: float) -> None:
-        for connection in self._connections.all():
-            connection.sweep(now)
+        self._connections.sweep(now)
         for listener in self._listeners:
             listener.sweep(now)
-        self._connections.limit_memory()
 
 
 def _is_idle(connection: Connection, *, is_late: bool) -> bool:
