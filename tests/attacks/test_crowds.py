@@ -22,8 +22,10 @@ class Gate:
     def __init__(self) -> None:
         self.entered = threading.Semaphore(0)
         self.released = threading.Event()
+        self.order: list[str] = []
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        self.order.append(req.remote_addr)
         self.entered.release()
         self.released.wait(60)
         resp.text = req.remote_addr
@@ -191,11 +193,10 @@ def test_peers_take_turns(app: WsgiApp, gate: Gate) -> None:
             other.sendall(get("/gate"))
             _await_queued(server, 20)
             gate.released.set()
-            read_answer(crowd[0])
+            read_answer(other)
 
-            # Every answer but one of the crowd was queued before this one.
-            assert read_answer(other).body == b"127.0.0.2"
-            assert sum(_has_answer(sock) for sock in crowd[1:]) < 10
+    # One of the crowd was being served, and the turn of another came first.
+    assert gate.order.index("127.0.0.2") <= 2
 
 
 def test_a_wait_ends_when_a_request_is_sent_behind_it(live_server: RunningServer) -> None:
@@ -234,14 +235,6 @@ def _is_closed(sock: socket.socket) -> bool:
     sock.setblocking(False)
     try:
         return wait_for_close(sock) == b""
-    except BlockingIOError:
-        return False
-
-
-def _has_answer(sock: socket.socket) -> bool:
-    sock.setblocking(False)
-    try:
-        return bool(sock.recv(1, socket.MSG_PEEK))
     except BlockingIOError:
         return False
 

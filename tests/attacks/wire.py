@@ -40,21 +40,24 @@ def connections(server: RunningServer, count: int) -> Iterator[list[socket.socke
 
 def read_answer(sock: socket.socket) -> Answer:
     """Read one response of known length."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        received = sock.recv(65536)
-        if not received:
-            raise EOFError(data)
-        data += received
-    head, _, body = data.partition(b"\r\n\r\n")
-    status_line, *lines = head.decode("latin-1").split("\r\n")
+    head = bytearray()
+    # Byte by byte: what comes after it belongs to the next one.
+    while not head.endswith(b"\r\n\r\n"):
+        head += _receive(sock, 1)
+    status_line, *lines = head[:-4].decode("latin-1").split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-    while len(body) < int(headers.get("content-length", 0)):
-        received = sock.recv(65536)
-        if not received:
-            raise EOFError(body)
-        body += received
-    return Answer(int(status_line.split()[1]), headers, body)
+    length = 0 if " 304 " in status_line else int(headers.get("content-length", 0))
+    body = bytearray()
+    while len(body) < length:
+        body += _receive(sock, length - len(body))
+    return Answer(int(status_line.split()[1]), headers, bytes(body))
+
+
+def _receive(sock: socket.socket, size: int) -> bytes:
+    received = sock.recv(size)
+    if not received:
+        raise EOFError
+    return received
 
 
 def ask(server: RunningServer, sent: bytes) -> Answer:

@@ -106,7 +106,9 @@ class ApiChannel(HTTPChannel):
         return self._output.size > 0
 
     def handle_read(self) -> None:
-        """Read what has arrived."""
+        """Read what has arrived, if anything has."""
+        if not self.connected:
+            return
         try:
             data = self.socket.recv(_RECEIVE_BYTES)
         except (BlockingIOError, InterruptedError):

@@ -46,8 +46,11 @@ class Connection(Protocol):
     def sweep(self, now: float) -> None:
         """Heed the deadline of its phase, by the monotonic clock."""
 
+    def handle_read(self) -> None:
+        """Read what has arrived, if anything has."""
+
     def handle_close(self) -> None:
-        """Close it."""
+        """Close it; does nothing if it is closed."""
 
     def cut(self, why: str) -> None:
         """Close it, and say why in the log."""
@@ -161,18 +164,23 @@ class Connections:
         First those that have never had one, then those that have sent nothing for the longest
         time, then those whose request is not complete.
         """
-        candidates = list(self.all() if members is None else members)
+        candidates = self.all() if members is None else list(members)
         ranks: defaultdict[int, list[Connection]] = defaultdict(list)
         for connection in candidates:
             ranks[_rank(connection)].append(connection)
-        ranks.pop(_NEVER, None)
-        if not ranks:
-            return False
-        victims = ranks[min(ranks)]
-        victims.sort(key=lambda connection: connection.since)
-        for connection in victims[: max(1, len(candidates) // self.EVICTED_SHARE)]:
-            connection.handle_close()
-        return True
+        wanted = max(1, len(candidates) // self.EVICTED_SHARE)
+        before = self._count
+        for rank in sorted(ranks.keys() - {_NEVER}):
+            for connection in sorted(ranks[rank], key=lambda connection: connection.since):
+                # Its request may have arrived since the event loop last looked.
+                connection.handle_read()
+                if _rank(connection) == rank:
+                    connection.handle_close()
+                if before - self._count >= wanted:
+                    return True
+            if self._count < before:
+                return True
+        return False
 
     def count_input(self, change: int) -> None:
         """Count bytes of request bodies in memory."""
