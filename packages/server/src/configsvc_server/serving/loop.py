@@ -93,7 +93,8 @@ class EventLoop:
             self._selector.unregister(descriptor)
 
     def _apply_changes(self) -> None:
-        while self._changed:
+        # Those who change again meanwhile wait for the next step, so that none keeps the others.
+        for _ in range(len(self._changed)):
             dispatcher: Any = self._changed.popleft()
             descriptor = dispatcher._fileno
             if self._has(descriptor, dispatcher):
