@@ -1,6 +1,7 @@
 """``configsvc serve``: run the server until a signal stops it."""
 
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from configsvc_server.cli.errors import operator_errors
 from configsvc_server.cli.migrate import report_migration
 from configsvc_server.cli.options import PRECEDENCE, setting_options, settings_from_flags
 from configsvc_server.http import PREFIX
-from configsvc_server.logs import configure_logging
+from configsvc_server.logs import DeferredStream, configure_logging
 from configsvc_server.serving.server import HttpServer
 from configsvc_server.settings import Settings
 
@@ -28,7 +29,7 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def serve(**flags: object) -> None:
     """Run the server until it is stopped (Ctrl-C or SIGTERM)."""
     started = time.monotonic()
-    with operator_errors(), _stop_signals() as on_stop:
+    with operator_errors(), _stop_signals() as on_stop, _printing() as say:
         settings = settings_from_flags(flags)
         configure_logging(level=settings.log_level, log_format=settings.log_format)
         with open_runtime(settings, on_migration=report_migration) as runtime:
@@ -44,10 +45,20 @@ def serve(**flags: object) -> None:
             )
             on_stop(server.stop)
             seconds = time.monotonic() - started
-            click.echo(_banner(settings.host, server.port, runtime.database, seconds))
+            say(_banner(settings.host, server.port, runtime.database, seconds))
             server.run()
-            click.echo("Stopping.")
-        click.echo("Stopped.")
+            say("Stopping.")
+        say("Stopped.")
+
+
+@contextmanager
+def _printing() -> Iterator[Callable[[str], object]]:
+    """Yield a function that prints, and never waits for whoever reads standard output."""
+    stream = DeferredStream(sys.stdout)
+    try:
+        yield lambda text: stream.write(f"{text}\n")
+    finally:
+        stream.close()
 
 
 @contextmanager
