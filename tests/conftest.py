@@ -78,8 +78,8 @@ def database(database_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """The default settings, whatever the environment says."""
-    return Settings.model_construct(data_dir=tmp_path, migrate=False)
+    """The default settings, whatever the environment says; the test client has a host name."""
+    return Settings.model_construct(data_dir=tmp_path, migrate=False, allowed_hosts=("*",))
 
 
 @pytest.fixture

@@ -18,6 +18,10 @@ class TestErrors:
             (["--log-level", "loud"], "--log-level is 'loud': "),
             (["--cors-origins", "*,https://a.example"], "--cors-origins is "),
             (["--cors-origins", "a.example"], "'a.example' is no origin such as"),
+            (["--allowed-hosts", "*,a.example"], "--allowed-hosts is "),
+            (["--allowed-hosts", "https://a.example"], "'https://a.example' is no host name"),
+            (["--allowed-hosts", "a.example:80"], "'a.example:80' is no host name"),
+            (["--allowed-hosts", "a.*.example"], "'a.*.example' is no host name"),
             (["--database-url", "mysql://secret@x"], "--database-url: must be like postgresql://"),
         ],
     )

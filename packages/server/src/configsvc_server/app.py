@@ -1,6 +1,6 @@
 """Composition root: from settings to a running service."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +13,7 @@ from configsvc_server.db.listener import ChangeListener, Heartbeat
 from configsvc_server.db.migrations import Migrator
 from configsvc_server.http.api import Services, create_api
 from configsvc_server.http.errors import WsgiApp
+from configsvc_server.http.hosts import ALL_HOSTS, is_loopback
 from configsvc_server.http.resources.configurations import render_configuration
 from configsvc_server.http.resources.snapshots import render_snapshot
 from configsvc_server.schema_checks.checker import SchemaChecker
@@ -127,7 +128,10 @@ def open_services(
             health=HealthService(database, migrator),
         )
         app = create_api(
-            services, max_body_bytes=settings.max_body_bytes, cors_origins=settings.cors_origins
+            services,
+            max_body_bytes=settings.max_body_bytes,
+            cors_origins=settings.cors_origins,
+            allowed_hosts=_allowed_hosts(settings),
         )
         yield Runtime(app, description, cache.release_waiters)
 
@@ -152,3 +156,9 @@ def serving_limits(settings: Settings) -> Limits:
         max_buffered_bytes=settings.max_buffered_bytes,
         trusted_proxies=settings.trusted_proxies,
     )
+
+
+def _allowed_hosts(settings: Settings) -> Sequence[str]:
+    # Who listens for this machine alone is reached from elsewhere by a trick only.
+    is_open = not settings.allowed_hosts and not is_loopback(settings.host)
+    return (ALL_HOSTS,) if is_open else settings.allowed_hosts

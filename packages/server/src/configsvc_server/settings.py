@@ -1,6 +1,7 @@
 """Settings: flags, ``CONFIGSVC_*`` variables, ``.env``, and defaults, in this order."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,6 +15,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 __all__ = ["ENV_PREFIX", "Settings", "SettingsError", "load_settings"]
 
 ENV_PREFIX = "CONFIGSVC_"
+
+_HOST_NAME = re.compile(r"(?:\*\.)?[a-z0-9_][a-z0-9_.-]*", re.ASCII | re.IGNORECASE)
 
 
 class SettingsError(Exception):
@@ -78,6 +81,12 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Origins whose web pages may call the API, separated by commas; * for all.",
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Host names that requests may be for, separated by commas, such as "
+        "config.example.com,*.internal; * for all. IP addresses and localhost always may. "
+        "By default all, but on a loopback address none else.",
     )
     shutdown_timeout: float = Field(
         5.0,
@@ -159,6 +168,25 @@ class Settings(BaseSettings):
             scheme, separator, rest = origin.partition("://")
             if origin != "*" and not (scheme and separator and rest and "/" not in rest):
                 raise ValueError(f"{origin!r} is no origin such as https://example.com")
+        return value
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip().lower() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "*" in value and len(value) > 1:
+            raise ValueError("* stands for every host, so it must stand alone")
+        for host in value:
+            if host != "*" and not _HOST_NAME.fullmatch(host):
+                raise ValueError(
+                    f"{host!r} is no host name such as config.example.com or *.example.com"
+                )
         return value
 
     @field_validator("database_url")

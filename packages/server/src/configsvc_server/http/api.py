@@ -8,6 +8,7 @@ import falcon
 from configsvc_server.http import PREFIX, errors
 from configsvc_server.http.bodies import BodyReader
 from configsvc_server.http.errors import WsgiApp
+from configsvc_server.http.hosts import ALL_HOSTS, HostCheck
 from configsvc_server.http.middleware import AccessLog, CorsMiddleware
 from configsvc_server.http.openapi.document import build_openapi
 from configsvc_server.http.resources.applications import ApplicationResource, ApplicationsResource
@@ -72,7 +73,11 @@ class Services:
 
 
 def create_api(
-    services: Services, *, max_body_bytes: int, cors_origins: Sequence[str] = ()
+    services: Services,
+    *,
+    max_body_bytes: int,
+    cors_origins: Sequence[str] = (),
+    allowed_hosts: Sequence[str] = (ALL_HOSTS,),
 ) -> WsgiApp:
     """Return the WSGI application.
 
@@ -80,8 +85,11 @@ def create_api(
         services: the use cases.
         max_body_bytes: how large a request body may be.
         cors_origins: origins of other sites whose pages may call the API; none by default.
+        allowed_hosts: names that a request may be meant for; all by default.
     """
     app = falcon.App(middleware=[AccessLog()])
+    if ALL_HOSTS not in allowed_hosts:
+        app.add_middleware(HostCheck(allowed_hosts))
     if cors_origins:
         app.add_middleware(CorsMiddleware(cors_origins))
     # A URL with a slash at its end is the same resource, answered directly.

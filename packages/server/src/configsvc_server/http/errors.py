@@ -26,6 +26,7 @@ from configsvc_server.http.problems import PROBLEM_JSON, problem_body
 __all__ = [
     "BadHeaderError",
     "BodyTooLargeError",
+    "MisdirectedRequestError",
     "UnsupportedMediaTypeError",
     "WsgiApp",
     "register",
@@ -55,6 +56,10 @@ class BodyTooLargeError(Exception):
         super().__init__(f"The body is larger than {limit} bytes.")
         self.limit = limit
         """How many bytes a body may have."""
+
+
+class MisdirectedRequestError(Exception):
+    """The request is meant for another host."""
 
 
 class UnsupportedMediaTypeError(Exception):
@@ -87,6 +92,7 @@ def register(app: WsgiApp) -> None:
     handle(InvalidHeaderError, _invalid_header)
     handle(UnsupportedMediaTypeError, _unsupported)
     handle(BodyTooLargeError, _too_large)
+    handle(MisdirectedRequestError, _misdirected)
 
 
 def _answer(
@@ -276,6 +282,21 @@ def _too_large(req: falcon.Request, resp: falcon.Response, error: BodyTooLargeEr
         str(error),
         errors=(FieldError("", message),),
         extensions={"limit": error.limit},
+    )
+
+
+def _misdirected(
+    req: falcon.Request, resp: falcon.Response, _error: MisdirectedRequestError
+) -> None:
+    # The names are not for whoever asks: it may be a page of another site.
+    message = "must be an IP address, localhost, or a name that the setting allowed_hosts has"
+    _answer(
+        req,
+        resp,
+        HTTPStatus.MISDIRECTED_REQUEST,
+        f"The header Host {message}.",
+        errors=(FieldError("/host", message),),
+        location="header",
     )
 
 
