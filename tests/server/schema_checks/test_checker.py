@@ -261,6 +261,11 @@ class TestProcesses:
         assert own.check_schema(PLAIN) == []
         assert own.check_values(PLAIN, [{"port": 1}]) == [[]]
 
+    def test_run_after_everything_else_of_the_server(self, own: SchemaChecker) -> None:
+        [process] = started_by(lambda: own.check_schema(NOT_CHEAP))
+
+        assert process.nice() == min(psutil.Process().nice() + 10, 19)
+
     def test_are_used_again(self, own: SchemaChecker) -> None:
         assert len(started_by(lambda: own.check_schema(NOT_CHEAP))) == 1
         assert started_by(lambda: own.check_schema(NOT_CHEAP)) == []
@@ -383,6 +388,22 @@ class TestProcesses:
             released.set()
             assert first.result(10) == []
         assert caught.value.retry_after == 1
+
+    def test_that_are_waited_for_when_the_checker_is_closed_are_unavailable(self) -> None:
+        checker = SchemaChecker(timeout=60, workers=1)
+        with ThreadPoolExecutor(2) as pool:
+            results = [
+                pool.submit(checker.check_values, CATASTROPHIC, [CATASTROPHIC_VALUE])
+                for _ in range(2)
+            ]
+            while checker.waiting == 0:
+                threading.Event().wait(0.001)
+
+            checker.close()
+
+            for result in results:
+                with pytest.raises(UnavailableError, match="stopping"):
+                    result.result(10)
 
     @pytest.mark.parametrize("schema", ["NOT_CHEAP", "CATASTROPHIC"])
     def test_end_when_their_parent_is_killed(self, schema: str) -> None:

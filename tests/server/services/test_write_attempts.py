@@ -39,11 +39,13 @@ class Interrupted(SchemaChecker):
         self.others: list[Callable[[], object]] = []
         self.checks = 0
 
-    def check_values(self, schema: JsonValue, values: Sequence[JsonValue]) -> list[list[Violation]]:
+    def check_values(
+        self, schema: JsonValue, values: Sequence[JsonValue], *, caller: str = ""
+    ) -> list[list[Violation]]:
         self.checks += 1
         if self.others:
             self.others.pop(0)()
-        return super().check_values(schema, values)
+        return super().check_values(schema, values, caller=caller)
 
 
 class Services:

@@ -113,7 +113,9 @@ def open_services(
 
         waiters = Waiters(cache.signal, limit=settings.max_waiters, heartbeat=heartbeat)
         stack.callback(cache.release_waiters)
-        checks = DocumentChecks(stack.enter_context(SchemaChecker()))
+        # A check that waits holds a thread: the other half is for what need not be checked.
+        checker = SchemaChecker(max_waiting=max(1, settings.threads // 2))
+        checks = DocumentChecks(stack.enter_context(checker))
         writer = ConfigurationWriter(database, cache, checks=checks)
         services = Services(
             applications=ApplicationService(database, cache),

@@ -69,6 +69,8 @@ class Provenance:
     actor: str
     request_id: str | None = None
     message: str | None = None
+    caller: str = ""
+    """Who has to share scarce work fairly with others; not kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Request context: the request id, the trace, and the provenance of a write."""
 
+import ipaddress
 import re
 from collections.abc import Callable
 from typing import Final
@@ -15,6 +16,7 @@ from configsvc_server.domain.strict_json import JsonObject
 __all__ = [
     "REQUEST_ID_HEADER",
     "InvalidHeaderError",
+    "caller_of",
     "client_disconnected",
     "provenance_of",
     "request_id_of",
@@ -28,6 +30,8 @@ _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._~+/=:@-]{1,128}", re.ASCII)
 
 # https://www.w3.org/TR/trace-context/#traceparent-header
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+
+_HOST_PREFIX = 64
 
 # Until there is authentication, this is the one place that names the author.
 _ANONYMOUS = "anonymous"
@@ -70,7 +74,28 @@ def provenance_of(req: falcon.Request, body: JsonObject | None = None) -> Proven
     header = req.get_header("X-Change-Message")
     message = None if header is None else _text_of_header("/x-change-message", header)
     given = (body or {}).get("message")
-    return Provenance(_ANONYMOUS, request_id_of(req), str(given or "").strip() or message or None)
+    return Provenance(
+        _ANONYMOUS,
+        request_id_of(req),
+        str(given or "").strip() or message or None,
+        caller=caller_of(req),
+    )
+
+
+def caller_of(req: falcon.Request) -> str:
+    """Return who has to share scarce work fairly with others: the address of the peer.
+
+    One host may have a whole network of IPv6 addresses (RFC 6177), so that counts as one.
+    """
+    try:
+        address = ipaddress.ip_address(req.remote_addr)
+    except ValueError:
+        return req.remote_addr  # a name of the machine's own, such as of a Unix socket
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is None:
+            return str(ipaddress.ip_network((int(address), _HOST_PREFIX), strict=False))
+        address = address.ipv4_mapped
+    return str(address)
 
 
 def client_disconnected(req: falcon.Request) -> Callable[[], bool]:

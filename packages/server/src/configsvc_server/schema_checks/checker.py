@@ -16,6 +16,7 @@ from configsvc_server.domain.schema.validator import SchemaValidator, schema_vio
 from configsvc_server.domain.schema.violations import Violation
 from configsvc_server.domain.strict_json import JsonValue
 from configsvc_server.schema_checks.process import ProcessEndedError, SchemaProcess
+from configsvc_server.schema_checks.turns import Turns
 from configsvc_server.schema_checks.worker import Reply, Request
 
 __all__ = ["SchemaChecker"]
@@ -24,21 +25,34 @@ __all__ = ["SchemaChecker"]
 class SchemaChecker:
     """Checker of schemas and of values, with a pool of processes; safe from any thread."""
 
+    TIMEOUT = 2.0
+    """Seconds that one check may take."""
+
+    PROCESSES = 3
+    """How many checks may run in other processes at the same time."""
+
     ACQUIRE_TIMEOUT = 5.0
-    """Seconds to wait for a process while other threads use them all."""
+    """Seconds to wait for a process while other checks use them all."""
 
     MAX_TIMEOUT_FACTOR = 5
     """Largest factor by which many values in one call extend the timeout."""
 
-    def __init__(self, *, timeout: float = 2.0, workers: int = 2) -> None:
+    def __init__(
+        self, *, timeout: float | None = None, workers: int | None = None, max_waiting: int = 8
+    ) -> None:
         """Prepare an empty pool; processes are started when they are first needed.
 
         Args:
-            timeout: how long one check may take, in seconds.
-            workers: how many checks may run in other processes at the same time.
+            timeout: how long one check may take, in seconds; by default :attr:`TIMEOUT`.
+            workers: how many may run in other processes; by default :attr:`PROCESSES`.
+            max_waiting: how many may wait for a process, each in its thread.
         """
-        self._timeout = timeout
-        self._free = threading.BoundedSemaphore(workers)
+        self._timeout = self.TIMEOUT if timeout is None else timeout
+        self._turns = Turns(
+            processes=self.PROCESSES if workers is None else workers,
+            max_waiting=max_waiting,
+            timeout=self.ACQUIRE_TIMEOUT,
+        )
         self._lock = threading.Lock()
         self._idle: list[SchemaProcess] = []
         self._busy: set[SchemaProcess] = set()
@@ -55,8 +69,17 @@ class SchemaChecker:
     ) -> None:
         self.close()
 
-    def check_schema(self, schema: JsonValue) -> list[Violation]:
+    @property
+    def waiting(self) -> int:
+        """How many checks wait for a process now."""
+        return self._turns.waiting
+
+    def check_schema(self, schema: JsonValue, *, caller: str = "") -> list[Violation]:
         """Return the violations in a schema itself: the first by path, at most 20.
+
+        Args:
+            schema: any JSON value.
+            caller: who shares the processes fairly with others.
 
         Raises:
             SchemaTooCostlyError: the check takes too much time or memory.
@@ -64,14 +87,17 @@ class SchemaChecker:
         """
         if is_cheap(schema, ()):
             return schema_violations(schema)
-        return self._check({"schema": schema, "timeout": self._timeout})[0]
+        return self._check({"schema": schema, "timeout": self._timeout}, caller)[0]
 
-    def check_values(self, schema: JsonValue, values: Sequence[JsonValue]) -> list[list[Violation]]:
+    def check_values(
+        self, schema: JsonValue, values: Sequence[JsonValue], *, caller: str = ""
+    ) -> list[list[Violation]]:
         """Return the violations in each of ``values``: the first by path, at most 20.
 
         Args:
             schema: a schema without violations.
             values: what to check by it.
+            caller: who shares the processes fairly with others.
 
         Raises:
             SchemaTooCostlyError: the check takes too much time or memory.
@@ -84,7 +110,7 @@ class SchemaChecker:
             return [validator.violations(value) for value in values]
         # Each value has its own time, up to a limit: there is one for each environment.
         timeout = self._timeout * min(len(values), self.MAX_TIMEOUT_FACTOR)
-        return self._check({"schema": schema, "values": list(values), "timeout": timeout})
+        return self._check({"schema": schema, "values": list(values), "timeout": timeout}, caller)
 
     def close(self) -> None:
         """End every process at once; checks that are under way raise ``UnavailableError``."""
@@ -93,13 +119,21 @@ class SchemaChecker:
             idle, self._idle = self._idle, []
             for process in self._busy:
                 process.kill()
+        self._turns.close()
         for process in idle:
             process.quit()
         for process in idle:
             process.join()
 
-    def _check(self, request: Request) -> list[list[Violation]]:
-        reply = self._call(request)
+    def _check(self, request: Request, caller: str) -> list[list[Violation]]:
+        try:
+            with self._turns.turn(caller):
+                reply = self._call(request)
+        except UnavailableError:
+            # Closing the turns refuses what waits, but does not know why.
+            if self._closed:
+                raise _closed_error() from None
+            raise
         if reply["violations"] is None:
             raise SchemaTooCostlyError(request["timeout"])
         return [
@@ -108,24 +142,19 @@ class SchemaChecker:
         ]
 
     def _call(self, request: Request) -> Reply:
-        if not self._free.acquire(timeout=self.ACQUIRE_TIMEOUT):
-            raise UnavailableError("Too many schemas are being checked.", retry_after=1)
+        process = self._acquire()
+        is_reusable = False
         try:
-            process = self._acquire()
-            is_reusable = False
-            try:
-                reply = process.call(request)
-                is_reusable = not reply["is_last"]
-            except (TimeoutError, ProcessEndedError):
-                if self._closed:
-                    raise _closed_error() from None
-                # Late, or ended by its own limits or by the system's: the request is the cause.
-                process.kill()
-                raise SchemaTooCostlyError(request["timeout"]) from None
-            finally:
-                self._release(process, is_reusable=is_reusable)
+            reply = process.call(request)
+            is_reusable = not reply["is_last"]
+        except (TimeoutError, ProcessEndedError):
+            if self._closed:
+                raise _closed_error() from None
+            # Late, or ended by its own limits or by the system's: the request is the cause.
+            process.kill()
+            raise SchemaTooCostlyError(request["timeout"]) from None
         finally:
-            self._free.release()
+            self._release(process, is_reusable=is_reusable)
         return reply
 
     def _acquire(self) -> SchemaProcess:

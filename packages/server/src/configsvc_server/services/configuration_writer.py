@@ -90,6 +90,7 @@ class ConfigurationWriter:
                 document,
                 application_id=application_id,
                 current=None,
+                caller=provenance.caller,
                 may_have_unknown_overlays=action == "restore",
             )
             with write.reading() as store:
@@ -172,6 +173,7 @@ class ConfigurationWriter:
                 new,
                 application_id=current.application_id,
                 current=current,
+                caller=provenance.caller,
                 may_have_unknown_overlays=action == "rollback",
             )
             with write.reading() as store:
@@ -201,6 +203,7 @@ class ConfigurationWriter:
         *,
         application_id: str,
         current: Configuration | None,
+        caller: str,
         may_have_unknown_overlays: bool = False,
     ) -> int | None:
         """Check a document that is to be written.
@@ -234,6 +237,7 @@ class ConfigurationWriter:
             current=None if current is None else current.document,
             environments=[environment.name for environment in environments],
             served=served,
+            caller=caller,
             may_have_unknown_overlays=may_have_unknown_overlays,
             holds_write_lock=write.holds_write_lock,
         )

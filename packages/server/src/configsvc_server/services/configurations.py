@@ -93,9 +93,9 @@ class ConfigurationService:
         )
 
     def validate_new(
-        self, document: ConfigurationDocument, *, application_id: str
+        self, document: ConfigurationDocument, *, application_id: str, caller: str
     ) -> dict[str, JsonObject]:
-        """Try to create a configuration, without writing it.
+        """Try to create a configuration, without writing it, for ``caller``.
 
         Returns:
             The values that each environment would serve.
@@ -106,7 +106,7 @@ class ConfigurationService:
         with self._database.autocommit() as connection:
             store = Repositories(connection)
             find_application_id(store, application_id)
-        return self._try(document, application_id, None)
+        return self._try(document, application_id, None, caller)
 
     def validate_change(
         self,
@@ -114,8 +114,9 @@ class ConfigurationService:
         edit: Edit,
         *,
         application_id: str | None = None,
+        caller: str,
     ) -> dict[str, JsonObject]:
-        """Try to change a configuration, without writing it (see :meth:`update`).
+        """Try to change a configuration, without writing it, for ``caller`` (see :meth:`update`).
 
         Returns:
             The values that each environment would serve.
@@ -126,10 +127,14 @@ class ConfigurationService:
         with self._database.autocommit() as connection:
             current = find_configuration(Repositories(connection), configuration_id)
         require_unchanged("application_id", application_id, current.application_id)
-        return self._try(edit(current), current.application_id, current)
+        return self._try(edit(current), current.application_id, current, caller)
 
     def _try(
-        self, document: ConfigurationDocument, application_id: str, current: Configuration | None
+        self,
+        document: ConfigurationDocument,
+        application_id: str,
+        current: Configuration | None,
+        caller: str,
     ) -> dict[str, JsonObject]:
         with self._database.autocommit() as connection:
             store = Repositories(connection)
@@ -142,7 +147,11 @@ class ConfigurationService:
             require_free_name(store, application_id, document.name, own_id)
             environments = [e.name for e in store.environments.all_of(application_id)]
         self._writer.check(
-            WriteAttempt(self._database), document, application_id=application_id, current=current
+            WriteAttempt(self._database),
+            document,
+            application_id=application_id,
+            current=current,
+            caller=caller,
         )
         return resolve_all(document, environments)
 

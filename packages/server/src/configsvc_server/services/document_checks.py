@@ -40,6 +40,7 @@ class DocumentChecks:
         current: ConfigurationDocument | None,
         environments: Sequence[str],
         served: Mapping[str, Revision],
+        caller: str,
         may_have_unknown_overlays: bool = False,
         holds_write_lock: bool = False,
     ) -> None:
@@ -50,6 +51,7 @@ class DocumentChecks:
             current: the document that it replaces.
             environments: those of the application.
             served: revisions in the environments that will not serve the new document at once.
+            caller: who shares the processes of costly checks fairly with others.
             may_have_unknown_overlays: whether overlays for environments that do not exist are
                 allowed, because the document was written when they did.
             holds_write_lock: whether all other writers are waiting, so that a check must be
@@ -68,10 +70,10 @@ class DocumentChecks:
         try:
             if is_new:
                 _require_cheap(schema, (), holds_write_lock)
-                self._check_schema(schema)
-            self._check_values(document, schema, environments, holds_write_lock)
+                self._check_schema(schema, caller)
+            self._check_values(document, schema, environments, caller, holds_write_lock)
             if is_new and served:
-                self._check_served(schema, served, holds_write_lock)
+                self._check_served(schema, served, caller, holds_write_lock)
         except SchemaTooCostlyError as error:
             raise InvalidError([FieldError("/schema", str(error))]) from None
 
@@ -82,6 +84,7 @@ class DocumentChecks:
         *,
         pointer: str,
         passed: set[tuple[str, int]],
+        caller: str,
         holds_write_lock: bool,
     ) -> None:
         """Check that revisions meet their schemas in an environment.
@@ -92,6 +95,7 @@ class DocumentChecks:
             pointer: JSON Pointer to the field of the input that asks for it.
             passed: those, by configuration id and version, that have passed already; the others
                 are added when they have.
+            caller: who shares the processes of costly checks fairly with others.
             holds_write_lock: whether all other writers are waiting, so that a check must be
                 cheap.
 
@@ -108,7 +112,7 @@ class DocumentChecks:
             if time.monotonic() > deadline:
                 message = f"asks for more checks than fit in {self.RELEASE_TIMEOUT:.0f} seconds"
                 raise InvalidError([FieldError(pointer, message)])
-            found = self._violations(revision, environment, pointer, holds_write_lock)
+            found = self._violations(revision, environment, pointer, caller, holds_write_lock)
             if not found:
                 passed.add(key)
             errors += [
@@ -125,22 +129,27 @@ class DocumentChecks:
             raise InvalidError(errors)
 
     def _violations(
-        self, revision: Revision, environment: str, pointer: str, holds_write_lock: bool
+        self,
+        revision: Revision,
+        environment: str,
+        pointer: str,
+        caller: str,
+        holds_write_lock: bool,
     ) -> Sequence[Violation]:
         value = resolve(revision.document, environment)
         assert revision.schema is not None  # noqa: S101 - the caller has looked
         try:
-            (found,) = self._violations_of(revision.schema, [value], holds_write_lock)
+            (found,) = self._violations_of(revision.schema, [value], caller, holds_write_lock)
         except SchemaTooCostlyError as error:
             message = f"asks for {_name(revision)}, whose schema {error}"
             raise InvalidError([FieldError(pointer, message)]) from None
         return found
 
     def _violations_of(
-        self, schema: JsonObject, values: Sequence[JsonValue], holds_write_lock: bool
+        self, schema: JsonObject, values: Sequence[JsonValue], caller: str, holds_write_lock: bool
     ) -> list[list[Violation]]:
         _require_cheap(schema, values, holds_write_lock)
-        return self._schemas.check_values(schema, values)
+        return self._schemas.check_values(schema, values, caller=caller)
 
     @staticmethod
     def _check_overlays(
@@ -159,10 +168,10 @@ class DocumentChecks:
         if errors:
             raise InvalidError(errors)
 
-    def _check_schema(self, schema: JsonObject) -> None:
+    def _check_schema(self, schema: JsonObject, caller: str) -> None:
         errors = [
             FieldError("/schema" + json_pointer(violation.path), violation.message)
-            for violation in self._schemas.check_schema(schema)
+            for violation in self._schemas.check_schema(schema, caller=caller)
         ]
         if errors:
             raise InvalidError(errors)
@@ -174,6 +183,7 @@ class DocumentChecks:
         document: ConfigurationDocument,
         schema: JsonObject,
         environments: Sequence[str],
+        caller: str,
         holds_write_lock: bool,
     ) -> None:
         # Without overlay they all serve the same.
@@ -181,7 +191,7 @@ class DocumentChecks:
         groups += [(name,) for name in document.overlays]
         groups = [names for names in groups if names]
         values = [resolve(document, names[0]) for names in groups]
-        violations = self._violations_of(schema, values, holds_write_lock)
+        violations = self._violations_of(schema, values, caller, holds_write_lock)
         where: dict[FieldError, list[str]] = {}
         for names, found in zip(groups, violations, strict=True):
             for violation in found:
@@ -197,11 +207,15 @@ class DocumentChecks:
             )
 
     def _check_served(
-        self, schema: JsonObject, served: Mapping[str, Revision], holds_write_lock: bool
+        self,
+        schema: JsonObject,
+        served: Mapping[str, Revision],
+        caller: str,
+        holds_write_lock: bool,
     ) -> None:
         names = list(served)
         values = [resolve(served[name].document, name) for name in names]
-        violations = self._violations_of(schema, values, holds_write_lock)
+        violations = self._violations_of(schema, values, caller, holds_write_lock)
         errors = [
             FieldError(
                 "/schema",

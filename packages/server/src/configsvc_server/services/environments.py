@@ -98,6 +98,7 @@ class EnvironmentService:
                 name,
                 pointer="/auto_release",
                 passed=passed,
+                caller=provenance.caller,
                 holds_write_lock=write.holds_write_lock,
             )
             last = max((environment.position for environment in others), default=-1)

@@ -102,6 +102,7 @@ class ReleaseService:
                 environment,
                 pointer="/version",
                 passed=passed,
+                caller=provenance.caller,
                 holds_write_lock=write.holds_write_lock,
             )
             move = ReleaseMove(
@@ -232,6 +233,7 @@ class ReleaseService:
                 target,
                 pointer="/to",
                 passed=passed,
+                caller=provenance.caller,
                 holds_write_lock=write.holds_write_lock,
             )
             released: Sequence[Release] = ()

@@ -25,7 +25,7 @@ from configsvc_server.http.conditional import (
     read_if_match,
     read_if_none_match,
 )
-from configsvc_server.http.context import provenance_of
+from configsvc_server.http.context import caller_of, provenance_of
 from configsvc_server.http.pagination import NAMED_LIST, PAGING, read_page_request, show_page
 from configsvc_server.http.query_params import QueryParams
 from configsvc_server.http.representations import configuration_item
@@ -197,13 +197,14 @@ class ValidateResource:
                 self._bodies.check(body, "ConfigurationCreate")
                 application_id = normalize_ulid(text_field(body, "application_id"))
                 environments = self._service.validate_new(
-                    document_of(body), application_id=application_id
+                    document_of(body), application_id=application_id, caller=caller_of(req)
                 )
             else:
                 environments = self._service.validate_change(
                     configuration_id,
                     lambda current: document_of({**current.document.members, **body}),
                     application_id=ulid_field(body, "application_id"),
+                    caller=caller_of(req),
                 )
         except NotFoundError as error:
             member = "application_id" if error.entity == "application" else "id"
