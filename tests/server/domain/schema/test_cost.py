@@ -63,6 +63,81 @@ class TestIsCheap:
     def test_large_products_are_not_cheap(self, schema: Any, value: Any) -> None:
         assert not is_cheap(schema, [value])
 
+    def test_what_a_service_has_is_cheap_in_many_environments(self) -> None:
+        leaf: Json = {"type": "integer", "minimum": 0, "default": 1, "description": "A number."}
+        part: Json = {
+            "type": "object",
+            "required": ["k0"],
+            "properties": {f"k{i}": leaf for i in range(10)},
+            "additionalProperties": False,
+        }
+        schema: Json = {**part, "properties": {f"k{i}": part for i in range(10)}}
+        value: Json = {f"k{i}": {f"k{j}": 1 for j in range(10)} for i in range(10)}
+
+        assert is_cheap(schema, [value] * 5)
+
+    @pytest.mark.parametrize(
+        ("schema", "value"),
+        [
+            pytest.param({"items": {"anyOf": [{"type": "null"}] * 50}}, [1] * 100, id="anyOf"),
+            pytest.param({"items": {"oneOf": [{"maximum": 0}] * 50}}, [1] * 100, id="oneOf"),
+            pytest.param({"items": {"allOf": [{"not": {}}] * 50}}, [1] * 100, id="not"),
+            pytest.param({"allOf": [{"contains": False}] * 50}, [1] * 200, id="contains"),
+            pytest.param(
+                {"anyOf": [{"propertyNames": {"maxLength": 1}}] * 20},
+                {f"name{i}": 1 for i in range(100)},
+                id="propertyNames",
+            ),
+            pytest.param(
+                {"items": {"allOf": [{"if": True, "then": False}] * 50}}, [1] * 100, id="if"
+            ),
+            pytest.param(
+                {"items": {"dependentSchemas": {f"k{i}": False for i in range(50)}}},
+                [{f"k{i}": 1 for i in range(50)}] * 180,
+                id="dependentSchemas",
+            ),
+            pytest.param(
+                {"allOf": [{"additionalProperties": False}] * 50},
+                {f"k{i}": 1 for i in range(200)},
+                id="additionalProperties",
+            ),
+            pytest.param(
+                {"items": {"prefixItems": [False] * 50}}, [[1] * 50] * 200, id="prefixItems"
+            ),
+            pytest.param(
+                {"items": {"required": [f"k{i}" for i in range(500)]}}, [{}] * 100, id="required"
+            ),
+            pytest.param(
+                {"items": {"enum": [[i] for i in range(500)]}}, [[1]] * 100, id="comparisons"
+            ),
+            pytest.param({"anyOf": [{"type": "null"}] * 100}, [1] * 1000, id="quoted values"),
+            pytest.param({"anyOf": [{"type": "null"}] * 100}, "x" * 200_000, id="quoted strings"),
+            pytest.param(
+                {"items": {"oneOf": [{"type": "integer", "enum": list(range(500))}] * 2}},
+                [1] * 50,
+                id="quoted schemas",
+            ),
+        ],
+    )
+    def test_what_takes_many_steps_is_not_cheap(self, schema: Json, value: Any) -> None:
+        assert is_cheap(schema, [])
+        assert not is_cheap(schema, [value])
+
+    def test_errors_from_deep_inside_are_less_cheap(self) -> None:
+        def within(levels: int) -> Json:
+            schema: Json = {"items": {"type": "null"}}
+            for _ in range(levels):
+                schema = {"allOf": [schema]}
+            return schema
+
+        assert is_cheap(within(0), [[1] * 2000])
+        assert not is_cheap(within(25), [[1] * 2000])
+
+    def test_members_without_a_rule_cost_nothing(self) -> None:
+        schema: Json = {"properties": {"a": {"properties": {"b": {"type": "integer"}}}}}
+
+        assert is_cheap(schema, [{"a": {"b": 1}, "other": [1] * 10_000}])
+
     def test_deep_nesting_is_not_cheap(self) -> None:
         schema: Json = {}
         for _ in range(500):

@@ -425,3 +425,21 @@ def test_a_repeated_violation_is_reported_once() -> None:
 )
 def test_huge_values_are_not_quoted(schema: Any, value: Any) -> None:
     assert len(one(SchemaValidator(schema).violations(value)).message) < 300
+
+
+def test_only_the_first_wrong_names_are_compared_with_the_known_ones() -> None:
+    schema: Json = {"properties": {"port": {}}, "additionalProperties": False}
+    names = [f"port{number}" for number in range(15)]
+
+    violations = SchemaValidator(schema).violations(dict.fromkeys(names, 1))
+
+    assert len(violations) == 15
+    assert sum("did you mean 'port'" in violation.message for violation in violations) == 5
+
+
+def test_long_names_are_not_compared() -> None:
+    schema: Json = {"properties": {"a" * 200: {}}, "additionalProperties": False}
+
+    violation = one(SchemaValidator(schema).violations({"a" * 199: 1}))
+
+    assert violation.message == "is not allowed"

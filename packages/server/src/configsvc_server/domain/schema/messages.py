@@ -4,6 +4,7 @@ The library's own messages quote whole documents and speak of schemas; people wh
 configuration want to know which member is wrong and what was expected there.
 """
 
+import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -13,7 +14,7 @@ from configsvc_server.domain.schema.locations import SchemaLocation
 from configsvc_server.domain.schema.violations import Violation, quoted, quoted_list, type_name
 from configsvc_server.domain.strict_json import JsonValue, json_pointer
 
-__all__ = ["FALSE", "describe"]
+__all__ = ["FALSE", "Suggestions", "describe"]
 
 FALSE = "\0false"
 """Keyword that stands for the schema ``false``: an object can be located, ``false`` can't."""
@@ -35,27 +36,54 @@ _TYPES = {
 _DECISIVE = ("type", "const", "enum", FALSE)
 
 
-def describe(error: ValidationError, locate: Locate) -> Iterator[Violation]:
+class Suggestions:
+    """Finds which member was meant, for the first few names that are not allowed.
+
+    Comparing two names takes the cube of their lengths at worst.
+    """
+
+    MAX_SEARCHES = 5
+
+    MAX_COMPARISONS = 10_000
+    """Pairs of characters that one search may compare."""
+
+    def __init__(self) -> None:
+        self._searches = 0
+
+    def find(self, name: str, schema: Any) -> str | None:
+        """Return the member that ``schema`` knows by a similar name, if it has one."""
+        known = schema.get("properties", {})
+        is_large = len(name) * sum(map(len, known)) > self.MAX_COMPARISONS
+        if not known or is_large or self._searches == self.MAX_SEARCHES:
+            return None
+        self._searches += 1
+        return next(iter(difflib.get_close_matches(name, known, n=1)), None)
+
+
+def describe(
+    error: ValidationError, locate: Locate, suggestions: Suggestions
+) -> Iterator[Violation]:
     """Yield the violations that an error of ``jsonschema`` stands for.
 
     Args:
         error: one of those that a validator yields for a value.
         locate: returns the location of the schema of an error.
+        suggestions: those for all errors of one value.
     """
     path = tuple(error.absolute_path)
     match error.validator:
         case "anyOf" | "oneOf" if error.context:
-            yield from _describe_alternatives(error, locate)
+            yield from _describe_alternatives(error, locate, suggestions)
         case "propertyNames":
             # Our own keyword has the error about the name as its context.
-            for violation in describe(error.context[0], locate):
+            for violation in describe(error.context[0], locate, suggestions):
                 message = f"has a name that is not allowed: it {violation.message}"
                 yield Violation(path, violation.schema_pointer, message)
         case "unevaluatedProperties":
             for name in _unevaluated_names(error):
                 yield Violation((*path, name), _schema_pointer(error, locate), "is not allowed")
         case _:
-            yield Violation(path, _schema_pointer(error, locate), _message(error))
+            yield Violation(path, _schema_pointer(error, locate), _message(error, suggestions))
 
 
 def _schema_pointer(error: ValidationError, locate: Locate) -> str:
@@ -64,13 +92,16 @@ def _schema_pointer(error: ValidationError, locate: Locate) -> str:
     return json_pointer(location if is_false else (*location, str(error.validator)))
 
 
-def _message(error: ValidationError) -> str:
+def _message(error: ValidationError, suggestions: Suggestions) -> str:
     keyword: Any = error.validator
     value: Any = error.instance
     expected: Any = error.validator_value
     match keyword:
-        case "required" | "dependentRequired" | "additionalProperties" | "\0false":
+        case "required" | "dependentRequired" | "\0false":
             message = error.message
+        case "additionalProperties":
+            meant = suggestions.find(str(error.path[-1]), error.schema)
+            message = f"is not allowed; did you mean {meant!r}?" if meant else "is not allowed"
         case "type":
             message = f"must be {_types(expected)}, not {_actual(value, expected)}"
         case "pattern":
@@ -155,7 +186,9 @@ def _unevaluated_names(error: ValidationError) -> list[str]:
     return names or list(value)
 
 
-def _describe_alternatives(error: ValidationError, locate: Locate) -> Iterator[Violation]:
+def _describe_alternatives(
+    error: ValidationError, locate: Locate, suggestions: Suggestions
+) -> Iterator[Violation]:
     branches: dict[Any, list[ValidationError]] = {}
     for inner in error.context:
         branches.setdefault(inner.relative_schema_path[0], []).append(inner)
@@ -170,10 +203,10 @@ def _describe_alternatives(error: ValidationError, locate: Locate) -> Iterator[V
         candidates = [c for c in candidates if not _has_other_discriminator(c)] or candidates
     if len(candidates) == 1:
         for inner in candidates[0]:
-            yield from describe(inner, locate)
+            yield from describe(inner, locate, suggestions)
         return
     nearest = min(candidates, key=len)
-    first = next(describe(nearest[0], locate))
+    first = next(describe(nearest[0], locate, suggestions))
     member = json_pointer(first.path[len(path) :])
     which = "one" if error.validator == "anyOf" else "exactly one"
     reason = f"{member} {first.message}" if member else f"it {first.message}"

@@ -8,7 +8,6 @@ The time of both is unbounded where a schema has references or regular expressio
 from untrusted users are checked in another process.
 """
 
-import difflib
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -28,7 +27,7 @@ from configsvc_server.domain.schema.locations import (
     SchemaLocation,
     locations,
 )
-from configsvc_server.domain.schema.messages import FALSE, describe
+from configsvc_server.domain.schema.messages import FALSE, Suggestions, describe
 from configsvc_server.domain.schema.metaschema import metaschema_violations
 from configsvc_server.domain.schema.references import REFERENCE_KEYWORDS, resolve_references
 from configsvc_server.domain.schema.violations import (
@@ -44,8 +43,6 @@ __all__ = ["SchemaValidator", "schema_violations"]
 # They have no use once the references are resolved. "$schema" would bring in other dialects
 # and the library's own classes instead of ours.
 _DROPPED_KEYWORDS = frozenset({"$schema", "$id", "$anchor", "$dynamicAnchor", "$vocabulary", FALSE})
-
-_MAX_SUGGESTION_INPUT = 50
 
 
 def schema_violations(schema: JsonValue) -> list[Violation]:
@@ -99,7 +96,12 @@ class SchemaValidator:
             RecursionError: the schema has too many references in a row.
         """
         errors = self._validator.iter_errors(value)
-        found = (violation for error in errors for violation in describe(error, self._locate))
+        suggestions = Suggestions()
+        found = (
+            violation
+            for error in errors
+            for violation in describe(error, self._locate, suggestions)
+        )
         return first_by_path(islice(found, MAX_COLLECTED))
 
     def _locate(self, schema: Any) -> SchemaLocation:
@@ -164,16 +166,9 @@ def _additional_properties(
         if name in known or any(re.search(pattern, name) for pattern in patterns):
             continue
         if FALSE in subschema:
-            yield ValidationError(_unknown_message(name, known), path=[name])
+            yield ValidationError("is not allowed", path=[name])
         else:
             yield from validator.descend(item, subschema, path=name)
-
-
-def _unknown_message(name: str, known: Any) -> str:
-    close = None
-    if len(known) <= _MAX_SUGGESTION_INPUT and len(name) <= _MAX_SUGGESTION_INPUT:
-        close = next(iter(difflib.get_close_matches(name, known, n=1)), None)
-    return f"is not allowed; did you mean {close!r}?" if close else "is not allowed"
 
 
 def _property_names(
