@@ -1,10 +1,18 @@
 """Bodies that are refused, each with its status and its place."""
 
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
+import falcon
 import pytest
-from falcon.testing import Result, TestClient
+from falcon.testing import Result, TestClient, create_environ
 
+from configsvc_server.domain.errors import UnavailableError
+from configsvc_server.domain.strict_json import JsonObject, JsonValue
+from configsvc_server.http.bodies import BodyReader
+from configsvc_server.http.validation import Validator
 from tests.server.http.support import problem
 
 PATH = "/api/v1/applications"
@@ -108,3 +116,86 @@ def test_a_body_of_just_the_limit_is_accepted(api: TestClient, billing: dict[str
     frame = len('{"name": "a", "config": {"a": ""}}')
 
     assert post(api, '{"a": "' + "x" * (1024 * 1024 - frame) + '"}').status_code == 201
+
+
+class Held(Validator):
+    """A validator of long breath: it takes until it is told to go on."""
+
+    def __init__(self) -> None:
+        super().__init__({"components": {"schemas": {"Any": True}}})
+        self.reached = threading.Semaphore(0)
+        self.released = threading.Event()
+
+    def check(self, document: JsonValue, schema: str) -> None:
+        self.reached.release()
+        assert self.released.wait(60)
+
+
+class TestLargeBodies:
+    @pytest.fixture
+    def pool(self) -> Iterator[ThreadPoolExecutor]:
+        with ThreadPoolExecutor(20) as pool:
+            yield pool
+
+    @pytest.fixture
+    def held(self) -> Iterator[Held]:
+        held = Held()
+        yield held
+        held.released.set()
+
+    @pytest.fixture
+    def bodies(self, held: Held) -> BodyReader:
+        return BodyReader(held, 1024 * 1024)
+
+    @staticmethod
+    def read(bodies: BodyReader, size: int, caller: str = "192.0.2.1") -> JsonObject:
+        environ = create_environ(
+            method="POST",
+            headers=JSON,
+            body=f'{{"text": "{"x" * size}"}}',
+            remote_addr=caller,
+        )
+        return bodies.read(falcon.Request(environ), "Any")
+
+    def test_are_parsed_one_at_a_time_for_each_caller(
+        self, pool: ThreadPoolExecutor, held: Held, bodies: BodyReader
+    ) -> None:
+        first = pool.submit(self.read, bodies, bodies.LARGE)
+        assert held.reached.acquire(timeout=10)
+        second = pool.submit(self.read, bodies, bodies.LARGE)
+        while bodies.waiting == 0:
+            threading.Event().wait(0.001)
+        other = pool.submit(self.read, bodies, bodies.LARGE, "192.0.2.2")
+        assert held.reached.acquire(timeout=10)
+
+        assert bodies.waiting == 1
+        held.released.set()
+
+        for result in (first, second, other):
+            assert len(str(result.result(10)["text"])) == bodies.LARGE
+
+    def test_are_refused_where_too_many_wait(
+        self, pool: ThreadPoolExecutor, held: Held, bodies: BodyReader
+    ) -> None:
+        results = [
+            pool.submit(self.read, bodies, bodies.LARGE) for _ in range(bodies.MAX_WAITING + 2)
+        ]
+
+        refused = next(as_completed(results, timeout=10))
+
+        with pytest.raises(UnavailableError, match="Too many large bodies"):
+            refused.result()
+        assert sum(result.done() for result in results) == 1
+
+    def test_do_not_hold_back_small_ones(
+        self, pool: ThreadPoolExecutor, held: Held, bodies: BodyReader
+    ) -> None:
+        for _ in range(bodies.MAX_WAITING + 1):
+            pool.submit(self.read, bodies, bodies.LARGE)
+        assert held.reached.acquire(timeout=10)
+
+        small = pool.submit(self.read, bodies, 10)
+
+        assert held.reached.acquire(timeout=10)
+        held.released.set()
+        assert small.result(10) == {"text": "x" * 10}

@@ -1,7 +1,7 @@
 """Request bodies: from bytes to a validated JSON object, and its members with their types."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import nullcontext
 from typing import Final, cast
 
 import falcon
@@ -9,8 +9,10 @@ import falcon
 from configsvc_server.domain.errors import FieldError, InvalidError
 from configsvc_server.domain.identifiers import normalize_ulid
 from configsvc_server.domain.strict_json import JsonObject, loads
+from configsvc_server.http.context import caller_of
 from configsvc_server.http.errors import BodyTooLargeError, UnsupportedMediaTypeError
 from configsvc_server.http.validation import Validator, type_name
+from configsvc_server.turns import Turns
 
 __all__ = [
     "MERGE_PATCH",
@@ -30,12 +32,46 @@ MERGE_PATCH: Final = "application/merge-patch+json"
 _CHARSETS = {None, "utf-8", "utf8"}
 
 
-@dataclass(frozen=True, slots=True)
 class BodyReader:
-    """Reads bodies, up to ``limit`` bytes."""
+    """Reads bodies, the large ones of them in turns.
 
-    validator: Validator
-    limit: int
+    To parse a megabyte occupies the interpreter for up to half a second, and every body that is
+    parsed at the same time makes all other requests slower.
+    """
+
+    LARGE = 64 * 1024
+    """Bytes above which a body is large."""
+
+    LARGE_AT_ONCE = 2
+    """Large bodies that are parsed at the same time; of one caller, one less."""
+
+    MAX_WAITING = 4
+    """Large bodies that may wait for their turn, each in a thread."""
+
+    WAIT_TIMEOUT = 5.0
+    """Seconds that each of them may wait."""
+
+    def __init__(self, validator: Validator, limit: int) -> None:
+        """Create the reader.
+
+        Args:
+            validator: validates what was read.
+            limit: see :attr:`limit`.
+        """
+        self._validator = validator
+        self.limit = limit
+        """How many bytes a body may have."""
+        self._turns = Turns(
+            at_once=self.LARGE_AT_ONCE,
+            max_waiting=self.MAX_WAITING,
+            timeout=self.WAIT_TIMEOUT,
+            refusal="Too many large bodies are being read.",
+        )
+
+    @property
+    def waiting(self) -> int:
+        """How many large bodies wait for their turn now."""
+        return self._turns.waiting
 
     def read(self, req: falcon.Request, schema: str) -> JsonObject:
         """Return the body of a POST or PUT, valid by the schema component ``schema``.
@@ -43,6 +79,7 @@ class BodyReader:
         Raises:
             UnsupportedMediaTypeError: it is not JSON.
             BodyTooLargeError: it has too many bytes.
+            UnavailableError: it is large, and others are before it.
             MalformedJsonError, InvalidError: see :mod:`configsvc_server.domain.strict_json`.
         """
         _require_type(req, (_JSON,))
@@ -65,7 +102,7 @@ class BodyReader:
         Raises:
             InvalidError: it is not valid by the schema component ``schema``.
         """
-        self.validator.check(document, schema)
+        self._validator.check(document, schema)
 
     def _parse(self, req: falcon.Request, schema: str) -> JsonObject:
         if (req.content_length or 0) > self.limit:
@@ -73,11 +110,15 @@ class BodyReader:
         body = req.bounded_stream.read(self.limit + 1)
         if len(body) > self.limit:
             raise BodyTooLargeError(self.limit)
+        with self._turns.turn(caller_of(req)) if len(body) > self.LARGE else nullcontext():
+            return self._validated(body, schema)
+
+    def _validated(self, body: bytes, schema: str) -> JsonObject:
         document = loads(body)
         if not isinstance(document, Mapping):
             message = f"must be a JSON object, not {type_name(document)}"
             raise InvalidError([FieldError("", message)])
-        self.validator.check(document, schema)
+        self._validator.check(document, schema)
         return document
 
 

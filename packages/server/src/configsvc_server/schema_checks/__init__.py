@@ -1,1 +1,1 @@
-"""Schema checks in child processes, which can be killed: the pool, turns, a process, the worker."""
+"""Schema checks in child processes, which can be killed: the pool, a process, the worker."""

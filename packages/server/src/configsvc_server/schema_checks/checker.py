@@ -16,8 +16,8 @@ from configsvc_server.domain.schema.validator import SchemaValidator, schema_vio
 from configsvc_server.domain.schema.violations import Violation
 from configsvc_server.domain.strict_json import JsonValue
 from configsvc_server.schema_checks.process import ProcessEndedError, SchemaProcess
-from configsvc_server.schema_checks.turns import Turns
 from configsvc_server.schema_checks.worker import Reply, Request
+from configsvc_server.turns import Turns
 
 __all__ = ["SchemaChecker"]
 
@@ -49,9 +49,10 @@ class SchemaChecker:
         """
         self._timeout = self.TIMEOUT if timeout is None else timeout
         self._turns = Turns(
-            processes=self.PROCESSES if workers is None else workers,
+            at_once=self.PROCESSES if workers is None else workers,
             max_waiting=max_waiting,
             timeout=self.ACQUIRE_TIMEOUT,
+            refusal="Too many schemas are being checked.",
         )
         self._lock = threading.Lock()
         self._idle: list[SchemaProcess] = []

@@ -1,4 +1,4 @@
-"""Turns of callers at the processes that check schemas."""
+"""Turns of callers at something that only so many may use."""
 
 import threading
 from collections.abc import Iterator
@@ -7,11 +7,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from configsvc_server.domain.errors import UnavailableError
-from configsvc_server.schema_checks.turns import Turns
+from configsvc_server.turns import Turns
 
 
-class Checks:
-    """Checks that begin in their turn and end when they are told to."""
+def turns_for(at_once: int, *, max_waiting: int, timeout: float = 60) -> Turns:
+    return Turns(at_once=at_once, max_waiting=max_waiting, timeout=timeout, refusal="Too many.")
+
+
+class Work:
+    """Work that begins in its turn and ends when it is told to."""
 
     def __init__(self, pool: ThreadPoolExecutor, turns: Turns) -> None:
         self._pool = pool
@@ -59,87 +63,87 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 @pytest.fixture
-def checks(pool: ThreadPoolExecutor) -> Iterator[Checks]:
-    checks = Checks(pool, Turns(processes=2, max_waiting=4, timeout=60))
-    yield checks
-    checks.end_all()
+def work(pool: ThreadPoolExecutor) -> Iterator[Work]:
+    work = Work(pool, turns_for(2, max_waiting=4))
+    yield work
+    work.end_all()
 
 
-def test_one_caller_leaves_a_process_to_the_others(checks: Checks) -> None:
-    checks.ask("a1")
-    checks.ask("a2")
-    checks.ask("b1")
+def test_one_caller_leaves_a_turn_to_the_others(work: Work) -> None:
+    work.ask("a1")
+    work.ask("a2")
+    work.ask("b1")
 
-    checks.wait_until_begun("a1", "b1")
+    work.wait_until_begun("a1", "b1")
 
 
-def test_callers_take_turns_however_much_each_asks_for(checks: Checks) -> None:
+def test_callers_take_turns_however_much_each_asks_for(work: Work) -> None:
     for name in ("a1", "b1", "c1", "c2", "c3", "d1"):
-        checks.ask(name)
+        work.ask(name)
 
-    checks.end("a1")
-    checks.wait_until_begun("a1", "b1", "c1")
-    checks.end("b1")
-    checks.wait_until_begun("a1", "b1", "c1", "d1")
-    checks.end("d1")
-    checks.end("c1")
-    checks.wait_until_begun("a1", "b1", "c1", "d1", "c2")
+    work.end("a1")
+    work.wait_until_begun("a1", "b1", "c1")
+    work.end("b1")
+    work.wait_until_begun("a1", "b1", "c1", "d1")
+    work.end("d1")
+    work.end("c1")
+    work.wait_until_begun("a1", "b1", "c1", "d1", "c2")
 
 
-def test_only_so_many_wait_and_the_next_is_refused_at_once(checks: Checks) -> None:
+def test_only_so_many_wait_and_the_next_is_refused_at_once(work: Work) -> None:
     for number in range(1, 6):
-        checks.ask(f"a{number}")
+        work.ask(f"a{number}")
 
-    refused = checks.ask("a6")
+    refused = work.ask("a6")
 
-    with pytest.raises(UnavailableError, match="Too many schemas are being checked") as caught:
+    with pytest.raises(UnavailableError, match="Too many") as caught:
         refused.result(10)
     assert caught.value.retry_after == 1
-    assert checks.begun == ["a1"]
+    assert work.begun == ["a1"]
 
 
-def test_a_caller_who_waits_with_much_makes_room_for_one_with_little(checks: Checks) -> None:
-    checks.ask("a1")
-    checks.ask("b1")
-    checks.ask("a2")
-    checks.ask("a3")
-    checks.ask("a4")
-    last = checks.ask("a5")
+def test_a_caller_who_waits_with_much_makes_room_for_one_with_little(work: Work) -> None:
+    work.ask("a1")
+    work.ask("b1")
+    work.ask("a2")
+    work.ask("a3")
+    work.ask("a4")
+    last = work.ask("a5")
 
-    other = checks.start("c1")
+    other = work.start("c1")
 
     with pytest.raises(UnavailableError):
         last.result(10)
-    checks.end("b1")
-    checks.end("a1")
-    checks.end("c1")
+    work.end("b1")
+    work.end("a1")
+    work.end("c1")
     other.result(10)
 
 
-def test_those_who_wait_with_as_much_as_a_newcomer_stay(checks: Checks) -> None:
+def test_those_who_wait_with_as_much_as_a_newcomer_stay(work: Work) -> None:
     for name in ("a1", "b1", "c1", "d1", "e1", "f1"):
-        checks.ask(name)
+        work.ask(name)
 
     with pytest.raises(UnavailableError):
-        checks.ask("g1").result(10)
+        work.ask("g1").result(10)
 
 
-def test_a_check_waits_only_so_long(pool: ThreadPoolExecutor) -> None:
-    checks = Checks(pool, Turns(processes=1, max_waiting=1, timeout=0.05))
-    checks.ask("a1")
-    checks.wait_until_begun("a1")
+def test_one_waits_only_so_long(pool: ThreadPoolExecutor) -> None:
+    work = Work(pool, turns_for(1, max_waiting=1, timeout=0.05))
+    work.ask("a1")
+    work.wait_until_begun("a1")
 
     with pytest.raises(UnavailableError):
-        checks.ask("b1").result(10)
+        work.ask("b1").result(10)
     # Its place in the queue is free again.
     with pytest.raises(UnavailableError):
-        checks.ask("b2").result(10)
+        work.ask("b2").result(10)
 
-    checks.end("a1")
+    work.end("a1")
 
 
-def test_a_turn_ends_with_an_error_too(checks: Checks) -> None:
-    turns = Turns(processes=1, max_waiting=0, timeout=60)
+def test_a_turn_ends_with_an_error_too(work: Work) -> None:
+    turns = turns_for(1, max_waiting=0)
     with pytest.raises(ZeroDivisionError), turns.turn("a"):
         raise ZeroDivisionError
 
@@ -148,15 +152,15 @@ def test_a_turn_ends_with_an_error_too(checks: Checks) -> None:
 
 
 def test_closing_refuses_what_waits_and_what_comes(pool: ThreadPoolExecutor) -> None:
-    turns = Turns(processes=1, max_waiting=4, timeout=60)
-    checks = Checks(pool, turns)
-    checks.ask("a1")
-    checks.wait_until_begun("a1")
-    waiting = checks.ask("b1")
+    turns = turns_for(1, max_waiting=4)
+    work = Work(pool, turns)
+    work.ask("a1")
+    work.wait_until_begun("a1")
+    waiting = work.ask("b1")
 
     turns.close()
 
-    for refused in (waiting, checks.ask("c1")):
+    for refused in (waiting, work.ask("c1")):
         with pytest.raises(UnavailableError):
             refused.result(10)
-    checks.end_all()
+    work.end_all()

@@ -1,7 +1,7 @@
-"""Turns: which check may use a process now, which ones wait, and which are refused.
+"""Turns: who may do something costly now, who waits, and who is refused.
 
-The callers take turns, however many checks each of them asks for, and one of them alone can
-neither have all processes nor keep others from waiting.
+The callers take turns, however much each of them asks for, and one of them alone can neither
+have everything that there is nor keep others from waiting.
 """
 
 import threading
@@ -15,19 +15,21 @@ __all__ = ["Turns"]
 
 
 class Turns:
-    """Queue in front of a number of processes; safe from any thread."""
+    """Queue in front of something that only so many may use; safe from any thread."""
 
-    def __init__(self, *, processes: int, max_waiting: int, timeout: float) -> None:
-        """Begin with all processes free.
+    def __init__(self, *, at_once: int, max_waiting: int, timeout: float, refusal: str) -> None:
+        """Begin with nobody in a turn.
 
         Args:
-            processes: how many checks may run at the same time. One caller may have all of them
-                but one, so that a check of another one can begin at once.
-            max_waiting: how many checks may wait, each of them in a thread.
+            at_once: how many may have a turn at the same time. One caller may have all of these
+                but one, so that another one can begin at once.
+            max_waiting: how many may wait for a turn, each of them in a thread.
             timeout: how long each may wait, in seconds.
+            refusal: what those are told who get no turn.
         """
-        self._processes = processes
-        self._per_caller = max(1, processes - 1)
+        self._at_once = at_once
+        self._per_caller = max(1, at_once - 1)
+        self._refusal = refusal
         self._max_waiting = max_waiting
         self._timeout = timeout
         self._lock = threading.Lock()
@@ -38,16 +40,16 @@ class Turns:
 
     @property
     def waiting(self) -> int:
-        """How many checks wait now."""
+        """How many wait now."""
         with self._lock:
             return self._count_waiting()
 
     @contextmanager
     def turn(self, caller: str) -> Iterator[None]:
-        """Wait for a process, and occupy it for the block.
+        """Wait for a turn, and have it for the block.
 
         Args:
-            caller: whose check it is.
+            caller: whose turn it is.
 
         Raises:
             UnavailableError: too many wait already, it took too long, or the end has come.
@@ -56,7 +58,7 @@ class Turns:
         if not ticket.decided.wait(self._timeout):
             self._give_up(caller, ticket)
         if not ticket.is_granted:
-            raise UnavailableError("Too many schemas are being checked.", retry_after=1)
+            raise UnavailableError(self._refusal, retry_after=1)
         try:
             yield
         finally:
@@ -100,8 +102,8 @@ class Turns:
         self._forget_if_empty(caller)
 
     def _grant(self) -> None:
-        """Give the free processes to those whose turn it is."""
-        while self._running.total() < self._processes:
+        """Give the turns that are free to those who are next."""
+        while self._running.total() < self._at_once:
             eligible = (c for c in self._waiting if self._running[c] < self._per_caller)
             caller = next(eligible, None)
             if caller is None:
@@ -120,7 +122,7 @@ class Turns:
 
 
 class _Ticket:
-    """A check that waits, until it is granted or refused."""
+    """What waits, until it is granted or refused."""
 
     def __init__(self) -> None:
         self.decided = threading.Event()
