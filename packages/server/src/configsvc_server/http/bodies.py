@@ -45,7 +45,7 @@ class BodyReader:
     LARGE_AT_ONCE = 2
     """Large bodies that are parsed at the same time; of one caller, one less."""
 
-    MAX_WAITING = 4
+    MAX_WAITING = 8
     """Large bodies that may wait for their turn, each in a thread."""
 
     WAIT_TIMEOUT = 5.0

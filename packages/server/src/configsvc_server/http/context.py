@@ -1,6 +1,5 @@
 """Request context: the request id, the trace, and the provenance of a write."""
 
-import ipaddress
 import re
 from collections.abc import Callable
 from typing import Final
@@ -12,6 +11,7 @@ from configsvc_server.domain.errors import FieldError, InvalidError
 from configsvc_server.domain.identifiers import new_request_id
 from configsvc_server.domain.models import MAX_MESSAGE, Provenance
 from configsvc_server.domain.strict_json import JsonObject
+from configsvc_server.http.peers import peer_of
 
 __all__ = [
     "REQUEST_ID_HEADER",
@@ -30,8 +30,6 @@ _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._~+/=:@-]{1,128}", re.ASCII)
 
 # https://www.w3.org/TR/trace-context/#traceparent-header
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
-
-_HOST_PREFIX = 64
 
 # Until there is authentication, this is the one place that names the author.
 _ANONYMOUS = "anonymous"
@@ -83,19 +81,8 @@ def provenance_of(req: falcon.Request, body: JsonObject | None = None) -> Proven
 
 
 def caller_of(req: falcon.Request) -> str:
-    """Return who has to share scarce work fairly with others: the address of the peer.
-
-    One host may have a whole network of IPv6 addresses (RFC 6177), so that counts as one.
-    """
-    try:
-        address = ipaddress.ip_address(req.remote_addr)
-    except ValueError:
-        return req.remote_addr  # a name of the machine's own, such as of a Unix socket
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is None:
-            return str(ipaddress.ip_network((int(address), _HOST_PREFIX), strict=False))
-        address = address.ipv4_mapped
-    return str(address)
+    """Return who has to share scarce work fairly with others (see :func:`peer_of`)."""
+    return peer_of(req.remote_addr)
 
 
 def client_disconnected(req: falcon.Request) -> Callable[[], bool]:

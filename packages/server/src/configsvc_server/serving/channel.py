@@ -12,12 +12,12 @@ from typing import Any, Final
 import structlog
 from waitress.channel import ClientDisconnected, HTTPChannel
 
+from configsvc_server.http.peers import client_address, peer_of
 from configsvc_server.serving.connections import Phase
 from configsvc_server.serving.lanes import Lane, is_health_check
 from configsvc_server.serving.limits import Limits
 from configsvc_server.serving.output import Output
 from configsvc_server.serving.parser import ApiParser
-from configsvc_server.serving.peers import client_address, peer_of
 from configsvc_server.serving.refusals import Refusal
 from configsvc_server.serving.tasks import ApplicationTask, RefusalTask
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Final, Protocol
 
+from configsvc_server.http.peers import is_within, peer_of
 from configsvc_server.serving.limits import Limits
-from configsvc_server.serving.peers import is_within, peer_of
 
 __all__ = ["Connection", "Connections", "OutputMemory", "Phase"]
 
@@ -31,7 +31,7 @@ class Connection(Protocol):
     """What is counted: a channel."""
 
     peer: str
-    """Who it comes from (see :func:`~configsvc_server.serving.peers.peer_of`)."""
+    """Who it comes from (see :func:`~configsvc_server.http.peers.peer_of`)."""
     answered: int
     """How many requests were answered."""
 

@@ -4,12 +4,11 @@ See decision 0012.
 """
 
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
-from typing import Final, TypeAlias
+from typing import Final
 
-__all__ = ["Limits", "Network", "fit_to_open_files"]
+from configsvc_server.http.peers import Network
 
-Network: TypeAlias = IPv4Network | IPv6Network
+__all__ = ["Limits", "fit_to_open_files"]
 
 _MEBIBYTE: Final = 1024 * 1024
 
@@ -46,8 +45,8 @@ class Limits:
     """Most headers of a request."""
 
     OVERSIZE = 16
-    """Bodies up to this many times ``max_body_bytes`` are read, discarded, and refused on a
-    connection that stays open; with larger ones it is closed after the response."""
+    """Bodies up to this many times ``max_body_bytes`` are read and discarded, and the connection
+    stays open when the application refuses them; with larger ones it is closed."""
 
     RESPONSE_SECONDS = 60.0
     """Seconds that a client has to take a response, besides those for its size."""

@@ -144,12 +144,11 @@ class ApiParser(HTTPRequestParser):
             self.refuse(body.error)
         elif buffer.received > limits.max_body_bytes * limits.OVERSIZE:
             self.refuse(_body_too_large(limits.max_body_bytes))
-        elif body.completed and buffer.is_exceeded:
-            self.refuse(_body_too_large(limits.max_body_bytes, keeps_connection=True))
         elif body.completed:
             self.completed = True
-            # To the application a chunked body is one of known length.
-            self.headers["CONTENT_LENGTH"] = str(len(buffer))
+            # To the application a chunked body is one of known length. If that is over the
+            # limit, it refuses it by the length alone: the bytes are not kept.
+            self.headers["CONTENT_LENGTH"] = str(buffer.received)
         return consumed
 
 
@@ -211,12 +210,11 @@ def _head_too_large(limit: int) -> Refusal:
     return Refusal(431, detail, limit=limit)
 
 
-def _body_too_large(limit: int, *, keeps_connection: bool = False) -> Refusal:
+def _body_too_large(limit: int) -> Refusal:
     return Refusal(
         413,
         f"The body has more than {limit} bytes.",
         errors=[FieldError("", f"must have at most {limit} bytes")],
         location="body",
         limit=limit,
-        keeps_connection=keeps_connection,
     )

@@ -12,8 +12,8 @@ from waitress.task import ErrorTask, WSGITask
 from configsvc_server.domain.identifiers import new_request_id
 from configsvc_server.http.conditional import MAY_WAIT
 from configsvc_server.http.context import REQUEST_ID_HEADER
+from configsvc_server.http.peers import client_address
 from configsvc_server.http.problems import PROBLEM_JSON, problem_body
-from configsvc_server.serving.peers import client_address
 
 __all__ = ["ApplicationTask", "RefusalTask"]
 

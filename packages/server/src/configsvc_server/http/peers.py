@@ -2,11 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+from typing import TypeAlias
 
-from configsvc_server.serving.limits import Network
+__all__ = ["Network", "client_address", "is_within", "peer_of"]
 
-__all__ = ["client_address", "is_within", "peer_of"]
+Network: TypeAlias = IPv4Network | IPv6Network
 
 
 @lru_cache(maxsize=4096)

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from configsvc_server.serving.peers import client_address, peer_of
+from configsvc_server.http.peers import client_address, peer_of
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
