@@ -1,29 +1,27 @@
-"""Database access: the connection pool, and errors of PostgreSQL as errors of the domain.
+"""Database access: connections for each kind of work, and errors of PostgreSQL as ours.
 
 A single statement runs in autocommit mode and costs one round trip; several run in a
 transaction in pipeline mode, so that statements whose result nobody waits for cost no round
 trip of their own.
 """
 
-import select
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Self
 
 import psycopg
 import psycopg.conninfo
 import structlog
-from psycopg import pq
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import PoolTimeout, TooManyRequests
 
+from configsvc_server.db.connections import BoundedConnection, Connection, WorkLimits
+from configsvc_server.db.pools import WorkPool
 from configsvc_server.domain.errors import UnavailableError, UnstorableValueError
 
 __all__ = ["Connection", "Database", "describe_url"]
-
-Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -38,6 +36,8 @@ _OUTAGE_ERRORS = (
 _CONTENTION_ERRORS = (
     psycopg.errors.QueryCanceled,
     psycopg.errors.LockNotAvailable,
+    # It has left a transaction open for too long: this process was not running for a while.
+    psycopg.errors.IdleInTransactionSessionTimeout,
     psycopg.errors.DeadlockDetected,
     psycopg.errors.SerializationFailure,
 )
@@ -61,24 +61,29 @@ def describe_url(url: str) -> str:
 
 
 class Database:
-    """Pool of connections to one database.
+    """Connections to one database, a pool of them for each kind of work.
 
     During an outage, a request waits only :attr:`OUTAGE_TIMEOUT` for a connection, so that it
-    does not block every thread of the server. The pool reconnects by itself.
+    does not block every thread of the server. The pools reconnect by themselves.
     """
 
     OUTAGE_TIMEOUT = 0.25
     """Seconds that a request waits for a connection during an outage."""
 
-    RECONNECT_TIMEOUT = 2.0
-    """Seconds that the pool tries to reconnect before it starts afresh, so that its exponential
-    back-off never grows long."""
-
-    MAX_IDLE = 300.0
-    """Seconds that a connection beyond the minimum may be idle before it is closed."""
-
     RETRY_AFTER = 2.0
     """Seconds that clients should wait before they try again."""
+
+    STATEMENT_SHARE = 0.9
+    """Part of the time for an answer after which PostgreSQL ends a statement itself."""
+
+    LOCK_SHARE = 0.8
+    """Part of the time for an answer that a write may wait for each lock."""
+
+    MAX_QUEUED_WRITES = 100
+    """Writes that may wait for a connection at the same time."""
+
+    HEALTH_TIMEOUT = 2.0
+    """Seconds that a health check waits for a connection, and for each answer, at most."""
 
     def __init__(
         self,
@@ -86,36 +91,72 @@ class Database:
         *,
         pool_size: int = 8,
         timeout: float = 5.0,
-        statement_timeout: float = 30.0,
+        statement_timeout: float | None = None,
     ) -> None:
-        """Prepare the pool; it connects in :meth:`open`.
+        """Prepare the pools; they connect in :meth:`open`.
 
         Args:
             url: a libpq connection string or URI.
-            pool_size: how many connections there may be.
-            timeout: how long a request waits for a free connection, in seconds.
-            statement_timeout: how long a statement may run, in seconds.
+            pool_size: how many connections there may be for reads and writes; a quarter of
+                them is for writes. Health checks and readers of the past have one each besides.
+            timeout: how long a request waits for a free connection, and again for each answer,
+                in seconds. A write may take twice as long for all of its answers.
+            statement_timeout: how long a statement may run, in seconds; ``None`` for a little
+                less than ``timeout``.
         """
         self.description = describe_url(url)
-        self.timeout = timeout
         self._outage = threading.Event()
-        self._known_connection_errors = 0
         self._url = url
-        self._pool: ConnectionPool[Connection] = ConnectionPool(
-            url,
-            min_size=min(2, pool_size),
-            max_size=pool_size,
-            open=False,
-            timeout=timeout,
-            name="configsvc",
-            max_idle=self.MAX_IDLE,
-            reconnect_timeout=self.RECONNECT_TIMEOUT,
-            configure=_configure(statement_timeout),
-            kwargs={"autocommit": True, "connect_timeout": max(2, round(timeout))},
+        statement = (
+            self.STATEMENT_SHARE * timeout if statement_timeout is None else statement_timeout
         )
+        reading = WorkLimits(answer=timeout, total=timeout, statement=statement)
+        # Writers wait for one another, so more connections would only wait more.
+        writers = max(1, pool_size // 4)
+        readers = max(1, pool_size - writers)
+        self._reads = WorkPool(
+            url,
+            name="reads",
+            min_size=min(2, readers),
+            max_size=readers,
+            timeout=timeout,
+            limits=reading,
+        )
+        self._writes = WorkPool(
+            url,
+            name="writes",
+            min_size=1,
+            max_size=writers,
+            timeout=timeout,
+            limits=WorkLimits(
+                answer=timeout,
+                total=2 * timeout,
+                statement=statement,
+                lock=self.LOCK_SHARE * timeout,
+            ),
+            max_waiting=self.MAX_QUEUED_WRITES,
+        )
+        # It waits for writers, of any server, so nobody else may need its connection.
+        self._barriers = WorkPool(
+            url, name="barriers", min_size=0, max_size=1, timeout=timeout, limits=reading
+        )
+        health_timeout = min(timeout, self.HEALTH_TIMEOUT)
+        self._health = WorkPool(
+            url,
+            name="health",
+            min_size=1,
+            max_size=1,
+            timeout=health_timeout,
+            limits=WorkLimits(
+                answer=health_timeout,
+                total=health_timeout,
+                statement=self.STATEMENT_SHARE * health_timeout,
+            ),
+        )
+        self._pools = (self._reads, self._writes, self._barriers, self._health)
 
     def open(self, *, wait: float = 10.0) -> None:
-        """Open the pool and wait for its first connections.
+        """Open the pools and wait for their first connections.
 
         Args:
             wait: how long to wait for them, in seconds.
@@ -131,9 +172,12 @@ class Database:
                 error=reason,
                 at_most_seconds=wait,
             )
-        self._pool.open()
+        give_up_at = time.monotonic() + wait
+        for pool in self._pools:
+            pool.open()
         try:
-            self._pool.wait(timeout=wait)
+            for pool in self._pools:
+                pool.wait(max(give_up_at - time.monotonic(), 0))
         except PoolTimeout:
             self.close()
             raise UnavailableError(
@@ -143,7 +187,8 @@ class Database:
 
     def close(self) -> None:
         """Close every connection; requests that wait for one get ``UnavailableError``."""
-        self._pool.close(timeout=2.0)
+        for pool in self._pools:
+            pool.close()
 
     def __enter__(self) -> Self:
         return self
@@ -158,32 +203,63 @@ class Database:
 
     @contextmanager
     def autocommit(self) -> Iterator[Connection]:
-        """Yield a connection in autocommit mode, for a single statement.
+        """Yield a connection in autocommit mode, for single statements that read.
 
         Raises:
             UnavailableError: no connection was available, or it was lost, or the statement
                 took too long.
             UnstorableValueError: PostgreSQL refused a value.
         """
-        with self._translate_errors(), self._checkout() as connection:
+        with self._checkout(self._reads) as connection:
+            yield connection
+
+    @contextmanager
+    def write_statement(self) -> Iterator[Connection]:
+        """Yield a connection in autocommit mode, for a single statement that writes.
+
+        Raises:
+            UnavailableError, UnstorableValueError: as :meth:`transaction` does.
+        """
+        with self._checkout(self._writes) as connection:
             yield connection
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Yield a connection in a transaction, which is committed when the block succeeds.
 
+        It is for writes, which queue here for their turn.
+
         Raises:
             UnavailableError: no connection was available, or it was lost, or a statement took
-                too long. If the connection was lost during the commit, the transaction may
-                have been committed.
+                too long, or too many writes wait. If the connection was lost during the commit,
+                the transaction may have been committed.
             UnstorableValueError: PostgreSQL refused a value.
         """
         with (
-            self._translate_errors(),
-            self._checkout() as connection,
+            self._checkout(self._writes) as connection,
             connection.pipeline(),
             connection.transaction(),
         ):
+            yield connection
+
+    @contextmanager
+    def barrier(self) -> Iterator[Connection]:
+        """Yield the connection that may wait for a writer, in autocommit mode.
+
+        Raises:
+            UnavailableError: it did not become free in time, or the writer took too long.
+        """
+        with self._checkout(self._barriers) as connection:
+            yield connection
+
+    @contextmanager
+    def health(self) -> Iterator[Connection]:
+        """Yield the connection that is kept for health checks, in autocommit mode.
+
+        Raises:
+            UnavailableError: the database can't be reached.
+        """
+        with self._checkout(self._health) as connection:
             yield connection
 
     @staticmethod
@@ -192,26 +268,16 @@ class Database:
         connection.execute("SELECT 1")
 
     @contextmanager
-    def _checkout(self) -> Iterator[Connection]:
-        """Yield a working connection of the pool, and return it afterwards.
-
-        The pool has a check of its own, but sleeps between failed ones, a second and more;
-        after a restart of the database every idle connection is dead and all of them are
-        to be replaced at once.
-        """
-        timeout = self.OUTAGE_TIMEOUT if self._outage.is_set() else self.timeout
-        deadline = time.monotonic() + timeout
-        while True:
-            connection = self._pool.getconn(max(deadline - time.monotonic(), 0))
-            if _is_alive(connection):
-                break
-            connection.close()
-            self._pool.putconn(connection)
-        self._mark_available()
-        try:
+    def _checkout(self, pool: WorkPool) -> Iterator[BoundedConnection]:
+        in_outage = self._outage.is_set()
+        timeout = min(pool.timeout, self.OUTAGE_TIMEOUT) if in_outage else pool.timeout
+        with (
+            self._translate_errors(pool),
+            # In an outage, connections that have not been used since may have fallen silent.
+            pool.connection(timeout=timeout, check=in_outage) as connection,
+        ):
+            self._mark_available()
             yield connection
-        finally:
-            self._pool.putconn(connection)
 
     def _mark_available(self) -> None:
         if self._outage.is_set():
@@ -224,18 +290,20 @@ class Database:
             _log.warning("database is away", database=self.description, error=str(error).strip())
 
     @contextmanager
-    def _translate_errors(self) -> Iterator[None]:
+    def _translate_errors(self, pool: WorkPool) -> Iterator[None]:
         """Raise errors that no caller can handle as errors of the domain.
 
         Others, such as a unique violation, pass: repositories handle them.
         """
         try:
             yield
+        except TooManyRequests as error:
+            raise UnavailableError(
+                "Too many writes are waiting: the service is busy.", retry_after=self.RETRY_AFTER
+            ) from error
         except PoolTimeout as error:
             # New failures to connect distinguish an outage from a pool that is merely busy.
-            connection_errors = self._pool.get_stats().get("connections_errors", 0)
-            if connection_errors > self._known_connection_errors or self._outage.is_set():
-                self._known_connection_errors = connection_errors
+            if pool.has_new_connection_errors() or self._outage.is_set():
                 self._mark_unavailable(error)
                 raise self._unavailable() from error
             raise UnavailableError(
@@ -256,45 +324,6 @@ class Database:
 
     def _unavailable(self) -> UnavailableError:
         return UnavailableError("The database can't be reached.", retry_after=self.RETRY_AFTER)
-
-
-def _configure(statement_timeout: float) -> Callable[[Connection], None]:
-    milliseconds = round(statement_timeout * 1000)
-
-    def configure(connection: Connection) -> None:
-        connection.execute(
-            "SELECT set_config('statement_timeout', %s, false), "
-            "set_config('TimeZone', 'UTC', false), "
-            "set_config('application_name', 'configsvc', false)",
-            [str(milliseconds)],
-        )
-
-    return configure
-
-
-def _is_alive(connection: Connection) -> bool:
-    """Return whether an idle connection still works, without a round trip if it does.
-
-    PostgreSQL sends nothing over an idle connection; if its socket is readable, the server has
-    closed it or the connection is cut, and only then a round trip is needed to find out.
-    """
-    if connection.pgconn.status != pq.ConnStatus.OK:
-        return False
-    if _is_readable(connection.pgconn.socket):
-        try:
-            ConnectionPool.check_connection(connection)
-        except psycopg.Error:
-            return False
-    return True
-
-
-def _is_readable(descriptor: int) -> bool:
-    # Windows has no poll.
-    if not hasattr(select, "poll"):
-        return bool(select.select([descriptor], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def _connection_error(url: str) -> str | None:

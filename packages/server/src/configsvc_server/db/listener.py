@@ -1,8 +1,9 @@
 """Change listener: evictions for the changes that other servers commit, over LISTEN and NOTIFY.
 
 What is kept in memory may be served only while notifications are sure to arrive. A broken
-connection can look alive for minutes, so the listener sends itself a heartbeat every few seconds;
-while the last one to arrive is too old, it does not count as listening.
+connection can look alive for minutes, so the listener sends itself a heartbeat every second;
+while the last one to arrive is too old, it does not count as listening. If the database does not
+even answer, it connects again.
 """
 
 import contextlib
@@ -16,7 +17,8 @@ from typing import Protocol
 import psycopg
 import structlog
 
-from configsvc_server.db.database import Connection
+from configsvc_server.db.abandoned import AbandonedSessions
+from configsvc_server.db.connections import BoundedConnection, Connection
 
 __all__ = ["ChangeListener", "ChangeObserver", "Heartbeat"]
 
@@ -43,10 +45,10 @@ class ChangeObserver(Protocol):
 class Heartbeat:
     """Time of the last heartbeat that arrived; shared with those who rely on the listener."""
 
-    INTERVAL = 2.0
+    INTERVAL = 1.0
     """Seconds between two heartbeats."""
 
-    TIMEOUT = 3 * INTERVAL
+    TIMEOUT = 6 * INTERVAL
     """Seconds without a heartbeat after which the listener does not count as listening."""
 
     def __init__(self) -> None:
@@ -74,6 +76,10 @@ class ChangeListener:
 
     RETRY_DELAYS = (0.1, 0.2, 0.5, 1.0, 2.0)
     """Seconds to wait before connecting again; the last repeats."""
+
+    ANSWER_TIMEOUT = 3.0
+    """Seconds to wait for each answer, and as long for a connection. A silent database is noticed
+    before the heartbeat is too old."""
 
     def __init__(self, url: str, observer: ChangeObserver, *, heartbeat: Heartbeat) -> None:
         self._url = url
@@ -128,8 +134,12 @@ class ChangeListener:
         return was_listening
 
     def _listen(self) -> None:
-        with psycopg.connect(
-            self._url, autocommit=True, connect_timeout=5, application_name=_NAME
+        abandoned = AbandonedSessions()
+        with BoundedConnection.open(
+            self._url,
+            answer_timeout=self.ANSWER_TIMEOUT,
+            connect_timeout=self.ANSWER_TIMEOUT,
+            name=_NAME,
         ) as connection:
             self._connection = connection
             connection.execute(f"LISTEN {_CHANGES}".encode())
@@ -138,6 +148,7 @@ class ChangeListener:
             self._observer.evict_all()
             while not self._stop.is_set():
                 connection.execute("SELECT pg_notify(%s, '')", [_HEARTBEAT])
+                abandoned.end(connection)
                 self._handle_notifications(connection)
 
     def _handle_notifications(self, connection: Connection) -> None:

@@ -18,7 +18,7 @@ from typing import Literal
 import psycopg
 from psycopg import pq
 
-from configsvc_server.db.database import Connection
+from configsvc_server.db.connections import BoundedConnection, Connection, apply_settings
 
 __all__ = [
     "Migration",
@@ -30,6 +30,9 @@ __all__ = [
 
 # Any constant that nothing else in the database uses.
 _ADVISORY_LOCK_KEY = 0x636F6E66696773
+
+_LOCK_INTERVAL = 0.1
+"""Seconds between two attempts to acquire the lock."""
 
 _FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
@@ -95,6 +98,21 @@ def default_folder() -> Path:
 class Migrator:
     """Migrations of one folder for one database."""
 
+    ANSWER_TIMEOUT = 10.0
+    """Seconds to wait for a connection, and for each answer but those below."""
+
+    APPLY_TIMEOUT = 3600.0
+    """Seconds that the SQL of one migration may take."""
+
+    LOCK_TIMEOUT = 10.0
+    """Seconds to wait for each lock on a table: whoever wants to read it has to wait meanwhile."""
+
+    RUNNER_TIMEOUT = 300.0
+    """Seconds to wait for another runner of migrations."""
+
+    PATIENCE = 60.0
+    """Seconds after which PostgreSQL ends a runner that does nothing."""
+
     def __init__(self, url: str, *, folder: Path | None = None) -> None:
         self._url = url
         self._folder = folder or default_folder()
@@ -117,14 +135,17 @@ class Migrator:
         """
         migrations = self._read_folder()
         applied_now: list[str] = []
-        with self._connect() as connection, _advisory_lock(connection):
+        with (
+            self._connect() as connection,
+            _advisory_lock(connection, timeout=self.RUNNER_TIMEOUT),
+        ):
             connection.execute(_CREATE_TABLE)
             applied = self._read_applied(connection)
             _raise_for(_problems(migrations, applied))
             names = {row.filename for row in applied}
             for migration in migrations:
                 if migration.filename not in names:
-                    duration = _apply(connection, migration)
+                    duration = _apply(connection, migration, timeout=self.APPLY_TIMEOUT)
                     applied_now.append(migration.filename)
                     on_applied(migration.filename, duration)
         return applied_now
@@ -164,8 +185,24 @@ class Migrator:
         problems += [f"{name} is not applied" for name in pending]
         _raise_for(problems)
 
-    def _connect(self) -> Connection:
-        return psycopg.connect(self._url, autocommit=True, connect_timeout=10)
+    def _connect(self) -> BoundedConnection:
+        connection = BoundedConnection.open(
+            self._url,
+            answer_timeout=self.ANSWER_TIMEOUT,
+            connect_timeout=self.ANSWER_TIMEOUT,
+            name="configsvc-migrate",
+        )
+        # A runner that has stopped in the middle must not keep the others waiting.
+        patience = str(round(self.PATIENCE * 1000))
+        apply_settings(
+            connection,
+            {
+                "idle_session_timeout": patience,
+                "idle_in_transaction_session_timeout": patience,
+                "lock_timeout": str(round(self.LOCK_TIMEOUT * 1000)),
+            },
+        )
+        return connection
 
     def _read_folder(self) -> list[Migration]:
         if not self._folder.is_dir():
@@ -199,8 +236,15 @@ class Migrator:
 
 
 @contextmanager
-def _advisory_lock(connection: Connection) -> Iterator[None]:
-    connection.execute("SELECT pg_advisory_lock(%s)", [_ADVISORY_LOCK_KEY])
+def _advisory_lock(connection: Connection, *, timeout: float) -> Iterator[None]:
+    # Asking again and again, each time with an answer, notices a database that falls silent.
+    give_up_at = time.monotonic() + timeout
+    while not _acquires_lock(connection):
+        if time.monotonic() >= give_up_at:
+            raise MigrationError(
+                f"Another runner of migrations has not finished within {timeout:.0f} seconds."
+            )
+        time.sleep(_LOCK_INTERVAL)
     try:
         yield
     finally:
@@ -208,12 +252,18 @@ def _advisory_lock(connection: Connection) -> Iterator[None]:
             connection.execute("SELECT pg_advisory_unlock(%s)", [_ADVISORY_LOCK_KEY])
 
 
-def _apply(connection: Connection, migration: Migration) -> float:
+def _acquires_lock(connection: Connection) -> bool:
+    row = connection.execute("SELECT pg_try_advisory_lock(%s)", [_ADVISORY_LOCK_KEY]).fetchone()
+    return bool(row and row[0])
+
+
+def _apply(connection: BoundedConnection, migration: Migration, *, timeout: float) -> float:
     started = time.monotonic()
     try:
         with connection.transaction():
-            # No parameters: the file may hold several statements and literal percent signs.
-            connection.execute(migration.sql.encode())
+            with connection.waiting(timeout):
+                # No parameters: the file may hold several statements and literal percent signs.
+                connection.execute(migration.sql.encode())
             if connection.info.transaction_status != pq.TransactionStatus.INTRANS:
                 raise MigrationError(
                     f"{migration.filename} ends its own transaction; take COMMIT and "

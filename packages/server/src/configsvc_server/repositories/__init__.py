@@ -2,7 +2,7 @@
 
 from functools import cached_property
 
-from configsvc_server.db.database import Connection
+from configsvc_server.db.connections import Connection
 from configsvc_server.repositories.applications import ApplicationRepository
 from configsvc_server.repositories.changes import ChangeRepository
 from configsvc_server.repositories.configurations import ConfigurationRepository

@@ -5,7 +5,7 @@ from datetime import datetime
 from psycopg.errors import UniqueViolation
 from psycopg.sql import SQL
 
-from configsvc_server.db.database import Connection
+from configsvc_server.db.connections import Connection
 from configsvc_server.domain.errors import ConflictError
 from configsvc_server.domain.identifiers import is_storable, is_ulid, normalize_ulid
 from configsvc_server.domain.models import Application, ApplicationDetail, ApplicationDocument

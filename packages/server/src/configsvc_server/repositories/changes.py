@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.errors import SerializationFailure
 from psycopg.sql import SQL
 
-from configsvc_server.db.database import Connection
+from configsvc_server.db.connections import Connection
 from configsvc_server.domain.errors import StaleError
 from configsvc_server.domain.models import Change, ChangeFilter, Provenance
 from configsvc_server.domain.pages import Page, PageRequest

@@ -7,7 +7,7 @@ from psycopg.errors import SerializationFailure, UniqueViolation
 from psycopg.sql import SQL
 from psycopg.types.json import Jsonb
 
-from configsvc_server.db.database import Connection
+from configsvc_server.db.connections import Connection
 from configsvc_server.domain.digest import document_digest
 from configsvc_server.domain.errors import ConflictError, NotFoundError, StaleError
 from configsvc_server.domain.models import (

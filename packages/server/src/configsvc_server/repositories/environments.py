@@ -5,7 +5,7 @@ from datetime import datetime
 from psycopg.errors import UniqueViolation
 from psycopg.sql import SQL
 
-from configsvc_server.db.database import Connection
+from configsvc_server.db.connections import Connection
 from configsvc_server.domain.errors import ConflictError
 from configsvc_server.domain.models import Environment, EnvironmentDocument
 from configsvc_server.domain.pages import Page, PageRequest

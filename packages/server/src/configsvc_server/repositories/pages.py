@@ -5,7 +5,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
-from configsvc_server.db.database import Connection
+from configsvc_server.db.connections import Connection
 from configsvc_server.domain.pages import KeysetPosition, Page, PageRequest, Sort
 
 __all__ = [

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from psycopg.sql import SQL
 
-from configsvc_server.db.database import Connection
+from configsvc_server.db.connections import Connection
 from configsvc_server.domain.errors import NameServedError
 from configsvc_server.domain.models import (
     Environment,

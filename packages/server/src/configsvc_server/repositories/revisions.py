@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from psycopg.sql import SQL
 
-from configsvc_server.db.database import Connection
+from configsvc_server.db.connections import Connection
 from configsvc_server.domain.models import Revision
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories.pages import fetch_page, qualified

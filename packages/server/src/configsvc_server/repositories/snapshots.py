@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from configsvc_server.db.database import Connection
+from configsvc_server.db.connections import Connection
 from configsvc_server.domain.models import Snapshot, SnapshotEntry
 
 __all__ = ["SnapshotRepository"]

@@ -93,7 +93,7 @@ class ConfigurationWriter:
                 caller=provenance.caller,
                 may_have_unknown_overlays=action == "restore",
             )
-            with write.reading() as store:
+            with write.writing_once() as store:
                 return store.configurations.insert(
                     configuration_id=configuration_id,
                     application_id=application_id,
@@ -176,7 +176,7 @@ class ConfigurationWriter:
                 caller=provenance.caller,
                 may_have_unknown_overlays=action == "rollback",
             )
-            with write.reading() as store:
+            with write.writing_once() as store:
                 written = write_version(
                     store, new, frozenset({current.version}), observed_change_id
                 )
@@ -187,7 +187,7 @@ class ConfigurationWriter:
         with self._explained_name_conflict(configuration_id):
             written = None
             if not callable(document) and document.is_self_contained and is_ulid(configuration_id):
-                with self._database.autocommit() as connection:
+                with self._database.write_statement() as connection:
                     written = write_version(Repositories(connection), document, _versions(if_match))
             if written is None:
                 # There is something to check, or a condition does not hold: reading tells which.

@@ -3,7 +3,8 @@
 import time
 from dataclasses import dataclass
 
-from configsvc_server.db.database import Connection, Database
+from configsvc_server.db.connections import Connection
+from configsvc_server.db.database import Database
 from configsvc_server.db.migrations import MigrationError, Migrator
 from configsvc_server.domain.errors import UnavailableError
 
@@ -20,7 +21,10 @@ class Check:
 
 
 class HealthService:
-    """Checks the database and its migrations."""
+    """Checks the database and its migrations, over a connection that nothing else uses.
+
+    The service is ready when it can do its work, also while all other connections are busy.
+    """
 
     def __init__(self, database: Database, migrator: Migrator) -> None:
         self._database = database
@@ -30,7 +34,7 @@ class HealthService:
         """Check that the database answers and has every migration of this server."""
         started = time.monotonic()
         try:
-            with self._database.autocommit() as connection:
+            with self._database.health() as connection:
                 Database.ping(connection)
                 elapsed = (time.monotonic() - started) * 1000
                 database = Check("database", True, f"answered in {elapsed:.1f} ms")

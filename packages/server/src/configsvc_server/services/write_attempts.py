@@ -41,11 +41,20 @@ class WriteAttempt:
 
     @contextmanager
     def reading(self) -> Iterator[Repositories]:
-        """Yield the repositories for statements that each stand alone."""
+        """Yield the repositories for statements that read and each stand alone."""
         if self.store is not None:
             yield self.store
             return
         with self.database.autocommit() as connection:
+            yield Repositories(connection)
+
+    @contextmanager
+    def writing_once(self) -> Iterator[Repositories]:
+        """Yield the repositories for a single statement that writes."""
+        if self.store is not None:
+            yield self.store
+            return
+        with self.database.write_statement() as connection:
             yield Repositories(connection)
 
     @contextmanager
