@@ -80,8 +80,11 @@ def empty_tables(url: str) -> None:
 
 
 def wait_for_lock(url: str, *, waiting: int = 1) -> None:
-    """Wait until as many sessions wait for a lock."""
-    query = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    """Wait until as many sessions of this database wait for a lock."""
+    query = (
+        "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) "
+        "WHERE NOT granted AND datname = current_database()"
+    )
     with psycopg.connect(url, autocommit=True) as connection:
         while (connection.execute(query).fetchone() or [0])[0] < waiting:
             pass

@@ -13,6 +13,7 @@ from configsvc_server.domain.models import Snapshot
 from configsvc_server.domain.overlays import resolve_snapshot
 from configsvc_server.repositories import Repositories
 from configsvc_server.services.guards import find_application_id
+from configsvc_server.services.settled_time import SettledTime
 
 __all__ = ["SnapshotService"]
 
@@ -40,6 +41,7 @@ class SnapshotService:
         self._cache = cache
         self._render = render
         self._waiters = waiters
+        self._settled_time = SettledTime(database)
 
     def get(
         self, application: str, environment: str, *, bypass_cache: bool = False
@@ -80,15 +82,16 @@ class SnapshotService:
         Raises:
             NotFoundError: there was no such application or environment then.
             InvalidError: the time is yet to come.
+            UnavailableError: a writer may still add to that time, and takes long.
         """
         _require_storable(environment)
         application_id = self._application_id(application)
+        settled = self._settled_time.reach(timestamp)
+        if timestamp > settled:
+            message = f"must not be in the future; it is {settled.isoformat()} now"
+            raise InvalidError([FieldError("/at", message)])
         with self._database.autocommit() as connection:
             store = Repositories(connection)
-            now = store.snapshots.write_barrier()
-            if timestamp > now:
-                message = f"must not be in the future; it is {now.isoformat()} now"
-                raise InvalidError([FieldError("/at", message)])
             snapshot = store.snapshots.past(application_id, environment, timestamp)
         if snapshot is None:
             raise NotFoundError("environment", environment, when=timestamp)
