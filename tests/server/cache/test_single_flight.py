@@ -65,9 +65,10 @@ def test_a_read_that_a_change_overtook_is_not_kept(source: Source) -> None:
         source.value = b"new"
         cache.evict("k")
         source.gate.set()
-        assert slow.result() == b"old"
+        assert slow.result() == b"new"
 
     assert cache.get("k", source.read) == b"new"
+    assert source.reads == 2
 
 
 def test_one_who_comes_after_a_change_does_not_share_an_older_read(source: Source) -> None:
@@ -83,7 +84,7 @@ def test_one_who_comes_after_a_change_does_not_share_an_older_read(source: Sourc
         assert source.entered.wait(10)
         source.gate.set()
 
-        assert (slow.result(), later.result()) == (b"old", b"new")
+        assert (slow.result(), later.result()) == (b"new", b"new")
 
 
 def test_those_who_ask_together_read_once(source: Source) -> None:

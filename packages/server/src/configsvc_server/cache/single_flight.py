@@ -1,13 +1,15 @@
 """Single-flight cache: values in memory, loaded once for all who ask at the same time.
 
-A value may be kept only if nothing evicted it between the read that it was made from and the
-time at which it is stored; otherwise a slow reader would put back what a writer has just evicted.
-Every load is therefore announced before it begins, and an eviction cancels it. Those who ask
-for the same meanwhile share the load, so that a crowd that wakes up together asks once.
+A value may be kept, and given out, only if nothing evicted it between the read that it was made
+from and now; otherwise a slow reader would bring back what a writer has just evicted. Every load
+is therefore announced before it begins, and an eviction cancels it: its value is thrown away, and
+those who wait for it load again. Values that are given out come from loads that follow one
+another, so no reader gets an older one than another got before. Those who ask for the same
+meanwhile share the load, so that a crowd that wakes up together asks once.
 """
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
 from cachetools import LRUCache
@@ -23,15 +25,25 @@ V = TypeVar("V")
 class _Load(Generic[V]):
     """Load that is under way."""
 
-    __slots__ = ("done", "value")
+    __slots__ = ("done", "error", "is_cancelled", "is_last", "values")
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_last: bool) -> None:
         self.done = threading.Event()
-        self.value: V | None = None
+        self.values: list[V] = []
+        """The value, once there is one."""
+        self.error: BaseException | None = None
+        self.is_last = is_last
+        """Whether those who wait for it take its value in any case: others wait until it is done,
+        and load afterwards."""
+        self.is_cancelled = False
+        """Whether something has evicted the value since the load began."""
 
 
 class SingleFlightCache(Generic[K, V]):
     """The most recently used values, up to a size."""
+
+    ATTEMPTS = 3
+    """Loads that an eviction may cancel before one is carried through."""
 
     def __init__(self, *, max_size: int, size_of: Callable[[V], int], heartbeat: Heartbeat) -> None:
         """Create an empty cache.
@@ -51,46 +63,77 @@ class SingleFlightCache(Generic[K, V]):
 
     def get(self, key: K, load: Callable[[], V]) -> V:
         """Return the value in memory, or ``load`` it."""
-        if not self._heartbeat.is_listening:
-            return load()
-        with self._lock:
-            entry = self._entries.get(key)
-            if entry is not None:
-                return entry
-            flight = self._loads.get(key)
-            is_first = flight is None
-            if flight is None:
-                flight = self._loads[key] = _Load()
-        if not is_first:
-            flight.done.wait()
-            # The one who loaded may have failed; that need not be everybody's failure.
-            return flight.value if flight.value is not None else load()
-        try:
-            flight.value = value = load()
-        finally:
-            self._finish(key, flight)
-        return value
+        attempts = failures = 0
+        while True:
+            is_kept = self._heartbeat.is_listening
+            with self._lock:
+                entry = self._entries.get(key) if is_kept else None
+                if entry is not None:
+                    return entry
+                flight = self._loads.get(key)
+                is_first = flight is None
+                if flight is None:
+                    flight = _Load(is_last=attempts >= self.ATTEMPTS)
+                    self._loads[key] = flight
+                is_late = flight.is_cancelled
+            if is_first:
+                self._load(key, flight, load, is_kept=is_kept)
+            else:
+                flight.done.wait()
+            if is_late:
+                # It began before the eviction that the caller comes after.
+                continue
+            attempts += 1
+            if flight.is_cancelled and not flight.is_last:
+                continue
+            if flight.error is None:
+                return flight.values[0]
+            failures += 1
+            # For those who did not load, it need not be a failure: one of them tries again.
+            if is_first or failures > 1:
+                raise flight.error
+
+    def reload(self, key: K, load: Callable[[], V]) -> V:
+        """Return a value that is loaded from now on, and keep it for others."""
+        self.evict(key)
+        return self.get(key, load)
 
     def evict(self, key: K) -> None:
         """Remove a value, also one that is being loaded."""
         with self._lock:
             self._entries.pop(key, None)
-            self._loads.pop(key, None)
+            self._cancel(key)
 
     def clear(self) -> None:
         """Remove everything."""
         with self._lock:
             self._entries.clear()
-            self._loads.clear()
+            for key in list(self._loads):
+                self._cancel(key)
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def _finish(self, key: K, load: _Load[V]) -> None:
-        value = load.value
-        with self._lock:
-            if self._loads.get(key) is load:
+    def _cancel(self, key: K) -> None:
+        flight = self._loads.get(key)
+        if flight is not None:
+            flight.is_cancelled = True
+            if not flight.is_last:
                 del self._loads[key]
-                if value is not None and self._size_of(value) <= self._max_size:
-                    self._entries[key] = value
-        load.done.set()
+
+    def _load(self, key: K, flight: _Load[V], load: Callable[[], V], *, is_kept: bool) -> None:
+        try:
+            flight.values.append(load())
+        except BaseException as error:  # noqa: BLE001 - raised by whoever it concerns
+            flight.error = error
+        with self._lock:
+            if self._loads.get(key) is flight:
+                del self._loads[key]
+                if is_kept and not flight.is_cancelled:
+                    self._keep(key, flight.values)
+        flight.done.set()
+
+    def _keep(self, key: K, values: Sequence[V]) -> None:
+        for value in values:
+            if self._size_of(value) <= self._max_size:
+                self._entries[key] = value

@@ -171,9 +171,9 @@ class ConfigurationService:
                 store = Repositories(connection)
                 return self._render(find_configuration(store, configuration_id))
 
-        if bypass_cache:
-            return load()
-        return self._cache.configurations.get(normalize_ulid(configuration_id), load)
+        cached = self._cache.configurations
+        read = cached.reload if bypass_cache else cached.get
+        return read(normalize_ulid(configuration_id), load)
 
     def list(
         self,

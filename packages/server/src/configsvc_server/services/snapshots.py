@@ -67,9 +67,9 @@ class SnapshotService:
                     raise _missing(store, application, application_id, environment)
             return self._render(resolve_snapshot(snapshot))
 
-        if bypass_cache:
-            return load()
-        return self._cache.snapshots.get((application_id, environment), load)
+        cached = self._cache.snapshots
+        read = cached.reload if bypass_cache else cached.get
+        return read((application_id, environment), load)
 
     def at(self, application: str, environment: str, timestamp: datetime) -> CachedResponse:
         """Return the snapshot as it was at a past time, to the byte.
@@ -143,7 +143,9 @@ class SnapshotService:
             with self._database.autocommit() as connection:
                 return find_application_id(Repositories(connection), key)
 
-        return load() if bypass_cache else self._cache.application_ids.get(key, load)
+        cached = self._cache.application_ids
+        read = cached.reload if bypass_cache else cached.get
+        return read(key, load)
 
 
 def _require_storable(environment: str) -> None:
