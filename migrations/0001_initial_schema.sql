@@ -358,18 +358,19 @@ LANGUAGE sql VOLATILE AS $$
 $$;
 
 -- Tell every server what has changed, so that each can evict what it holds in memory and wake who
--- waits. The payload is the application's id, that of the configuration or a hyphen, and the names
--- of the environments whose snapshot is another one now. PostgreSQL delivers it after the commit,
--- and only if there is one.
+-- waits. The payload has two lines. The first is the application's id, that of the configuration or
+-- a hyphen, the entity, the action, and the names of the environments whose snapshot is another one
+-- now; the second is the actor, who is cut because a payload has 8000 bytes. PostgreSQL delivers it
+-- after the commit, and only if there is one.
 CREATE FUNCTION configsvc_notify_change() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_notify(
         'configsvc_changes',
         concat_ws(
-            ' ', NEW.application_id, coalesce(NEW.configuration_id, '-'),
+            ' ', NEW.application_id, coalesce(NEW.configuration_id, '-'), NEW.entity, NEW.action,
             nullif(array_to_string(NEW.environments, ' '), '')
-        )
+        ) || chr(10) || left(NEW.actor, 1000)
     );
     RETURN NULL;
 END

@@ -1,7 +1,7 @@
 """The snapshot, waiting for the next one, and two servers over one database."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -12,6 +12,7 @@ from falcon.testing import Result, TestClient
 
 from configsvc_server.app import Runtime, open_services
 from configsvc_server.db.listener import ChangeListener, Heartbeat
+from configsvc_server.domain.models import ChangeNotice
 from configsvc_server.http.conditional import MAX_WAIT
 from configsvc_server.settings import Settings
 from tests.server.http.support import ULID, problem
@@ -366,14 +367,9 @@ class TestListener:
         last = threading.Event()
 
         class Observer:
-            def evict(
-                self,
-                application_id: str,
-                configuration_id: str | None,
-                environments: Sequence[str],
-            ) -> None:
-                heard.append(application_id)
-                if application_id == "last":
+            def changed(self, notice: ChangeNotice) -> None:
+                heard.append(notice.application_id)
+                if notice.application_id == "last":
                     last.set()
 
             def evict_all(self) -> None: ...
@@ -384,11 +380,11 @@ class TestListener:
         with psycopg.connect(database_url, autocommit=True) as connection:
             for burst in range(20):
                 connection.execute(
-                    "SELECT pg_notify('configsvc_changes', concat(%s::text, '-', n)) "
+                    "SELECT pg_notify('configsvc_changes', concat(%s::text, '-', n, ' - - -')) "
                     "FROM generate_series(1, 200) AS n",
                     [str(burst)],
                 )
-            connection.execute("SELECT pg_notify('configsvc_changes', 'last')")
+            connection.execute("SELECT pg_notify('configsvc_changes', 'last - - -')")
         assert last.wait(30)
         listener.stop()
 
@@ -396,12 +392,7 @@ class TestListener:
 
     def test_a_listener_that_never_connected_does_not_listen(self) -> None:
         class Observer:
-            def evict(
-                self,
-                application_id: str,
-                configuration_id: str | None,
-                environments: Sequence[str],
-            ) -> None: ...
+            def changed(self, notice: ChangeNotice) -> None: ...
 
             def evict_all(self) -> None: ...
 

@@ -126,7 +126,7 @@ def open_services(
             environments=EnvironmentService(database, cache, checks=checks),
             releases=ReleaseService(database, cache, checks=checks),
             snapshots=SnapshotService(database, cache, render=render_snapshot, waiters=waiters),
-            changes=ChangeService(database, waiters=waiters),
+            changes=ChangeService(database, cache, waiters=waiters),
             health=HealthService(database, migrator),
         )
         app = create_api(

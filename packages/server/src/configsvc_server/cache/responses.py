@@ -7,15 +7,16 @@ from typing import Final, TypeAlias
 from configsvc_server.cache.single_flight import SingleFlightCache
 from configsvc_server.cache.waiters import ChangeSignal
 from configsvc_server.db.listener import Heartbeat
+from configsvc_server.domain.models import Change, ChangeFilter, ChangeNotice
+from configsvc_server.domain.pages import Page, PageRequest
 
-__all__ = ["ALL_CHANGES", "CachedResponse", "ResponseCache", "SnapshotKey"]
+__all__ = ["CachedResponse", "ChangePageKey", "ResponseCache", "SnapshotKey"]
 
 SnapshotKey: TypeAlias = tuple[str, str]
 """Application id and environment name."""
 
-ALL_CHANGES: Final = ""
-"""Subscription key of every change; others are the id of an application, and a
-:data:`SnapshotKey`."""
+ChangePageKey: TypeAlias = tuple[PageRequest, ChangeFilter]
+"""What a follower of the change feed asks for."""
 
 # What an entry takes beside its body: objects, key, and its position in the order of use.
 _OVERHEAD: Final = 500
@@ -45,6 +46,9 @@ class ResponseCache:
     MAX_NAMES = 10_000
     """Application names whose ids are kept."""
 
+    MAX_CHANGES = 2_000
+    """Changes that are kept in pages of the feed, until the next change comes."""
+
     def __init__(self, *, max_bytes: int, heartbeat: Heartbeat) -> None:
         """Share ``max_bytes`` between single configurations and snapshots.
 
@@ -61,12 +65,23 @@ class ResponseCache:
         self.application_ids: SingleFlightCache[str, str] = SingleFlightCache(
             max_size=self.MAX_NAMES, size_of=_one, heartbeat=heartbeat
         )
+        self.change_pages: SingleFlightCache[ChangePageKey, Page[Change]] = SingleFlightCache(
+            max_size=self.MAX_CHANGES, size_of=_changes, heartbeat=heartbeat
+        )
         self.signal = ChangeSignal()
+        """Wakes waiters; its keys are a :data:`SnapshotKey`, and a :class:`ChangeFilter`."""
+
+    def changed(self, notice: ChangeNotice) -> None:
+        """Remove what a change invalidates, and wake those who wait for it, also in the feed."""
+        self.evict(notice.application_id, notice.configuration_id, notice.environments)
+        self.signal.notify_where(lambda key: isinstance(key, ChangeFilter) and key.may_pass(notice))
 
     def evict(
         self, application_id: str, configuration_id: str | None, environments: Sequence[str]
     ) -> None:
-        """Remove the entries that a change invalidates, and wake those who wait for it.
+        """Remove the entries that a change invalidates, and wake those who wait for a snapshot.
+
+        Followers of the feed are woken by the notification, which knows more of the change.
 
         Args:
             application_id: the application.
@@ -85,13 +100,16 @@ class ResponseCache:
         keys = [(application_id, environment) for environment in environments]
         for key in keys:
             self.snapshots.evict(key)
-        self.signal.notify(ALL_CHANGES, application_id, *keys)
+        # Before anyone is woken: whoever reads afterwards must not get a page from before.
+        self.change_pages.clear()
+        self.signal.notify(*keys)
 
     def evict_all(self) -> None:
         """Remove everything: any number of changes may have been missed."""
         self.configurations.clear()
         self.snapshots.clear()
         self.application_ids.clear()
+        self.change_pages.clear()
         self.signal.notify_all()
 
     def release_waiters(self) -> None:
@@ -101,6 +119,10 @@ class ResponseCache:
 
 def _size(response: CachedResponse) -> int:
     return response.size
+
+
+def _changes(page: Page[Change]) -> int:
+    return 1 + len(page.items)
 
 
 def _one(_application_id: str) -> int:

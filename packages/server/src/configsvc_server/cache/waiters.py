@@ -46,6 +46,12 @@ class ChangeSignal:
         for event in events:
             event.set()
 
+    def notify_where(self, is_concerned: Callable[[Hashable], bool]) -> None:
+        """Wake the subscribers of every key that is concerned."""
+        with self._lock:
+            keys = [key for key in self._subscribers if is_concerned(key)]
+        self.notify(*keys)
+
     def notify_all(self) -> None:
         """Wake all subscribers."""
         with self._lock:
@@ -83,7 +89,6 @@ class WaitSlot:
         *,
         timeout: float,
         is_abandoned: Callable[[], bool],
-        pause: float = 0.0,
     ) -> Iterator[None]:
         """Yield at once, and then each time that something of ``key`` may have changed.
 
@@ -93,7 +98,6 @@ class WaitSlot:
             key: what to subscribe to.
             timeout: how long to wait at most, in seconds.
             is_abandoned: returns whether the client has gone.
-            pause: how long to rest between being woken and yielding, in seconds.
         """
         deadline = time.monotonic() + timeout
         with self._signal.subscribe(key) as changed:
@@ -107,8 +111,6 @@ class WaitSlot:
                     if time.monotonic() >= deadline or is_abandoned():
                         return
                 changed.clear()
-                if pause:
-                    time.sleep(min(pause, max(0, deadline - time.monotonic())))
 
 
 class Waiters:

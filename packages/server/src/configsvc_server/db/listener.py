@@ -11,7 +11,6 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Sequence
 from typing import Protocol
 
 import psycopg
@@ -19,6 +18,7 @@ import structlog
 
 from configsvc_server.db.abandoned import AbandonedSessions
 from configsvc_server.db.connections import BoundedConnection, Connection
+from configsvc_server.domain.models import ChangeNotice
 
 __all__ = ["ChangeListener", "ChangeObserver", "Heartbeat"]
 
@@ -33,10 +33,8 @@ _NAME = "configsvc-listener"
 class ChangeObserver(Protocol):
     """Cache that evicts what changes have made wrong."""
 
-    def evict(
-        self, application_id: str, configuration_id: str | None, environments: Sequence[str]
-    ) -> None:
-        """Handle a change of something, and of what some environments serve."""
+    def changed(self, notice: ChangeNotice) -> None:
+        """Handle a change."""
 
     def evict_all(self) -> None:
         """Handle that any number of changes may have been missed."""
@@ -154,12 +152,12 @@ class ChangeListener:
     def _handle_notifications(self, connection: Connection) -> None:
         for notification in connection.notifies(timeout=self._heartbeat.INTERVAL):
             if notification.channel == _CHANGES:
-                application_id, _, rest = notification.payload.partition(" ")
-                configuration_id, *environments = rest.split(" ")
-                is_one = configuration_id not in {"", _NO_CONFIGURATION}
-                self._observer.evict(
-                    application_id, configuration_id if is_one else None, environments
-                )
+                notice = _read_notice(notification.payload)
+                if notice is None:
+                    # Not ours: anybody may notify. Nothing is lost by evicting too much.
+                    self._observer.evict_all()
+                else:
+                    self._observer.changed(notice)
             elif notification.pid == connection.info.backend_pid:
                 # What we send ourselves arrives, and so does everything sent before it.
                 self._heartbeat.arrived()
@@ -168,3 +166,20 @@ class ChangeListener:
             # does; the timeout ends this between two batches, however steady the stream.
             if self._stop.is_set():
                 return
+
+
+def _read_notice(payload: str) -> ChangeNotice | None:
+    """Return the change that the trigger of the table tells of; ``None`` if it did not."""
+    line, _, actor = payload.partition("\n")
+    match line.split(" "):
+        case [application_id, configuration_id, entity, action, *environments]:
+            is_one = configuration_id != _NO_CONFIGURATION
+            return ChangeNotice(
+                application_id,
+                configuration_id if is_one else None,
+                entity,
+                action,
+                tuple(environments),
+                actor,
+            )
+    return None

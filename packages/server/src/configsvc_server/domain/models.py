@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import ClassVar, Literal
 
 from configsvc_server.domain.strict_json import JsonObject
 
@@ -20,6 +20,7 @@ __all__ = [
     "ApplicationDocument",
     "Change",
     "ChangeFilter",
+    "ChangeNotice",
     "Configuration",
     "ConfigurationDocument",
     "Entity",
@@ -349,6 +350,23 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeNotice:
+    """News of a committed change: who must evict, and whom to wake."""
+
+    ACTOR_LENGTH: ClassVar[int] = 1000
+    """Characters of an actor; a notification has no room for more."""
+
+    application_id: str
+    configuration_id: str | None
+    entity: str
+    action: str
+    environments: tuple[str, ...]
+    """Those whose snapshot is another one now."""
+    actor: str
+    """Cut to :attr:`ACTOR_LENGTH`."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeFilter:
     """Conditions on changes; ``None`` for no condition."""
 
@@ -359,3 +377,15 @@ class ChangeFilter:
     entity: str | None = None
     environment: str | None = None
     """Needs ``application_id``: names are those of one application."""
+
+    def may_pass(self, notice: ChangeNotice) -> bool:
+        """Return whether the change of a notice may pass; it does if its actor is not cut."""
+        actor = None if self.actor is None else self.actor[: ChangeNotice.ACTOR_LENGTH]
+        return (
+            self.application_id in {None, notice.application_id}
+            and self.configuration_id in {None, notice.configuration_id}
+            and actor in {None, notice.actor}
+            and self.action in {None, notice.action}
+            and self.entity in {None, notice.entity}
+            and (self.environment is None or self.environment in notice.environments)
+        )

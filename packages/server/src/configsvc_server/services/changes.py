@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from configsvc_server.cache.responses import ALL_CHANGES
+from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.cache.waiters import Waiters
 from configsvc_server.db.database import Database
 from configsvc_server.domain.models import Change, ChangeFilter
@@ -20,17 +20,16 @@ class ChangeService:
     changes with lower ids are.
     """
 
-    PAUSE = 0.05
-    """Seconds between two queries of one waiter, however many changes its filter excludes."""
-
-    def __init__(self, database: Database, *, waiters: Waiters) -> None:
+    def __init__(self, database: Database, cache: ResponseCache, *, waiters: Waiters) -> None:
         """Create the service.
 
         Args:
             database: where the changes are stored.
+            cache: keeps the pages of those who wait, until the next change.
             waiters: slots to wait in.
         """
         self._database = database
+        self._cache = cache
         self._waiters = waiters
 
     def list(self, request: PageRequest, wanted: ChangeFilter) -> Page[Change]:
@@ -70,19 +69,18 @@ class ChangeService:
             The page, and whether the server agreed to wait. It does not where too many
             wait already, or while evictions do not arrive.
         """
-        page = self.list(request, wanted)
+        page = self._shared_page(request, wanted)
         if page.items or self._waiters.is_closed:
             return page, True
         with self._waiters.slot() as slot:
             if not slot.granted:
                 return page, False
-            for _ in slot.changes(
-                wanted.application_id or ALL_CHANGES,
-                timeout=timeout,
-                is_abandoned=is_abandoned,
-                pause=0.0 if wanted == ChangeFilter() else self.PAUSE,
-            ):
-                page = self.list(replace(request, after=page.last), wanted)
+            for _ in slot.changes(wanted, timeout=timeout, is_abandoned=is_abandoned):
+                page = self._shared_page(replace(request, after=page.last), wanted)
                 if page.items:
                     break
         return page, True
+
+    def _shared_page(self, request: PageRequest, wanted: ChangeFilter) -> Page[Change]:
+        """Return a page, read once for all who follow the feed in the same way."""
+        return self._cache.change_pages.get((request, wanted), lambda: self.list(request, wanted))
