@@ -61,7 +61,14 @@ def clean_environment() -> dict[str, str]:
 
 @contextmanager
 def running_server(name: str, command: Sequence[str], folder: Path) -> Iterator[str]:
-    """Run a server as a process of its own, its log in a file, and yield its address.
+    """Run a server and yield its address (see :func:`running_process`)."""
+    with running_process(name, command, folder) as (address, _):
+        yield address
+
+
+@contextmanager
+def running_process(name: str, command: Sequence[str], folder: Path) -> Iterator[tuple[str, int]]:
+    """Run a server as a process of its own, its log in a file; yield its address and process id.
 
     Args:
         name: of its files in ``folder``.
@@ -77,7 +84,7 @@ def running_server(name: str, command: Sequence[str], folder: Path) -> Iterator[
             command, stdout=stdout, stderr=stderr, cwd=folder, env=clean_environment()
         )
     try:
-        yield f"http://127.0.0.1:{_wait_for_port(process, output, log)}"
+        yield f"http://127.0.0.1:{_wait_for_port(process, output, log)}", process.pid
     finally:
         process.terminate()
         try:
