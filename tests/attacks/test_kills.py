@@ -93,7 +93,7 @@ def test_the_verification_finds_what_is_lost_halved_or_told_twice(
     lost = Acknowledgement(last.configuration, last.version + 1, "lost", "", 0.0, 0.0)
     load.ledger.acknowledged(live_server.url, lost)
     halved = load.ledger.acknowledgements[0].configuration
-    history.releases[halved].pop()
+    history.releases[halved] = [r for r in history.releases[halved] if r["environment"] == "prod"]
     load.followers[0].ids.append(load.followers[0].ids[-1])
     del load.followers[1].ids[3]
     found = "\n".join(verify(load.ledger, history, load.followers))
