@@ -7,10 +7,11 @@ from typing import Final
 
 from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.cache.waiters import Waiters
-from configsvc_server.db.database import Database, describe_url
+from configsvc_server.db.database import Database
 from configsvc_server.db.embedded import EmbeddedPostgres
 from configsvc_server.db.listener import ChangeListener, Heartbeat
 from configsvc_server.db.migrations import Migrator
+from configsvc_server.db.urls import describe_url
 from configsvc_server.http.api import Services, create_api
 from configsvc_server.http.errors import WsgiApp
 from configsvc_server.http.hosts import ALL_HOSTS, is_loopback

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
-from psycopg import Error as PsycopgError
-from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, IPvAnyNetwork, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from configsvc_server.db.urls import parse_url
 
 __all__ = ["ENV_PREFIX", "Settings", "SettingsError", "load_settings"]
 
@@ -192,12 +192,12 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _check_url(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                conninfo_to_dict(value)
-            except PsycopgError:
-                # The reason would quote the URL, which may contain a password.
-                raise ValueError("must be like postgresql://user@host/database") from None
+        # No reason may quote the URL, which may contain a password.
+        if value is not None and parse_url(value) is None:
+            raise ValueError(
+                "must be like postgresql://user:password@host/database, with characters such as "
+                "/ and @ in the password percent-encoded (%2F and %40)"
+            )
         return value
 
     @field_validator("log_level", "log_format", mode="before")

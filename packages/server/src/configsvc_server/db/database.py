@@ -13,15 +13,15 @@ from types import TracebackType
 from typing import Self
 
 import psycopg
-import psycopg.conninfo
 import structlog
 from psycopg_pool import PoolTimeout, TooManyRequests
 
 from configsvc_server.db.connections import BoundedConnection, Connection, WorkLimits
 from configsvc_server.db.pools import WorkPool
+from configsvc_server.db.urls import describe_url
 from configsvc_server.domain.errors import UnavailableError, UnstorableValueError
 
-__all__ = ["Connection", "Database", "describe_url"]
+__all__ = ["Connection", "Database"]
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -48,16 +48,6 @@ _VALUE_ERRORS = (
     # An OperationalError as well, but what is too large is a value of the request.
     psycopg.errors.ProgramLimitExceeded,
 )
-
-
-def describe_url(url: str) -> str:
-    """Return a description of the database in ``url`` for people, without the password."""
-    parts = psycopg.conninfo.conninfo_to_dict(url)
-    host = parts.get("host") or "local socket"
-    port = f":{parts['port']}" if parts.get("port") else ""
-    name = parts.get("dbname") or parts.get("user") or "default database"
-    user = f" as {parts['user']}" if parts.get("user") else ""
-    return f"{name} at {host}{port}{user}"
 
 
 class Database:
