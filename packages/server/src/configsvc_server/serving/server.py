@@ -30,36 +30,37 @@ class ListenError(Exception):
 
 
 def bind_sockets(host: str, port: int) -> list[socket.socket]:
-    """Bind every address of a host, so that nobody else can; they do not listen yet.
+    """Take an address without listening on it yet, so that a start fails early if it is taken.
 
     Args:
-        host: address or host name.
-        port: port; 0 for any free one.
+        host: address or host name; every address that it stands for is taken.
+        port: port to take; 0 for any free one, the same for all addresses.
 
     Raises:
-        ListenError: an address can't be used.
+        ListenError: the address can't be used.
     """
     sockets: list[socket.socket] = []
     try:
-        found = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE, proto=socket.IPPROTO_TCP
-        )
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, kind, protocol, _, address in dict.fromkeys(found):
-            sock = socket.socket(family, kind, protocol)
-            sockets.append(sock)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sockets.append(socket.socket(family, kind, protocol))
+            sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            # All on one port, also where the system chooses it.
-            chosen = port or (sockets[0].getsockname()[1] if len(sockets) > 1 else 0)
-            sock.bind((address[0], chosen, *address[2:]))
-    except (OSError, OverflowError) as error:
-        for sock in sockets:
-            sock.close()
-        is_unknown = isinstance(error, socket.gaierror)
-        reason = "no such address" if is_unknown else getattr(error, "strerror", None) or str(error)
-        raise ListenError(f"can't listen on {host} port {port}: {reason}") from error
+                # Otherwise it would take the same port of IPv4, too.
+                sockets[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            taken = port or (sockets[0].getsockname()[1] if len(sockets) > 1 else 0)
+            sockets[-1].bind((address[0], taken, *address[2:]))
+    except (OSError, UnicodeError) as error:
+        for taken_socket in sockets:
+            taken_socket.close()
+        raise _listen_error(host, port, error) from error
     return sockets
+
+
+def _listen_error(host: str, port: int, error: Exception) -> ListenError:
+    is_known = isinstance(error, OSError) and not isinstance(error, socket.gaierror)
+    reason = (getattr(error, "strerror", None) if is_known else None) or "no such address"
+    return ListenError(f"can't listen on {host} port {port}: {reason}")
 
 
 class HttpServer:
@@ -83,7 +84,7 @@ class HttpServer:
         *,
         host: str = "127.0.0.1",
         port: int = 8080,
-        sockets: Sequence[socket.socket] | None = None,
+        sockets: Sequence[socket.socket] = (),
         threads: int = 16,
         waiters: int = 300,
         limits: Limits | None = None,
@@ -130,14 +131,14 @@ class HttpServer:
                 connections=self._connections,
                 limits=limits,
             )
-            for sock in (bind_sockets(host, port) if sockets is None else sockets)
+            for sock in sockets or bind_sockets(host, port)
         ]
         try:
             for listener in self._listeners:
                 listener.accept_connections()
         except OSError as error:
             self._loop.close()
-            raise ListenError(f"can't listen on {host} port {port}: {error.strerror}") from error
+            raise _listen_error(host, port, error) from error
         self.port = int(self._listeners[0].effective_port)
         """The port that the server listens on, also if 0 was given."""
 
