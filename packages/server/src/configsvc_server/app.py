@@ -8,7 +8,7 @@ from typing import Final
 from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.cache.waiters import Waiters
 from configsvc_server.db.database import Database
-from configsvc_server.db.embedded import EmbeddedPostgres
+from configsvc_server.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from configsvc_server.db.listener import ChangeListener, Heartbeat
 from configsvc_server.db.migrations import Migrator
 from configsvc_server.db.urls import describe_url
@@ -31,10 +31,22 @@ from configsvc_server.services.snapshots import SnapshotService
 from configsvc_server.serving.limits import Limits, fit_to_open_files
 from configsvc_server.settings import Settings
 
-__all__ = ["Runtime", "database_url", "open_runtime", "open_services", "serving_limits"]
+__all__ = ["DatabaseSource", "Runtime", "open_database", "open_services", "serving_limits"]
 
 # Log, database, child processes and what Python itself opens.
 _OTHER_FILES: Final = 96
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSource:
+    """Database that the settings ask for."""
+
+    url: str
+    """Connection string."""
+    description: str
+    """What it is, for people; without the password."""
+    outage: Callable[[], str | None] = lambda: None
+    """Returns why it is away, for people; ``None`` if it is not known to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,40 +61,46 @@ class Runtime:
 
 
 @contextmanager
-def database_url(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield a connection string and a description of the database.
+def open_database(
+    settings: Settings,
+    *,
+    create: bool = True,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Iterator[DatabaseSource]:
+    """Yield the database of the settings.
 
     Without ``settings.database_url`` that is an embedded PostgreSQL, started and stopped here.
-
-    Raises:
-        EmbeddedPostgresError: the embedded PostgreSQL can't be used.
-    """
-    if settings.database_url is not None:
-        yield settings.database_url, f"PostgreSQL: {describe_url(settings.database_url)}"
-        return
-    embedded = EmbeddedPostgres(settings.data_dir)
-    with embedded as url:
-        yield url, f"embedded PostgreSQL in {embedded.data_dir}"
-
-
-@contextmanager
-def open_runtime(
-    settings: Settings, *, on_migration: Callable[[str, float], None] = lambda *_: None
-) -> Iterator[Runtime]:
-    """Start everything that the service needs, and stop it when the block ends.
+    No exception may be raised from outside during its start and its stop, such as by a signal:
+    it could leave PostgreSQL running.
 
     Args:
         settings: settings of the server.
-        on_migration: called after each applied migration with its name and seconds.
+        create: whether to create the embedded database if there is none.
+        cancelled: whether the process is to stop, so that the start is given up.
 
     Raises:
-        EmbeddedPostgresError, MigrationError, UnavailableError: it can't start; the message
-            says why.
+        EmbeddedPostgresError: the embedded PostgreSQL can't be used, or there is none and
+            none is to be created.
+        StartCancelledError: the process is to stop.
     """
-    with ExitStack() as stack:
-        url, description = stack.enter_context(database_url(settings))
-        services = open_services(settings, url, description=description, on_migration=on_migration)
-        yield stack.enter_context(services)
+    if settings.database_url is not None:
+        description = f"PostgreSQL: {describe_url(settings.database_url)}"
+        yield DatabaseSource(settings.database_url, description)
+        return
+    if settings.data_dir is None:
+        raise EmbeddedPostgresError(
+            "There is no home folder to keep the database in. Give its folder with --data-dir "
+            "(CONFIGSVC_DATA_DIR), or a PostgreSQL with --database-url (CONFIGSVC_DATABASE_URL)."
+        )
+    embedded = EmbeddedPostgres(settings.data_dir, cancelled=cancelled)
+    if not create and not embedded.exists:
+        raise EmbeddedPostgresError(
+            f"There is no database in {embedded.data_dir}: nothing has been started there yet."
+        )
+    with embedded as url:
+        yield DatabaseSource(
+            url, f"embedded PostgreSQL in {embedded.data_dir}", lambda: embedded.outage
+        )
 
 
 @contextmanager
@@ -91,11 +109,20 @@ def open_services(
     url: str,
     *,
     description: str = "",
+    outage: Callable[[], str | None] = lambda: None,
     on_migration: Callable[[str, float], None] = lambda *_: None,
 ) -> Iterator[Runtime]:
     """Start the services over one database, and stop them when the block ends.
 
-    See :func:`open_runtime`.
+    Args:
+        settings: settings of the server.
+        url: connection string of the database.
+        description: what the database is, for people.
+        outage: returns why the database is away, for people; ``None`` if it is not known to be.
+        on_migration: called after each applied migration with its name and seconds.
+
+    Raises:
+        MigrationError, UnavailableError: they can't start; the message says why.
     """
     with ExitStack() as stack:
         database = Database(url, pool_size=settings.pool_size, timeout=settings.database_timeout)
@@ -128,7 +155,7 @@ def open_services(
             releases=ReleaseService(database, cache, checks=checks),
             snapshots=SnapshotService(database, cache, render=render_snapshot, waiters=waiters),
             changes=ChangeService(database, cache, waiters=waiters),
-            health=HealthService(database, migrator),
+            health=HealthService(database, migrator, outage=outage),
         )
         app = create_api(
             services,

@@ -23,8 +23,12 @@ class SettingsError(Exception):
     """Settings are invalid; the message has one line for each of them."""
 
 
-def _default_data_dir() -> Path:
-    folder = platformdirs.user_data_path("configsvc", appauthor=False)
+def _default_data_dir() -> Path | None:
+    """Return the folder of the embedded PostgreSQL, or ``None`` for a user without a home."""
+    try:
+        folder = platformdirs.user_data_path("configsvc", appauthor=False).expanduser()
+    except RuntimeError:
+        return None
     # macOS has "Application Support" in the path, and the embedded PostgreSQL can't have its
     # socket in a folder with a space in its name.
     return folder if " " not in str(folder) or os.name == "nt" else Path.home() / ".configsvc"
@@ -50,7 +54,7 @@ class Settings(BaseSettings):
         description="PostgreSQL to use, such as postgresql://user:password@host/database; "
         "without it, an embedded PostgreSQL is started.",
     )
-    data_dir: Path = Field(
+    data_dir: Path | None = Field(
         default_factory=_default_data_dir,
         description="Folder of the embedded PostgreSQL.",
     )
@@ -188,6 +192,14 @@ class Settings(BaseSettings):
                     f"{host!r} is no host name such as config.example.com or *.example.com"
                 )
         return value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _expand_home(cls, value: Path | None) -> Path | None:
+        try:
+            return None if value is None else value.expanduser()
+        except RuntimeError:
+            raise ValueError("~ stands for a home folder, and there is none") from None
 
     @field_validator("database_url")
     @classmethod

@@ -1,7 +1,7 @@
 """Exit codes and messages for errors that the operator can correct."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import click
@@ -27,14 +27,21 @@ _OPERATOR_ERRORS = (
 
 
 @contextmanager
-def operator_errors() -> Iterator[None]:
-    """Exit with one line per problem on an error that the operator can correct."""
+def operator_errors(stopped: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Exit with one line per problem on an error that the operator can correct.
+
+    Args:
+        stopped: whether the start is to be given up. Then an error says nothing: what stops us
+            may have stopped the database as well.
+
+    Raises:
+        KeyboardInterrupt: there was an error after the command was told to stop.
+    """
     try:
         yield
     except _OPERATOR_ERRORS as error:
+        if stopped():
+            raise KeyboardInterrupt from error
         for line in str(error).strip().splitlines():
             click.echo(f"configsvc: {line.strip()}", err=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        click.echo("Stopped before the start was complete.", err=True)
-        sys.exit(130)

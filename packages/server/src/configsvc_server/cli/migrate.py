@@ -5,9 +5,10 @@ from contextlib import contextmanager
 
 import click
 
-from configsvc_server.app import database_url
+from configsvc_server.app import open_database
 from configsvc_server.cli.errors import operator_errors
 from configsvc_server.cli.options import PRECEDENCE, setting_options, settings_from_flags
+from configsvc_server.cli.signals import StopSignals
 from configsvc_server.db.migrations import MigrationStatus, Migrator
 
 __all__ = ["migrate", "report_migration"]
@@ -24,7 +25,7 @@ def migrate() -> None:
 @setting_options(*_SETTINGS)
 def up(**flags: object) -> None:
     """Apply every pending migration; safe to run on many machines at once."""
-    with operator_errors(), _migrator(flags) as migrator:
+    with _migrator(flags, create=True) as migrator:
         applied = migrator.up(on_applied=report_migration)
         click.echo(f"Applied {len(applied)}." if applied else "Nothing to do: up to date.")
 
@@ -33,7 +34,7 @@ def up(**flags: object) -> None:
 @setting_options(*_SETTINGS)
 def status(**flags: object) -> None:
     """List every migration and whether it is applied."""
-    with operator_errors(), _migrator(flags) as migrator:
+    with _migrator(flags, create=False) as migrator:
         for line in migrator.status():
             click.echo(_status_line(line))
 
@@ -42,7 +43,7 @@ def status(**flags: object) -> None:
 @setting_options(*_SETTINGS)
 def verify(**flags: object) -> None:
     """Exit with an error unless the database has exactly the migrations of this version."""
-    with operator_errors(), _migrator(flags) as migrator:
+    with _migrator(flags, create=False) as migrator:
         migrator.verify()
         click.echo("The database has exactly the migrations of this version.")
 
@@ -53,11 +54,19 @@ def report_migration(filename: str, seconds: float) -> None:
 
 
 @contextmanager
-def _migrator(flags: dict[str, object]) -> Iterator[Migrator]:
-    settings = settings_from_flags(flags)
-    with database_url(settings) as (url, description):
-        click.echo(f"Database: {description}", err=True)
-        yield Migrator(url, folder=settings.migrations_dir)
+def _migrator(flags: dict[str, object], *, create: bool) -> Iterator[Migrator]:
+    """Yield the migrator of a command, which then deals with signals and errors.
+
+    Args:
+        flags: the flags of the command.
+        create: whether to create the embedded database if there is none.
+    """
+    with StopSignals() as signals, operator_errors(signals.ends_start):
+        settings = settings_from_flags(flags)
+        with open_database(settings, create=create, cancelled=signals.requested) as database:
+            click.echo(f"Database: {database.description}", err=True)
+            with signals.interrupting():
+                yield Migrator(database.url, folder=settings.migrations_dir)
 
 
 def _status_line(status: MigrationStatus) -> str:

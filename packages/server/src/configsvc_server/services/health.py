@@ -1,6 +1,7 @@
 """Health checks: the database and its migrations."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from configsvc_server.db.connections import Connection
@@ -26,13 +27,31 @@ class HealthService:
     The service is ready when it can do its work, also while all other connections are busy.
     """
 
-    def __init__(self, database: Database, migrator: Migrator) -> None:
+    def __init__(
+        self,
+        database: Database,
+        migrator: Migrator,
+        *,
+        outage: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """Prepare the checks.
+
+        Args:
+            database: the database to check.
+            migrator: knows which migrations it should have.
+            outage: returns why the database is away, for people; ``None`` if it is not known
+                to be.
+        """
         self._database = database
         self._migrator = migrator
+        self._outage = outage
 
     def checks(self) -> list[Check]:
         """Check that the database answers and has every migration of this server."""
         started = time.monotonic()
+        outage = self._outage()
+        if outage is not None:
+            return _unavailable(outage)
         try:
             with self._database.health() as connection:
                 Database.ping(connection)
@@ -40,10 +59,7 @@ class HealthService:
                 database = Check("database", True, f"answered in {elapsed:.1f} ms")
                 return [database, self._migrations(connection)]
         except UnavailableError as error:
-            return [
-                Check("database", False, str(error)),
-                Check("migrations", False, "unknown while the database is unavailable"),
-            ]
+            return _unavailable(self._outage() or str(error))
 
     def _migrations(self, connection: Connection) -> Check:
         try:
@@ -54,3 +70,10 @@ class HealthService:
         if wrong:
             return Check("migrations", False, "; ".join(wrong))
         return Check("migrations", True, f"{len(statuses)} applied")
+
+
+def _unavailable(reason: str) -> list[Check]:
+    return [
+        Check("database", False, reason),
+        Check("migrations", False, "unknown while the database is unavailable"),
+    ]
