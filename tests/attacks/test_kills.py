@@ -48,18 +48,7 @@ def wait_for_writes(load: Load, count: int) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize(
-    ("kind", "strikes"),
-    [
-        ("server", 2),
-        pytest.param(
-            "postmaster",
-            1,
-            marks=pytest.mark.skip(reason="no server starts a killed PostgreSQL again yet"),
-        ),
-        ("both", 1),
-    ],
-)
+@pytest.mark.parametrize(("kind", "strikes"), [("server", 2), ("postmaster", 1), ("both", 1)])
 def test_after_kills_all_comes_back_and_nothing_is_lost_halved_or_told_twice(
     server: ServerProcess, data_dir: Path, kind: str, strikes: int
 ) -> None:
