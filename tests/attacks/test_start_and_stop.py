@@ -17,7 +17,7 @@ from fasteners import InterProcessReaderWriterLock
 from configsvc_server.db.embedded import EmbeddedPostgres
 from configsvc_server.db.postmaster import processes_in, read_postmaster
 from tests.server.cli.support import run
-from tests.support.postgres import FAST, wait_for_lock
+from tests.support.postgres import FAST
 from tests.support.servers import clean_environment, command, server_process
 from tests.support.waiting import until
 
@@ -115,7 +115,7 @@ class TestStopDuringStart:
         ):
             connection.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
             with starting("serve", *flags, cwd=tmp_path) as process:
-                wait_for_lock(url)
+                until(lambda: connection.execute(_MIGRATING).fetchone() == (1,))
                 stopped(process, signal.SIGTERM)
 
             assert connection.execute("SELECT 1").fetchone() == (1,)
@@ -131,6 +131,9 @@ class TestStopDuringStart:
         assert process.returncode in STOP_CODES.values()
         assert "Traceback" not in errors
         assert read_postmaster(data_dir / "postgres") is None
+
+
+_MIGRATING = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'configsvc-migrate'"
 
 
 class TestAddress:
