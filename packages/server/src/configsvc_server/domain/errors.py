@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 __all__ = [
+    "MAX_ERRORS",
     "ConfigSvcError",
     "ConflictError",
     "FieldError",
@@ -19,6 +21,10 @@ __all__ = [
     "UnavailableError",
     "UnstorableValueError",
 ]
+
+
+MAX_ERRORS: Final = 20
+"""Broken rules that are named at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +63,12 @@ class InvalidError(ConfigSvcError):
     """The input is well-formed, but breaks a rule."""
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
-        texts = (f"{error.pointer or 'the document'} {error.message}" for error in errors)
-        super().__init__("; ".join(dict.fromkeys(texts)))
-        self.errors = tuple(errors)
-        """Every broken rule that was found; at least one."""
+        named = errors[:MAX_ERRORS]
+        texts = dict.fromkeys(f"{e.pointer or 'the document'} {e.message}" for e in named)
+        more = ["and there are more"] if len(errors) > MAX_ERRORS else []
+        super().__init__("; ".join([*texts, *more]))
+        self.errors = tuple(named)
+        """Broken rules that were found, the first of them; at least one."""
 
 
 class NotFoundError(ConfigSvcError):

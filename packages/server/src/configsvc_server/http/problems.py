@@ -3,13 +3,18 @@
 import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Final
 
-from configsvc_server.domain.errors import FieldError
+from configsvc_server.domain.errors import MAX_ERRORS, FieldError
 from configsvc_server.domain.strict_json import JsonValue
 
 __all__ = ["PROBLEM_JSON", "problem_body", "problem_type"]
 
 PROBLEM_JSON = "application/problem+json"
+
+# Characters.
+_MAX_DETAIL: Final = 4096
+_MAX_FIELD: Final = 1024
 
 
 def problem_type(name: str) -> str:
@@ -29,7 +34,9 @@ def problem_body(
     location: str = "body",
     extensions: Mapping[str, JsonValue] | None = None,
 ) -> bytes:
-    """Write a problem document.
+    """Write a problem document, which is small whatever the request was.
+
+    What quotes a request is shortened, and an ellipsis says so.
 
     Args:
         status: the HTTP status code.
@@ -47,13 +54,13 @@ def problem_body(
         "type": problem_type(kind or phrase.lower().replace(" ", "-")),
         "title": title or phrase,
         "status": status,
-        "detail": detail,
+        "detail": _shortened(detail, _MAX_DETAIL),
         "request_id": request_id,
     }
     if instance is not None:
         document["instance"] = instance
     if errors:
-        document["errors"] = [_field(error, location) for error in errors]
+        document["errors"] = [_field(error, location) for error in errors[:MAX_ERRORS]]
     document.update(extensions or {})
     # Pure ASCII: a message may quote what the caller sent, and that need not be valid Unicode.
     return json.dumps(document, separators=(",", ":")).encode("ascii")
@@ -61,12 +68,16 @@ def problem_body(
 
 def _field(error: FieldError, location: str) -> dict[str, JsonValue]:
     field: dict[str, JsonValue] = {
-        "pointer": error.pointer,
+        "pointer": _shortened(error.pointer, _MAX_FIELD),
         "in": location,
-        "message": error.message,
+        "message": _shortened(error.message, _MAX_FIELD),
     }
     if error.schema_pointer is not None:
-        field["schema_pointer"] = error.schema_pointer
+        field["schema_pointer"] = _shortened(error.schema_pointer, _MAX_FIELD)
     if error.environments:
         field["environments"] = error.environments
     return field
+
+
+def _shortened(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -6,12 +6,13 @@ request want to know which field is wrong and what was expected there.
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from configsvc_server.domain.errors import FieldError, InvalidError
+from configsvc_server.domain.errors import MAX_ERRORS, FieldError, InvalidError
 from configsvc_server.domain.strict_json import JsonValue, json_pointer
 
 __all__ = ["Validator", "type_name"]
@@ -25,6 +26,10 @@ _TYPES = {
     "boolean": "true or false",
     "null": "null",
 }
+
+
+_MAX_COMPARED: Final = 64
+"""Characters of an unknown member that are compared with the known ones."""
 
 
 class Validator:
@@ -41,13 +46,15 @@ class Validator:
         """Check ``document`` by the component ``schema``.
 
         Raises:
-            InvalidError: it breaks the schema; every broken rule is named.
+            InvalidError: it breaks the schema; the first broken rules are named.
         """
-        errors = [
+        fields = (
             field
             for error in self._validators[schema].iter_errors(document)
             for field in _describe(error)
-        ]
+        )
+        # One more than are named tells that there are more; to find all may take long.
+        errors = list(islice(fields, MAX_ERRORS + 1))
         if errors:
             raise InvalidError(errors)
 
@@ -125,7 +132,8 @@ def _types(expected: str | Sequence[str]) -> str:
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
+    # What is far longer than every known name resembles none, and comparing it takes long.
+    close = difflib.get_close_matches(name[:_MAX_COMPARED], known, n=1)
     if close:
         return f"is not a known member; did you mean {close[0]!r}?"
     return f"is not a known member; known are {', '.join(known)}"
