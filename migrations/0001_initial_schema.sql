@@ -29,13 +29,19 @@ CREATE TABLE configurations (
     application_id text COLLATE "C" NOT NULL,
     name text COLLATE "C" NOT NULL,
     comments text,
-    config jsonb NOT NULL,
-    overlays jsonb NOT NULL DEFAULT '{}',
-    schema jsonb,
+    -- Not jsonb, which writes 1e308 with all of its 309 digits: what is kept is the text.
+    config json NOT NULL,
+    overlays json NOT NULL DEFAULT '{}',
+    schema json,
     version bigint NOT NULL,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     updated_by text NOT NULL,
+    -- How much of a page it takes, in bytes: known without reading the documents.
+    size bigint NOT NULL GENERATED ALWAYS AS (
+        octet_length(config::text) + octet_length(overlays::text)
+        + coalesce(octet_length(schema::text), 0)
+    ) STORED,
     CONSTRAINT configurations_pkey PRIMARY KEY (id),
     CONSTRAINT configurations_application_id_name_key UNIQUE (application_id, name),
     CONSTRAINT configurations_application_id_fkey FOREIGN KEY (application_id)
@@ -43,9 +49,9 @@ CREATE TABLE configurations (
     CONSTRAINT configurations_id_is_ulid CHECK (id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
     CONSTRAINT configurations_name_length CHECK (char_length(name) BETWEEN 1 AND 256),
     CONSTRAINT configurations_comments_length CHECK (char_length(comments) <= 1024),
-    CONSTRAINT configurations_config_is_object CHECK (jsonb_typeof(config) = 'object'),
-    CONSTRAINT configurations_overlays_is_object CHECK (jsonb_typeof(overlays) = 'object'),
-    CONSTRAINT configurations_schema_is_object CHECK (jsonb_typeof(schema) = 'object'),
+    CONSTRAINT configurations_config_is_object CHECK (json_typeof(config) = 'object'),
+    CONSTRAINT configurations_overlays_is_object CHECK (json_typeof(overlays) = 'object'),
+    CONSTRAINT configurations_schema_is_object CHECK (json_typeof(schema) = 'object'),
     CONSTRAINT configurations_version_is_positive CHECK (version >= 1),
     CONSTRAINT configurations_updated_after_created CHECK (updated_at >= created_at)
 );
@@ -65,23 +71,27 @@ CREATE TABLE revisions (
     application_id text COLLATE "C" NOT NULL,
     name text COLLATE "C" NOT NULL,
     comments text,
-    config jsonb NOT NULL,
-    overlays jsonb NOT NULL DEFAULT '{}',
-    schema jsonb,
+    config json NOT NULL,
+    overlays json NOT NULL DEFAULT '{}',
+    schema json,
     -- The defaults of the schema, by JSON Pointer: found once, read with every snapshot.
-    defaults jsonb,
+    defaults json,
     digest text COLLATE "C" NOT NULL,
     author text NOT NULL,
     message text,
     created_at timestamptz NOT NULL,
+    size bigint NOT NULL GENERATED ALWAYS AS (
+        octet_length(config::text) + octet_length(overlays::text)
+        + coalesce(octet_length(schema::text), 0) + coalesce(octet_length(defaults::text), 0)
+    ) STORED,
     CONSTRAINT revisions_pkey PRIMARY KEY (configuration_id, version),
     CONSTRAINT revisions_name_length CHECK (char_length(name) BETWEEN 1 AND 256),
     CONSTRAINT revisions_comments_length CHECK (char_length(comments) <= 1024),
     CONSTRAINT revisions_message_length CHECK (char_length(message) <= 1024),
-    CONSTRAINT revisions_config_is_object CHECK (jsonb_typeof(config) = 'object'),
-    CONSTRAINT revisions_overlays_is_object CHECK (jsonb_typeof(overlays) = 'object'),
-    CONSTRAINT revisions_schema_is_object CHECK (jsonb_typeof(schema) = 'object'),
-    CONSTRAINT revisions_defaults_is_object CHECK (jsonb_typeof(defaults) = 'object'),
+    CONSTRAINT revisions_config_is_object CHECK (json_typeof(config) = 'object'),
+    CONSTRAINT revisions_overlays_is_object CHECK (json_typeof(overlays) = 'object'),
+    CONSTRAINT revisions_schema_is_object CHECK (json_typeof(schema) = 'object'),
+    CONSTRAINT revisions_defaults_is_object CHECK (json_typeof(defaults) = 'object'),
     CONSTRAINT revisions_version_is_positive CHECK (version >= 1),
     CONSTRAINT revisions_digest_is_sha256 CHECK (digest ~ '^[0-9a-f]{64}$')
 );

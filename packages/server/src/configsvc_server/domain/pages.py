@@ -6,12 +6,15 @@ they are, and it stays valid when that row is deleted (keyset pagination).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from dataclasses import dataclass, replace
+from typing import Final, Generic, Self, TypeAlias, TypeVar
 
-__all__ = ["KeysetPosition", "Page", "PageRequest", "Sort"]
+__all__ = ["MAX_PAGE_BYTES", "KeysetPosition", "Page", "PageRequest", "Sort"]
 
 T = TypeVar("T")
+
+MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of the items of a page; one item alone may have more."""
 
 KeysetPosition: TypeAlias = tuple[object, ...]
 """Values of the sort columns of one row."""
@@ -31,7 +34,7 @@ class PageRequest:
     """Part of a list that is wanted."""
 
     limit: int
-    """How many items at most."""
+    """How many items at most; fewer where they are large (:data:`MAX_PAGE_BYTES`)."""
     sort: Sort
     after: KeysetPosition | None = None
     """The position of the row before; ``None`` for the start of the list."""
@@ -44,8 +47,22 @@ class Page(Generic[T]):
     """Part of a list that was found."""
 
     items: Sequence[T]
+    positions: Sequence[KeysetPosition]
+    """The position of each item."""
     has_more: bool
     last: KeysetPosition | None
-    """The position of the last item; ``None`` where there is no item."""
+    """The position that the next page begins after; ``None`` where there is no item."""
     total: int | None = None
     """Rows on all pages; ``None`` where counting them would take too long."""
+
+    def cut(self, count: int) -> Self:
+        """Return the page with its first ``count`` items alone."""
+        if count >= len(self.items):
+            return self
+        return replace(
+            self,
+            items=self.items[:count],
+            positions=self.positions[:count],
+            has_more=True,
+            last=self.positions[count - 1],
+        )

@@ -7,13 +7,13 @@ be kept exactly is refused, with a JSON Pointer (RFC 6901) to it:
 - integers are exact from -2**63 to 2**63 - 1, others are refused;
 - a number with a fraction or an exponent is an IEEE 754 double and stays one: ``1.0`` stays
   ``1.0``, ``1e2`` comes back as ``100.0``, and what rounds to infinity (``1e400``) is refused;
-- negative zero comes back as zero, because PostgreSQL's ``numeric`` has none;
-- members keep their values, not their order: objects are unordered (RFC 8259, section 4).
+- negative zero comes back as zero: for a configuration they are one value;
+- the order of members means nothing: objects are unordered (RFC 8259, section 4).
 """
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias, TypeGuard, cast
 
 from configsvc_server.domain.errors import FieldError, InvalidError, MalformedJsonError
@@ -24,8 +24,9 @@ __all__ = [
     "MIN_INTEGER",
     "JsonObject",
     "JsonValue",
+    "StoredObject",
     "dumps",
-    "dumps_exact",
+    "dumps_stored",
     "is_array",
     "is_object",
     "json_pointer",
@@ -46,13 +47,12 @@ MAX_DEPTH = 64
 MIN_INTEGER = -(2**63)
 MAX_INTEGER = 2**63 - 1
 
-# Below this magnitude ``repr`` of a float has a decimal point; from here on it may be in
-# exponent form, which PostgreSQL's jsonb would turn into an integer.
-_FIXED_POINT_LIMIT = 1e16
-
 # Python refuses to convert longer digit strings at all (CVE-2020-10735); any integer of
 # more digits than this is out of range anyway.
 _MAX_INTEGER_DIGITS = 20
+
+# json.dumps with arguments makes an encoder each time.
+_write = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 _TOO_DEEP = f"is nested deeper than {MAX_DEPTH} levels"
 
@@ -89,7 +89,7 @@ def loads(body: bytes) -> JsonValue:
         body: the text, in UTF-8.
 
     Returns:
-        The value, which :func:`dumps` and :func:`dumps_exact` write without loss.
+        The value, which :func:`dumps` writes without loss.
 
     Raises:
         MalformedJsonError: the text is not UTF-8, is not JSON, has a duplicate key in an
@@ -102,7 +102,11 @@ def loads(body: bytes) -> JsonValue:
         raise MalformedJsonError(f"is not UTF-8: {error.reason} at byte {error.start}") from None
     try:
         value = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_NotANumber, parse_int=_integer
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_NotANumber,
+            parse_float=_double,
+            parse_int=_integer,
         )
     except json.JSONDecodeError as error:
         raise MalformedJsonError(
@@ -129,6 +133,11 @@ def _integer(digits: str) -> int:
     if len(digits) > _MAX_INTEGER_DIGITS:
         return MAX_INTEGER + 1 if digits[0] != "-" else MIN_INTEGER - 1
     return int(digits)
+
+
+def _double(digits: str) -> float:
+    # Negative zero is false, too.
+    return float(digits) or 0.0
 
 
 def _check(value: object, path: list[str | int], *, strings: bool) -> None:
@@ -189,39 +198,47 @@ def _check_number(value: object, path: list[str | int]) -> None:
 
 def dumps(value: JsonValue) -> bytes:
     """Return ``value`` as compact JSON in UTF-8."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return _write(value).encode()
 
 
-def dumps_exact(value: JsonValue) -> str:
-    """Return ``value`` as JSON for a ``jsonb`` column, from which floats come back as floats.
+_EMPTY = len(b"{}")
 
-    PostgreSQL keeps the digits of a number, but reads ``1e+16`` as an integer; such floats
-    are written with all their digits and a decimal point.
+
+class StoredObject(Mapping[str, JsonValue]):
+    """JSON object as the text that is stored; it is parsed if a member is asked for.
+
+    Where it only goes on to a caller, it takes no more memory than its text, which may be a
+    twentieth of what the parsed value takes.
     """
-    if _has_exponent(value):
-        return _dumps_fixed_point(value)
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+    __slots__ = ("_members", "text")
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+        """The JSON text, as :func:`dumps` has written it."""
+        self._members: JsonObject | None = None
+
+    def _parsed(self) -> JsonObject:
+        if self._members is None:
+            self._members = cast("JsonObject", json.loads(self.text))
+        return self._members
+
+    def __getitem__(self, name: str) -> JsonValue:
+        return self._parsed()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parsed())
+
+    def __len__(self) -> int:
+        return len(self._parsed())
 
 
-def _has_exponent(value: JsonValue) -> bool:
-    if isinstance(value, float):
-        return abs(value) >= _FIXED_POINT_LIMIT
-    if is_object(value):
-        return any(map(_has_exponent, value.values()))
-    if is_array(value):
-        return any(map(_has_exponent, value))
-    return False
-
-
-def _dumps_fixed_point(value: JsonValue) -> str:
-    if isinstance(value, float) and abs(value) >= _FIXED_POINT_LIMIT:
-        return f"{value:.1f}"
-    if is_object(value):
-        members = (
-            f"{json.dumps(key, ensure_ascii=False)}:{_dumps_fixed_point(item)}"
-            for key, item in value.items()
-        )
-        return "{" + ",".join(members) + "}"
-    if is_array(value):
-        return "[" + ",".join(map(_dumps_fixed_point, value)) + "]"
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+def dumps_stored(value: JsonObject) -> bytes:
+    """Return an object, some members of which may be as they are stored, as JSON in UTF-8."""
+    stored = {name: item for name, item in value.items() if isinstance(item, StoredObject)}
+    if not stored:
+        return dumps(value)
+    # Each call costs more than a few members do, so the others are written at once.
+    others = dumps({name: item for name, item in value.items() if name not in stored})
+    texts = [b"%b:%b" % (dumps(name), item.text) for name, item in stored.items()]
+    return b"%b%b%b}" % (others[:-1], b"," if len(others) > _EMPTY else b"", b",".join(texts))

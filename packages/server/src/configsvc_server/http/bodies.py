@@ -8,7 +8,7 @@ import falcon
 
 from configsvc_server.domain.errors import FieldError, InvalidError
 from configsvc_server.domain.identifiers import normalize_ulid
-from configsvc_server.domain.strict_json import JsonObject, loads
+from configsvc_server.domain.strict_json import JsonObject, dumps, loads
 from configsvc_server.http.context import caller_of
 from configsvc_server.http.errors import BodyTooLargeError, UnsupportedMediaTypeError
 from configsvc_server.http.validation import Validator, type_name
@@ -28,6 +28,9 @@ __all__ = [
 _JSON: Final = "application/json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 """Media type of a JSON Merge Patch (RFC 7396)."""
+
+_GROWTH: Final = 4
+"""How many times as long a document can be as the service writes it, at most."""
 
 _CHARSETS = {None, "utf-8", "utf8"}
 
@@ -119,7 +122,20 @@ class BodyReader:
             message = f"must be a JSON object, not {type_name(document)}"
             raise InvalidError([FieldError("", message)])
         self._validator.check(document, schema)
+        self._require_size(body, document)
         return document
+
+    def _require_size(self, body: bytes, document: JsonObject) -> None:
+        """Refuse what would be too large to be sent back as the service writes it.
+
+        That differs where numbers do: ``1e15`` becomes ``1000000000000000.0``.
+        """
+        if len(body) * _GROWTH <= self.limit:
+            return
+        size = len(dumps(document))
+        if size > self.limit:
+            message = f"would have {size} bytes as it is kept; at most {self.limit} are possible"
+            raise InvalidError([FieldError("", message)])
 
 
 def _require_type(req: falcon.Request, accepted: tuple[str, ...]) -> None:

@@ -6,7 +6,7 @@ the number of the last item; in other lists it is an opaque token, which knows i
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
@@ -15,8 +15,14 @@ from urllib.parse import quote, urlencode
 import falcon
 
 from configsvc_server.domain.identifiers import is_ulid
-from configsvc_server.domain.pages import KeysetPosition, Page, PageRequest, Sort
-from configsvc_server.domain.strict_json import JsonObject, dumps
+from configsvc_server.domain.pages import (
+    MAX_PAGE_BYTES,
+    KeysetPosition,
+    Page,
+    PageRequest,
+    Sort,
+)
+from configsvc_server.domain.strict_json import JsonObject, StoredObject, dumps, dumps_stored
 from configsvc_server.http.query_params import QueryParams
 
 __all__ = [
@@ -29,7 +35,9 @@ __all__ = [
     "ListOrder",
     "decode_cursor",
     "encode_cursor",
+    "fit_items",
     "next_link",
+    "page_body",
     "read_page_request",
     "read_sequence_request",
     "show_page",
@@ -143,7 +151,7 @@ def show_page(
     resp: falcon.Response,
     request: PageRequest,
     page: Page[T],
-    items: Sequence[JsonObject],
+    show: Callable[[T], JsonObject],
 ) -> None:
     """Answer with a page of a list, and the link to the next one.
 
@@ -152,22 +160,50 @@ def show_page(
         resp: the response.
         request: which part was wanted.
         page: which part was found.
-        items: what it shows of them.
+        show: returns what it shows of an item.
     """
+    page, items = fit_items(page, show)
     cursor = None
     if page.has_more and page.last is not None:
         cursor = encode_cursor(request.sort, page.last)
         resp.set_header("Link", next_link(req, cursor))
-    resp.data = dumps(
+    resp.data = page_body(
+        items,
         {
-            "items": items,
             "total": page.total,
             "limit": request.limit,
             "offset": request.offset,
             "has_more": page.has_more,
             "next": cursor,
-        }
+        },
     )
+
+
+def fit_items(page: Page[T], show: Callable[[T], JsonObject]) -> tuple[Page[T], bytes]:
+    """Return a page as far as it fits into an answer, and the JSON array of its items.
+
+    There is always one, however large it is.
+    """
+    shown = [show(item) for item in page.items]
+    if not any(isinstance(v, StoredObject) for item in shown[:1] for v in item.values()):
+        # All at once takes less time, and they seldom are too large.
+        text = dumps(shown)
+        if len(text) <= MAX_PAGE_BYTES:
+            return page, text
+    items: list[bytes] = []
+    size = 0
+    for item in shown:
+        text = dumps_stored(item)
+        size += len(text)
+        if items and size > MAX_PAGE_BYTES:
+            break
+        items.append(text)
+    return page.cut(len(items)), b"[%b]" % b",".join(items)
+
+
+def page_body(items: bytes, members: JsonObject) -> bytes:
+    """Return the JSON of a page: the array of its items, and the other members."""
+    return b'{"items":%b,%b' % (items, dumps(members)[1:])
 
 
 def next_link(req: falcon.Request, after: str) -> str:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from psycopg.errors import SerializationFailure, UniqueViolation
 from psycopg.sql import SQL
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json
 
 from configsvc_server.db.connections import Connection
 from configsvc_server.domain.digest import document_digest
@@ -18,7 +18,7 @@ from configsvc_server.domain.models import (
 )
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.domain.schema.defaults import schema_defaults
-from configsvc_server.domain.strict_json import dumps_exact
+from configsvc_server.domain.strict_json import dumps
 from configsvc_server.repositories.configuration_writes import INSERT, UPDATE
 from configsvc_server.repositories.pages import (
     count_rows,
@@ -266,10 +266,10 @@ def _parameters(
         "action": action,
         "name": document.name,
         "comments": document.comments,
-        "config": Jsonb(document.config, dumps=dumps_exact),
-        "overlays": Jsonb(document.overlays, dumps=dumps_exact),
-        "schema": None if schema is None else Jsonb(schema, dumps=dumps_exact),
-        "defaults": Jsonb(defaults, dumps=dumps_exact) if defaults else None,
+        "config": Json(document.config, dumps=dumps),
+        "overlays": Json(document.overlays, dumps=dumps),
+        "schema": None if schema is None else Json(schema, dumps=dumps),
+        "defaults": Json(defaults, dumps=dumps) if defaults else None,
         "digest": document_digest(document),
         "actor": provenance.actor,
         "request_id": provenance.request_id,

@@ -4,9 +4,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from psycopg.sql import SQL, Composable, Composed, Identifier
+from psycopg.types.json import set_json_loads
 
 from configsvc_server.db.connections import Connection
-from configsvc_server.domain.pages import KeysetPosition, Page, PageRequest, Sort
+from configsvc_server.domain.pages import (
+    MAX_PAGE_BYTES,
+    KeysetPosition,
+    Page,
+    PageRequest,
+    Sort,
+)
+from configsvc_server.domain.strict_json import StoredObject
 
 __all__ = [
     "Condition",
@@ -93,6 +101,7 @@ def fetch_page(
     make: Callable[..., T],
     total: Query | None = None,
     keys_first: bool = False,
+    documents: Sequence[str] = (),
 ) -> Page[T]:
     """Read one page, which is found in an index however far into the list it is.
 
@@ -102,50 +111,80 @@ def fetch_page(
         columns: what to read.
         conditions: what the rows meet.
         request: which part, in which order.
-        make: makes an item of the columns of a row.
+        make: makes an item of the columns of a row; JSON is a ``StoredObject``.
         total: finds the number of rows on all pages, if that is wanted.
         keys_first: find the sort columns alone before the rows. PostgreSQL takes the rows that
             meet a condition to be spread evenly, and would rather walk through all others until a
             page is full; the sort columns alone are in the index of the condition.
+        documents: the columns of the primary key, where rows have documents and a ``size``: the
+            page ends where the next document would no longer fit, and no more of them are read.
     """
     found = None if total is None else connection.execute(*total).fetchone()
     selected = list(conditions)
     if request.after is not None:
         selected.append(_beyond(request.sort, request.after))
-    key = SQL(", ").join(map(Identifier, request.sort.columns))
-    rows = connection.execute(
-        SQL(_KEYS_FIRST if keys_first else _ROWS).format(
+    identity = list(dict.fromkeys([*request.sort.columns, *documents]))
+    template = _FITTING if documents else _KEYS_FIRST if keys_first else _ROWS
+    bounds = [request.limit, MAX_PAGE_BYTES] if documents else []
+    cursor = connection.cursor()
+    set_json_loads(_as_stored, context=cursor)
+    rows = cursor.execute(
+        SQL(template).format(
             columns=columns,
-            key=key,
+            key=SQL(", ").join(map(Identifier, request.sort.columns)),
+            identity=SQL(", ").join(map(Identifier, identity)),
             table=Identifier(table),
             where=conjunction(selected),
             order=_order(request.sort),
             found_order=_order(request.sort, "found"),
-            matching=_matching(table, request.sort),
+            matching=_matching(table, documents or request.sort.columns),
         ),
         # One more than asked for tells whether there is a next page.
-        [*parameters_of(selected), request.limit + 1, request.offset],
+        [*parameters_of(selected), request.limit + 1, request.offset, *bounds],
     ).fetchall()
     shown = rows[: request.limit]
     width = len(request.sort.columns)
+    positions = [tuple(row[-width - 1 : -1]) for row in shown]
     return Page(
-        items=[make(*row[:-width]) for row in shown],
-        has_more=len(rows) > request.limit,
-        last=tuple(shown[-1][-width:]) if shown else None,
+        items=[make(*row[: -width - 1]) for row in shown],
+        positions=positions,
+        # The last column is how many there are, where that is more than were read.
+        has_more=bool(rows) and (rows[0][-1] or len(rows)) > len(shown),
+        last=positions[-1] if shown else None,
         total=None if found is None else found[0],
     )
 
 
-_ROWS = "SELECT {columns}, {key} FROM {table} WHERE {where} ORDER BY {order} LIMIT %s OFFSET %s"
+_ROWS = (
+    "SELECT {columns}, {key}, NULL FROM {table} WHERE {where} ORDER BY {order} LIMIT %s OFFSET %s"
+)
 
 # The inner limit keeps PostgreSQL from joining with the whole table.
 _KEYS_FIRST = (
     "WITH found AS MATERIALIZED ("
     "SELECT {key} FROM {table} WHERE {where} ORDER BY {order} LIMIT %s OFFSET %s"
     ") SELECT page.* FROM found CROSS JOIN LATERAL ("
+    "SELECT {columns}, {key}, NULL FROM {table} WHERE {matching} LIMIT 1"
+    ") AS page ORDER BY {found_order}"
+)
+
+_FITTING = (
+    "WITH candidates AS MATERIALIZED ("
+    "SELECT {identity}, size FROM {table} WHERE {where} ORDER BY {order} LIMIT %s OFFSET %s"
+    "), measured AS ("
+    "SELECT *, row_number() OVER running AS place, sum(size) OVER running AS bytes, "
+    "count(*) OVER () AS amount "
+    "FROM candidates WINDOW running AS (ORDER BY {order} ROWS UNBOUNDED PRECEDING)"
+    "), found AS ("
+    "SELECT * FROM measured WHERE place = 1 OR (place <= %s AND bytes <= %s)"
+    ") SELECT page.*, found.amount FROM found CROSS JOIN LATERAL ("
     "SELECT {columns}, {key} FROM {table} WHERE {matching} LIMIT 1"
     ") AS page ORDER BY {found_order}"
 )
+
+
+def _as_stored(text: str | bytes) -> StoredObject:
+    return StoredObject(text.encode() if isinstance(text, str) else text)
 
 
 def _order(sort: Sort, *table: str) -> Composed:
@@ -155,10 +194,10 @@ def _order(sort: Sort, *table: str) -> Composed:
     )
 
 
-def _matching(table: str, sort: Sort) -> Composed:
+def _matching(table: str, columns: Sequence[str]) -> Composed:
     pairs = [
         SQL("{} = {}").format(Identifier(table, column), Identifier("found", column))
-        for column in sort.columns
+        for column in columns
     ]
     return SQL(" AND ").join(pairs)
 

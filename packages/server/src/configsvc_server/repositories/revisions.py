@@ -46,15 +46,23 @@ class RevisionRepository:
         ).fetchone()
         return None if row is None else Revision(*row)
 
-    def find_all(self, keys: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Revision]:
-        """Return the revisions with these configuration ids and versions."""
+    def find_all(
+        self, keys: Sequence[tuple[str, int]], *, only_with_schema: bool = False
+    ) -> dict[tuple[str, int], Revision]:
+        """Return the revisions with these configuration ids and versions.
+
+        Args:
+            keys: which ones.
+            only_with_schema: leave out what no schema binds.
+        """
         rows = self._connection.execute(
             f"""
             SELECT {qualified("revisions", _COLUMNS)}
             FROM unnest(%s::text[], %s::bigint[]) AS wanted (configuration_id, version)
             JOIN revisions USING (configuration_id, version)
+            WHERE revisions.schema IS NOT NULL OR NOT %s
             """.encode(),  # noqa: S608
-            [[key[0] for key in keys], [key[1] for key in keys]],
+            [[key[0] for key in keys], [key[1] for key in keys], only_with_schema],
         )
         revisions = [Revision(*row) for row in rows]
         return {(revision.configuration_id, revision.version): revision for revision in revisions}
@@ -73,6 +81,7 @@ class RevisionRepository:
             conditions=[(SQL("configuration_id = %s"), [configuration_id])],
             request=request,
             make=Revision,
+            documents=("configuration_id", "version"),
             # Versions have no gaps.
             total=(_NEWEST_VERSION, [configuration_id]),
         )

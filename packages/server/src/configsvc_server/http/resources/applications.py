@@ -46,7 +46,7 @@ class ApplicationsResource:
         name, text = params.text("name"), params.text("q")
         params.finish()
         page = self._service.list(request, name=name, text=text)
-        show_page(req, resp, request, page, [application_item(item) for item in page.items])
+        show_page(req, resp, request, page, application_item)
 
     on_head = on_get
 

@@ -6,10 +6,15 @@ import falcon
 
 from configsvc_server.domain.models import Action, ChangeFilter, Entity
 from configsvc_server.domain.pages import PageRequest
-from configsvc_server.domain.strict_json import dumps
 from configsvc_server.http.conditional import read_wait
 from configsvc_server.http.context import client_disconnected
-from configsvc_server.http.pagination import encode_cursor, next_link, read_sequence_request
+from configsvc_server.http.pagination import (
+    encode_cursor,
+    fit_items,
+    next_link,
+    page_body,
+    read_sequence_request,
+)
 from configsvc_server.http.query_params import QueryParams
 from configsvc_server.http.representations import change_item
 from configsvc_server.services.changes import ChangeService
@@ -42,19 +47,15 @@ class ChangesResource:
                 resp.set_header("Preference-Applied", f"wait={wait}")
         else:
             page = self._service.list(request, wanted)
+        page, items = fit_items(page, change_item)
         # Where nothing came, the caller goes on from where it was.
         cursor = encode_cursor(request.sort, page.last or request.after or (0,))
         resp.set_header("Vary", "Prefer")
         resp.set_header("Cache-Control", "no-cache")
         if page.has_more:
             resp.set_header("Link", next_link(req, cursor))
-        resp.data = dumps(
-            {
-                "items": [change_item(change) for change in page.items],
-                "limit": request.limit,
-                "has_more": page.has_more,
-                "next": cursor,
-            }
+        resp.data = page_body(
+            items, {"limit": request.limit, "has_more": page.has_more, "next": cursor}
         )
 
     on_head = on_get

@@ -63,7 +63,7 @@ class ConfigurationsResource:
         name, text = params.text("name"), params.text("q")
         params.finish()
         page = self._service.list(request, application_id=application_id, name=name, text=text)
-        show_page(req, resp, request, page, [configuration_item(item) for item in page.items])
+        show_page(req, resp, request, page, configuration_item)
 
     on_head = on_get
 
@@ -98,7 +98,7 @@ class ApplicationConfigurationsResource:
         name, text = params.text("name"), params.text("q")
         params.finish()
         page = self._service.list_of(application, request, name=name, text=text)
-        show_page(req, resp, request, page, [configuration_item(item) for item in page.items])
+        show_page(req, resp, request, page, configuration_item)
 
     on_head = on_get
 

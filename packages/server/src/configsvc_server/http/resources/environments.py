@@ -52,7 +52,7 @@ class EnvironmentsResource:
         request = read_page_request(params, PROMOTION_ORDER)
         params.finish()
         page = self._service.list(application, request)
-        show_page(req, resp, request, page, [environment_item(item) for item in page.items])
+        show_page(req, resp, request, page, environment_item)
 
     on_head = on_get
 

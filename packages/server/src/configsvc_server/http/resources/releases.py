@@ -35,7 +35,7 @@ class ReleasesResource:
         only_current = params.choice("current", ["true", "false"]) == "true"
         params.finish()
         page = self._service.list(id, request, environment=environment, only_current=only_current)
-        show_page(req, resp, request, page, [release_item(release) for release in page.items])
+        show_page(req, resp, request, page, release_item)
 
     on_head = on_get
 

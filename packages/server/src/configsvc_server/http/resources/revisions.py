@@ -53,7 +53,7 @@ class RevisionsResource:
         request = read_sequence_request(params, "version")
         params.finish()
         page = self._service.revisions(id, request)
-        show_page(req, resp, request, page, [revision_item(revision) for revision in page.items])
+        show_page(req, resp, request, page, revision_item)
 
     on_head = on_get
 
