@@ -167,7 +167,19 @@ CREATE TABLE totals (
     application_id text COLLATE "C" NOT NULL,
     amount bigint NOT NULL,
     CONSTRAINT totals_pkey PRIMARY KEY (entity, application_id),
-    CONSTRAINT totals_amount_is_natural CHECK (amount >= 0)
+    CONSTRAINT totals_amount_is_natural CHECK (amount >= 0),
+    CONSTRAINT totals_configurations_are_bounded CHECK (application_id = '' OR amount <= 5000)
+) WITH (fillfactor = 50);
+
+-- How large the snapshot of each environment is at most, in bytes: what it serves, with all
+-- overlays, and some more for each configuration. A snapshot is one answer, so it is bounded here,
+-- where it grows, and not where it is read.
+CREATE TABLE snapshot_sizes (
+    application_id text COLLATE "C" NOT NULL,
+    environment text COLLATE "C" NOT NULL,
+    amount bigint NOT NULL,
+    CONSTRAINT snapshot_sizes_pkey PRIMARY KEY (application_id, environment),
+    CONSTRAINT snapshot_sizes_amount_is_natural CHECK (amount >= 0)
 ) WITH (fillfactor = 50);
 
 -- The audit trail and the change feed at once. Writers insert here while they hold the write lock,
@@ -296,6 +308,92 @@ CREATE TRIGGER configurations_are_counted AFTER INSERT ON configurations
 CREATE TRIGGER configurations_are_discounted AFTER DELETE ON configurations
     REFERENCING OLD TABLE AS removed
     FOR EACH STATEMENT EXECUTE FUNCTION configsvc_discount_configurations();
+
+-- How many bytes a served version takes of a snapshot. A subquery, and not a join of many, which
+-- could be planned as one that reads all revisions.
+CREATE FUNCTION configsvc_served_size(configuration text, served bigint, called text)
+RETURNS bigint
+LANGUAGE sql STABLE AS $$
+    SELECT 256 + octet_length(called) + size
+    FROM revisions
+    WHERE configuration_id = configuration AND version = served
+$$;
+
+-- Keep the sizes of snapshots, and refuse one that is too large.
+CREATE FUNCTION configsvc_measure_snapshots() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+    too_large text;
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NOT EXISTS (SELECT FROM added) THEN
+            RETURN NULL;
+        END IF;
+        INSERT INTO snapshot_sizes AS s (application_id, environment, amount)
+        SELECT application_id, environment,
+               sum(configsvc_served_size(configuration_id, version, name))
+        FROM added
+        GROUP BY application_id, environment
+        ON CONFLICT ON CONSTRAINT snapshot_sizes_pkey
+        DO UPDATE SET amount = s.amount + excluded.amount;
+    ELSIF TG_OP = 'UPDATE' THEN
+        IF NOT EXISTS (SELECT FROM added) THEN
+            RETURN NULL;
+        END IF;
+        UPDATE snapshot_sizes SET amount = snapshot_sizes.amount + moved.amount
+        FROM (
+            SELECT application_id, environment, sum(amount) AS amount
+            FROM (
+                SELECT application_id, environment,
+                       configsvc_served_size(configuration_id, version, name) AS amount
+                FROM added
+                UNION ALL
+                SELECT application_id, environment,
+                       -configsvc_served_size(configuration_id, version, name)
+                FROM removed
+            ) AS each
+            GROUP BY application_id, environment
+        ) AS moved
+        WHERE snapshot_sizes.application_id = moved.application_id
+            AND snapshot_sizes.environment = moved.environment;
+    ELSE
+        UPDATE snapshot_sizes SET amount = snapshot_sizes.amount - gone.amount
+        FROM (
+            SELECT application_id, environment,
+                   sum(configsvc_served_size(configuration_id, version, name)) AS amount
+            FROM removed
+            GROUP BY application_id, environment
+        ) AS gone
+        WHERE snapshot_sizes.application_id = gone.application_id
+            AND snapshot_sizes.environment = gone.environment;
+        RETURN NULL;
+    END IF;
+    SELECT snapshot_sizes.environment INTO too_large
+    FROM snapshot_sizes
+    WHERE amount > 16777216 AND (application_id, environment) IN (
+        SELECT added.application_id, added.environment FROM added
+    )
+    ORDER BY environment
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the snapshot would be too large' USING
+            ERRCODE = 'check_violation',
+            CONSTRAINT = 'snapshot_sizes_amount_is_bounded',
+            DETAIL = too_large;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER served_versions_are_measured AFTER INSERT ON served_versions
+    REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION configsvc_measure_snapshots();
+CREATE TRIGGER served_versions_are_measured_anew AFTER UPDATE ON served_versions
+    REFERENCING OLD TABLE AS removed NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION configsvc_measure_snapshots();
+CREATE TRIGGER served_versions_are_measured_no_more AFTER DELETE ON served_versions
+    REFERENCING OLD TABLE AS removed
+    FOR EACH STATEMENT EXECUTE FUNCTION configsvc_measure_snapshots();
 
 -- Acquire the write lock, which is held until the commit, and return the timestamp of the write.
 -- It is later than that of every change before it, also when the clock was set back.

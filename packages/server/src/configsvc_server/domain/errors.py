@@ -16,6 +16,7 @@ __all__ = [
     "NotFoundError",
     "PreconditionFailedError",
     "SchemaTooCostlyError",
+    "SnapshotTooLargeError",
     "StaleError",
     "StateError",
     "UnavailableError",
@@ -130,6 +131,17 @@ class NameServedError(StateError):
             f"{name!r}: {configuration_id}, version {version}. Release a version of that one "
             "with another name, or withdraw it there, first.",
             pointer=pointer,
+        )
+
+
+class SnapshotTooLargeError(StateError):
+    """An environment would serve more than fits into one snapshot."""
+
+    def __init__(self, environment: str, limit: int) -> None:
+        super().__init__(
+            "snapshot-too-large",
+            f"The snapshot of the environment {environment!r} would have more than {limit} bytes. "
+            "Withdraw configurations there first, or keep some in another application.",
         )
 
 

@@ -10,10 +10,12 @@ from configsvc_server.domain.strict_json import JsonObject
 __all__ = [
     "DEFAULT_ENVIRONMENT",
     "MAX_COMMENTS",
+    "MAX_CONFIGURATIONS",
     "MAX_ENVIRONMENTS",
     "MAX_MESSAGE",
     "MAX_NAME",
     "MAX_POSITION",
+    "MAX_SNAPSHOT_BYTES",
     "Action",
     "Application",
     "ApplicationDetail",
@@ -48,6 +50,13 @@ DEFAULT_ENVIRONMENT = "default"
 
 MAX_ENVIRONMENTS = 50
 """Environments of one application."""
+
+MAX_CONFIGURATIONS = 5000
+"""Configurations of one application; the database keeps this bound."""
+
+MAX_SNAPSHOT_BYTES = 16 * 1024 * 1024
+"""Bytes of a snapshot: of all documents that an environment serves, with their overlays and
+defaults, and 256 for each. The database keeps this bound where releases are written."""
 
 MAX_POSITION = 2**31 - 1
 """The last position in the order of promotion."""

@@ -19,6 +19,7 @@ from configsvc_server.domain.models import (
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.domain.schema.defaults import schema_defaults
 from configsvc_server.domain.strict_json import dumps
+from configsvc_server.repositories.bounds import explained_bounds
 from configsvc_server.repositories.configuration_writes import INSERT, UPDATE
 from configsvc_server.repositories.pages import (
     count_rows,
@@ -96,6 +97,8 @@ class ConfigurationRepository:
             NameTakenInEnvironmentError: an environment serves another configuration under
                 this name.
             StaleError: what the document was checked against has changed since.
+            StateError: the application has as many as it may have, or an environment would
+                serve more than fits into one snapshot.
         """
         written = self._write(
             INSERT,
@@ -155,6 +158,7 @@ class ConfigurationRepository:
             NameTakenInEnvironmentError: an environment serves another configuration under
                 this name.
             StaleError: what the document was checked against has changed since.
+            SnapshotTooLargeError: an environment would serve more than fits into one snapshot.
         """
         return self._write(
             UPDATE,
@@ -188,6 +192,14 @@ class ConfigurationRepository:
             [application_id],
         ).fetchall()
         return sorted(rows)
+
+    def size_of(self, application_id: str) -> int:
+        """Return how many bytes the documents of an application have in all."""
+        row = self._connection.execute(
+            "SELECT coalesce(sum(size), 0) FROM configurations WHERE application_id = %s",
+            [application_id],
+        ).fetchone()
+        return int(row[0]) if row else 0
 
     def newest_of(self, application_id: str) -> list[Configuration]:
         """Return the configurations of an application, oldest first."""
@@ -236,7 +248,8 @@ class ConfigurationRepository:
 
     def _write(self, query: bytes, parameters: dict[str, object]) -> WrittenConfiguration | None:
         try:
-            row = self._connection.execute(query, parameters).fetchone()
+            with explained_bounds():
+                row = self._connection.execute(query, parameters).fetchone()
         except UniqueViolation as error:
             constraint = error.diag.constraint_name
             if constraint == "served_versions_name_key":

@@ -15,6 +15,7 @@ from configsvc_server.domain.models import (
     ServedVersion,
 )
 from configsvc_server.domain.pages import Page, PageRequest
+from configsvc_server.repositories.bounds import explained_bounds
 from configsvc_server.repositories.pages import (
     Condition,
     conjunction,
@@ -47,6 +48,7 @@ class ReleaseRepository:
 
         Raises:
             NameServedError: two configurations would have one name in an environment.
+            SnapshotTooLargeError: an environment would serve more than fits into one snapshot.
         """
         self._connection.execute(
             """
@@ -58,41 +60,42 @@ class ReleaseRepository:
             [[move.configuration_id for move in moves], [move.environment for move in moves]],
         )
         self._require_free_names(moves)
-        rows = self._connection.execute(
-            f"""
-            WITH released AS (
-                INSERT INTO releases (
-                    application_id, environment, configuration_id, name, version,
-                    previous_version, rolls_back_to, author, message, created_at
+        with explained_bounds():
+            rows = self._connection.execute(
+                f"""
+                WITH released AS (
+                    INSERT INTO releases (
+                        application_id, environment, configuration_id, name, version,
+                        previous_version, rolls_back_to, author, message, created_at
+                    )
+                    SELECT moves.*, %s, %s, %s
+                    FROM unnest(
+                        %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[],
+                        %s::bigint[], %s::bigint[]
+                    ) AS moves
+                    RETURNING {_COLUMNS}
+                ),
+                served AS (
+                    INSERT INTO served_versions ({_SERVED})
+                    SELECT application_id, environment, configuration_id, name, version, id
+                    FROM released
+                    WHERE version IS NOT NULL
                 )
-                SELECT moves.*, %s, %s, %s
-                FROM unnest(
-                    %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[],
-                    %s::bigint[], %s::bigint[]
-                ) AS moves
-                RETURNING {_COLUMNS}
-            ),
-            served AS (
-                INSERT INTO served_versions ({_SERVED})
-                SELECT application_id, environment, configuration_id, name, version, id
-                FROM released
-                WHERE version IS NOT NULL
-            )
-            SELECT {_COLUMNS} FROM released ORDER BY id
-            """.encode(),  # noqa: S608
-            [
-                provenance.actor,
-                provenance.message,
-                timestamp,
-                [move.application_id for move in moves],
-                [move.environment for move in moves],
-                [move.configuration_id for move in moves],
-                [move.name for move in moves],
-                [move.version for move in moves],
-                [move.previous_version for move in moves],
-                [move.rolls_back_to for move in moves],
-            ],
-        ).fetchall()
+                SELECT {_COLUMNS} FROM released ORDER BY id
+                """.encode(),  # noqa: S608
+                [
+                    provenance.actor,
+                    provenance.message,
+                    timestamp,
+                    [move.application_id for move in moves],
+                    [move.environment for move in moves],
+                    [move.configuration_id for move in moves],
+                    [move.name for move in moves],
+                    [move.version for move in moves],
+                    [move.previous_version for move in moves],
+                    [move.rolls_back_to for move in moves],
+                ],
+            ).fetchall()
         return [Release(*row) for row in rows]
 
     def served_in_environment(self, application_id: str, environment: str) -> list[ServedVersion]:

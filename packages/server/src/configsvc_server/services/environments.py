@@ -5,11 +5,17 @@ from datetime import datetime
 from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.db.database import Database
 from configsvc_server.domain.entity_tags import EntityTags
-from configsvc_server.domain.errors import FieldError, InvalidError, StateError
+from configsvc_server.domain.errors import (
+    FieldError,
+    InvalidError,
+    SnapshotTooLargeError,
+    StateError,
+)
 from configsvc_server.domain.models import (
     DEFAULT_ENVIRONMENT,
     MAX_ENVIRONMENTS,
     MAX_POSITION,
+    MAX_SNAPSHOT_BYTES,
     Action,
     Change,
     Configuration,
@@ -77,7 +83,8 @@ class EnvironmentService:
             InvalidError: a configuration would break its schema in it, or it would be both
                 protected and released to at once.
             ConflictError: there is one of this name.
-            StateError: the application has as many as it may have.
+            StateError: the application has as many as it may have, or more configurations than
+                fit into one snapshot.
         """
         releases_at_once = not protected if auto_release is None else auto_release
         _require_consistent(EnvironmentDocument(0, releases_at_once, protected))
@@ -87,14 +94,14 @@ class EnvironmentService:
             with write.reading() as store:
                 application_id = find_application_id(store, application)
                 others = store.environments.all_of(application_id)
-                newest = store.configurations.newest_of(application_id) if releases_at_once else []
+                newest = _newest(store, application_id, name) if releases_at_once else []
                 keys = [(configuration.id, configuration.version) for configuration in newest]
-                revisions = store.revisions.find_all(keys)
+                revisions = store.revisions.find_all(keys, only_with_schema=True)
             if len(others) >= MAX_ENVIRONMENTS:
                 message = f"An application has at most {MAX_ENVIRONMENTS} environments."
                 raise StateError("too-many-environments", message)
             self._checks.check_release(
-                [revisions[key] for key in keys],
+                [revisions[key] for key in keys if key in revisions],
                 name,
                 pointer="/auto_release",
                 passed=passed,
@@ -233,6 +240,13 @@ def _lock(store: Repositories, application: str, name: str) -> tuple[Environment
     application_id = find_application_id(store, application, lock=True)
     timestamp = store.changes.acquire_write_lock()
     return find_environment(store, application_id, name), timestamp
+
+
+def _newest(store: Repositories, application_id: str, environment: str) -> list[Configuration]:
+    # Looked at before they are read: an application may have far more.
+    if store.configurations.size_of(application_id) > MAX_SNAPSHOT_BYTES:
+        raise SnapshotTooLargeError(environment, MAX_SNAPSHOT_BYTES)
+    return store.configurations.newest_of(application_id)
 
 
 def _require_consistent(document: EnvironmentDocument) -> None:

@@ -214,7 +214,8 @@ class ReleaseService:
         Raises:
             NotFoundError: there is no such application.
             InvalidError: there is no such environment, or a version breaks its schema there.
-            StateError: two configurations would have one name.
+            StateError: two configurations would have one name, or the target would serve more
+                than fits into one snapshot.
         """
         passed: set[tuple[str, int]] = set()
 
@@ -227,9 +228,11 @@ class ReleaseService:
                 moves = _promotion_moves(
                     wanted, store.releases.served_in_environment(application_id, target), target
                 )
-                revisions = store.revisions.find_all([_key(move) for move in moves])
+                revisions = store.revisions.find_all(
+                    [_key(move) for move in moves], only_with_schema=True
+                )
             self._checks.check_release(
-                [revisions[_key(move)] for move in moves],
+                [revisions[key] for key in map(_key, moves) if key in revisions],
                 target,
                 pointer="/to",
                 passed=passed,
