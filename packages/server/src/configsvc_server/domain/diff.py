@@ -2,22 +2,32 @@
 
 Python takes ``1``, ``1.0`` and ``True`` for equal, and so does every patch library built on its
 equality; for a configuration these are three different values.
+
+A list of differences can be far larger than both values: each has its whole path. Where it would be
+too large, there is one difference, which is everything.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from configsvc_server.domain.strict_json import (
     JsonObject,
     JsonValue,
+    dumps,
     is_array,
     is_object,
     json_pointer,
 )
 
-__all__ = ["Difference", "differences", "json_patch"]
+__all__ = ["MAX_PATHS", "Difference", "differences", "json_patch"]
+
+MAX_PATHS: Final = 2 * 1024 * 1024
+"""Bytes of all the paths of a list of differences."""
+
+# What JSON needs for an operation or a difference, beside its path and its values.
+_FRAME: Final = 48
 
 _Path: TypeAlias = tuple[str | int, ...]
 
@@ -41,12 +51,26 @@ class Difference:
 
 def json_patch(before: JsonValue, after: JsonValue) -> list[JsonObject]:
     """Return a JSON Patch (RFC 6902) that turns ``before`` into exactly ``after``."""
-    return list(_Comparison().patch(before, after, ()))
+    operations: list[JsonObject] = []
+    size = 0
+    for operation in _Comparison().patch(before, after, ()):
+        size += _FRAME + len(dumps(operation["path"]))
+        if size > MAX_PATHS:
+            return [{"op": "replace", "path": "", "value": after}]
+        operations.append(operation)
+    return operations
 
 
 def differences(before: JsonValue, after: JsonValue) -> list[Difference]:
     """Return every member that differs, ordered by path; an array is one value."""
-    return list(_Comparison().differences(before, after, ()))
+    found: list[Difference] = []
+    size = 0
+    for difference in _Comparison().differences(before, after, ()):
+        size += _FRAME + len(dumps(difference.path))
+        if size > MAX_PATHS:
+            return [Difference("", "changed", before, after)]
+        found.append(difference)
+    return found
 
 
 class _Comparison:

@@ -1,7 +1,8 @@
 """``/configurations``, ``/configurations/{id}`` and those of one application."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 import falcon
 
@@ -31,10 +32,8 @@ from configsvc_server.http.query_params import QueryParams
 from configsvc_server.http.representations import configuration_item
 from configsvc_server.services.configurations import ConfigurationService
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 __all__ = [
+    "MAX_VALIDATION_BYTES",
     "ApplicationConfigurationsResource",
     "ConfigurationResource",
     "ConfigurationsResource",
@@ -43,6 +42,9 @@ __all__ = [
     "render_configuration",
     "show_configuration",
 ]
+
+MAX_VALIDATION_BYTES: Final = 16 * 1024 * 1024
+"""Bytes of what all environments would serve, in the response to a validation."""
 
 _NESTED_PARAMS: Final = PAGING | {"name", "q"}
 _PARAMS: Final = _NESTED_PARAMS | {"application_id"}
@@ -210,7 +212,7 @@ class ValidateResource:
             member = "application_id" if error.entity == "application" else "id"
             message = f"must be the id of {error.entity_with_article} that exists"
             raise InvalidError([FieldError(f"/{member}", message)]) from None
-        resp.data = dumps({"valid": True, "environments": environments})
+        resp.data = b'{"valid":true,"environments":%b}' % _resolved(environments)
 
 
 def document_of(body: JsonObject) -> ConfigurationDocument:
@@ -234,6 +236,30 @@ def show_configuration(resp: falcon.Response, configuration: Configuration) -> N
     response = render_configuration(configuration)
     resp.etag = response.etag
     resp.data = response.body
+
+
+def _resolved(environments: Mapping[str, JsonObject]) -> bytes:
+    """Return the JSON of what environments would serve, each equal value written once.
+
+    Raises:
+        InvalidError: it is too much for one response.
+    """
+    written: dict[int, bytes] = {}
+    members = []
+    size = 0
+    for name, config in environments.items():
+        text = written.get(id(config))
+        if text is None:
+            text = written[id(config)] = dumps(config)
+        size += len(text)
+        if size > MAX_VALIDATION_BYTES:
+            message = (
+                f"is valid, but what the {len(environments)} environments would serve has more "
+                f"than {MAX_VALIDATION_BYTES} bytes, too much for one response"
+            )
+            raise InvalidError([FieldError("/config", message)])
+        members.append(dumps(name) + b":" + text)
+    return b"{" + b",".join(members) + b"}"
 
 
 def _show_created(resp: falcon.Response, configuration: Configuration) -> None:
