@@ -15,6 +15,7 @@ from configsvc_server.cli.options import PRECEDENCE, setting_options, settings_f
 from configsvc_server.cli.signals import StopSignals
 from configsvc_server.http import PREFIX
 from configsvc_server.logs import DeferredStream, configure_logging
+from configsvc_server.serving.memory import give_back_freed_memory
 from configsvc_server.serving.server import HttpServer, bind_sockets
 from configsvc_server.settings import Settings
 
@@ -34,6 +35,7 @@ def serve(**flags: object) -> None:
     ):
         settings = settings_from_flags(flags)
         configure_logging(level=settings.log_level, log_format=settings.log_format)
+        give_back_freed_memory()
         with signals.interrupting():
             # Before anything is started or migrated: the address may be taken.
             sockets = bind_sockets(settings.host, settings.port)
