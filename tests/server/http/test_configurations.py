@@ -364,7 +364,7 @@ class TestConditions:
         assert result.headers["etag"] == '"1"'
 
     @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-    def test_if_none_match_is_refused_in_a_write(
+    def test_if_none_match_keeps_a_write_from_what_exists(
         self, api: TestClient, database_config: Json, method: str
     ) -> None:
         path = f"{PATH}/{database_config['id']}"
@@ -372,7 +372,7 @@ class TestConditions:
 
         result = api.simulate_request(method, path, json=body, headers={"If-None-Match": "*"})
 
-        problem(result, 400, "/if-none-match")
+        problem(result, 412, "/if-none-match")
         assert api.simulate_get(path).json == database_config
 
     def test_of_two_writers_without_if_match_the_later_wins_and_both_revisions_exist(

@@ -152,8 +152,17 @@ class StaleError(ConfigSvcError):
 class PreconditionFailedError(ConfigSvcError):
     """The resource is no longer what the caller read."""
 
-    def __init__(self, current_etag: str, *, current_version: int | None = None) -> None:
-        super().__init__("The resource has changed since it was read.")
+    def __init__(
+        self, current_etag: str, *, current_version: int | None = None, is_excluded: bool = False
+    ) -> None:
+        super().__init__(
+            "The resource exists already, in a state that If-None-Match excludes."
+            if is_excluded
+            else "The resource has changed since it was read."
+        )
+        self.is_excluded = is_excluded
+        """Whether the write was to happen only if the resource is in another state, or not there;
+        otherwise it was to happen only in another state than this."""
         self.current_etag = current_etag
         """ETag of the resource as it is now, without quotes."""
         self.current_version = current_version

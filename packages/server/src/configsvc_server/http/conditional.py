@@ -5,6 +5,7 @@ See RFC 9110, section 13, and RFC 7240.
 
 import hashlib
 import re
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Final, Literal
 
@@ -52,24 +53,30 @@ def content_etag(body: bytes) -> str:
 def read_if_match(req: falcon.Request) -> EntityTags | None:
     """Return the states of the resource that a write allows; ``None`` for any.
 
+    Both conditions count: If-Match names the states that are allowed, If-None-Match those that are
+    not, ``*`` in it every state of a resource that exists.
+
     Raises:
-        BadHeaderError: If-Match can't be understood, or there is an If-None-Match.
+        BadHeaderError: a condition can't be understood.
     """
-    if req.get_header("If-None-Match") is not None:
-        # Left unheeded, it would write where the caller meant not to.
-        message = "must be left out of a write; If-Match makes it depend on what was read"
-        raise BadHeaderError("If-None-Match", message)
     value = req.get_header("If-Match")
-    return None if value is None else _parse("If-Match", value, req.if_match)
+    allowed = None if value is None else _parse("If-Match", value, req.if_match)
+    excluded = read_if_none_match(req)
+    if excluded is None:
+        return allowed
+    return replace(allowed or EntityTags(is_any=True), excluded=excluded)
 
 
 def refuse_if_match(req: falcon.Request) -> None:
     """Refuse a condition where there is nothing that could meet it.
 
+    If-None-Match is met by what does not exist.
+
     Raises:
-        BadHeaderError: there is an If-Match.
+        BadHeaderError: there is an If-Match, or If-None-Match can't be understood.
     """
-    if read_if_match(req) is not None:
+    read_if_none_match(req)
+    if req.get_header("If-Match") is not None:
         raise BadHeaderError("If-Match", "must be left out: what is deleted has no ETag")
 
 

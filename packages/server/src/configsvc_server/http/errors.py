@@ -207,13 +207,16 @@ def _precondition_failed(
     if error.current_version is not None:
         extensions["current_version"] = error.current_version
         detail = f"{error} It is now at version {error.current_version}."
-    message = f'must be "{etag}", the ETag of the resource as it is now'
+    field = FieldError("/if-match", f'must be "{etag}", the ETag of the resource as it is now')
+    if error.is_excluded:
+        message = f'must not match "{etag}", the ETag of the resource as it is now'
+        field = FieldError("/if-none-match", message)
     _answer(
         req,
         resp,
         HTTPStatus.PRECONDITION_FAILED,
         detail,
-        errors=(FieldError("/if-match", message),),
+        errors=(field,),
         location="header",
         extensions=extensions,
     )

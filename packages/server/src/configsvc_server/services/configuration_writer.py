@@ -271,7 +271,10 @@ class ConfigurationWriter:
 
 def _versions(if_match: EntityTags | None) -> frozenset[int] | None:
     """Return the versions that a condition allows; ``None`` for all of them."""
-    if if_match is None or if_match.is_any:
+    if if_match is None or (if_match.is_any and if_match.excluded is None):
         return None
+    if if_match.excluded is not None:
+        # Which versions remain can't be listed: none does, and reading tells.
+        return frozenset()
     # A tag that does not have the form of a version matches nothing.
     return frozenset(int(tag) for tag in if_match.strong if _VERSION.fullmatch(tag))

@@ -153,7 +153,9 @@ def require_match(
         PreconditionFailedError: it is not.
     """
     if if_match is not None and not if_match.matches_strongly(etag):
-        raise PreconditionFailedError(etag, current_version=current_version)
+        raise PreconditionFailedError(
+            etag, current_version=current_version, is_excluded=if_match.excludes(etag)
+        )
 
 
 def require_unchanged(field: str, given: str | None, current: str, *, why: str = "") -> None:

@@ -106,6 +106,12 @@ def _parameters() -> Node:
         "IfNoneMatch": query(
             "If-None-Match", "The ETag of the content that the client has.", _ETAGS, where="header"
         ),
+        "IfNoneMatchOfWrite": query(
+            "If-None-Match",
+            "Refuse the write with 412 if the resource has one of these ETags; `*`: if it exists.",
+            _ETAGS,
+            where="header",
+        ),
         "ChangeMessage": query(
             "X-Change-Message",
             "Why: kept with the change.",

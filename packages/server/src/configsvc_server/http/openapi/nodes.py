@@ -29,7 +29,8 @@ PROBLEMS = {
     400: "Malformed JSON, or a header that can't be understood.",
     404: "There is no such resource.",
     409: "The name or the id is taken.",
-    412: "`If-Match` does not match: the resource has changed; `current_etag` is its ETag now.",
+    412: "`If-Match` does not match, since the resource has changed, or `If-None-Match` does; "
+    "`current_etag` is its ETag now.",
     413: "The body is larger than the server accepts.",
     415: "The body is not JSON in UTF-8.",
     422: "Well-formed, but invalid; `errors` names each field and what was expected.",
