@@ -1,5 +1,6 @@
 """State of the fake: its tables, with lookups in them."""
 
+import re
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,13 @@ ACTOR = "fake"
 """Actor of every change."""
 
 _MAX_NAME = 256
+
+# As the server has it.
+_UNSEEN = (
+    r"\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    r"\ufeff\ufff9-\ufffb"
+)
+_NAME = re.compile(rf"(?!\.\.?\Z)(?!\s)[^{_UNSEEN}]*[^\s{_UNSEEN}]\Z")
 
 
 class State:
@@ -235,6 +243,8 @@ def check_name(record: Record, others: Sequence[Record]) -> None:
     name = record.get("name")
     if not isinstance(name, str) or not 1 <= len(name) <= _MAX_NAME:
         raise invalid("/name", f"must have 1 to {_MAX_NAME} characters")
+    if not _NAME.match(name):
+        raise invalid("/name", "must not begin or end with a blank, or have control characters")
     for other in others:
         if other["name"] == name and other["id"] != record.get("id"):
             raise conflict("name-taken", f"There is already one with name {name!r}.", "/name")

@@ -18,6 +18,7 @@ from configsvc_server.domain.models import (
     Provenance,
     ServedVersion,
 )
+from configsvc_server.domain.names import require_name
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories import Repositories
 from configsvc_server.services.guards import (
@@ -117,7 +118,7 @@ class ApplicationService:
         Raises:
             NotFoundError: there is no such application.
             PreconditionFailedError: it is in another state.
-            InvalidError: it has another id.
+            InvalidError: it has another id, or the new name can't be one.
             ConflictError: the new name is taken.
         """
         with self._database.transaction() as connection:
@@ -130,6 +131,7 @@ class ApplicationService:
             document = ApplicationDocument(
                 members.get("name") or current.name, members.get("comments", current.comments)
             )
+            require_name(document.name, current.name)
             store.applications.update(
                 application_id=current.id, document=document, timestamp=timestamp
             )

@@ -1,6 +1,7 @@
 """Configuration use cases."""
 
 from collections.abc import Callable
+from functools import partial
 
 from configsvc_server.cache.responses import CachedResponse, ResponseCache
 from configsvc_server.db.database import Database
@@ -13,6 +14,7 @@ from configsvc_server.domain.models import (
     ConfigurationDocument,
     Provenance,
 )
+from configsvc_server.domain.names import is_name, require_name
 from configsvc_server.domain.overlays import resolve_all
 from configsvc_server.domain.pages import Page, PageRequest, Sort
 from configsvc_server.domain.strict_json import JsonObject
@@ -127,7 +129,7 @@ class ConfigurationService:
         with self._database.autocommit() as connection:
             current = find_configuration(Repositories(connection), configuration_id)
         require_unchanged("application_id", application_id, current.application_id)
-        return self._try(edit(current), current.application_id, current, caller)
+        return self._try(_checked(edit, current), current.application_id, current, caller)
 
     def _try(
         self,
@@ -230,9 +232,13 @@ class ConfigurationService:
             if_match: the states that it may be in; ``None`` for any.
         """
         require_unchanged("id", required_id, normalize_ulid(configuration_id))
+        edit: Edit | None = document if callable(document) else None
+        if isinstance(document, ConfigurationDocument) and not is_name(document.name):
+            # Whether it has the name already can't be known before it is read.
+            edit = partial(_unchanged_by, document)
         return self._writer.update(
             configuration_id,
-            document,
+            document if edit is None else partial(_checked, edit),
             provenance=provenance,
             application_id=application_id,
             if_match=if_match,
@@ -275,6 +281,16 @@ class ConfigurationService:
             )
             store.changes.append([change], timestamp=timestamp)
         self._cache.evict(current.application_id, current.id, environments)
+
+
+def _checked(edit: Edit, current: Configuration) -> ConfigurationDocument:
+    document = edit(current)
+    require_name(document.name, current.name)
+    return document
+
+
+def _unchanged_by(document: ConfigurationDocument, _: Configuration) -> ConfigurationDocument:
+    return document
 
 
 def _application_id(store: Repositories, key: str) -> str:
