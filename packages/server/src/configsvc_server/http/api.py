@@ -9,7 +9,7 @@ from configsvc_server.http import PREFIX, errors
 from configsvc_server.http.bodies import BodyReader
 from configsvc_server.http.errors import WsgiApp
 from configsvc_server.http.hosts import ALL_HOSTS, HostCheck
-from configsvc_server.http.middleware import AccessLog, CorsMiddleware
+from configsvc_server.http.middleware import AccessLog, CorsMiddleware, OptionsMiddleware
 from configsvc_server.http.openapi.document import build_openapi
 from configsvc_server.http.resources.applications import ApplicationResource, ApplicationsResource
 from configsvc_server.http.resources.changes import ChangesResource
@@ -90,6 +90,7 @@ def create_api(
     app = falcon.App(middleware=[AccessLog()])
     if ALL_HOSTS not in allowed_hosts:
         app.add_middleware(HostCheck(allowed_hosts))
+    app.add_middleware(OptionsMiddleware())
     if cors_origins:
         app.add_middleware(CorsMiddleware(cors_origins))
     # A URL with a slash at its end is the same resource, answered directly.

@@ -1,4 +1,4 @@
-"""Middleware: request ids, the access log, CORS headers."""
+"""Middleware: request ids, the access log, ``Allow``, CORS headers."""
 
 import time
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import structlog
 from configsvc_server.http.context import REQUEST_ID_HEADER, request_id_of, set_request_id
 from configsvc_server.http.resources.health import PATHS as HEALTH_PATHS
 
-__all__ = ["AccessLog", "CorsMiddleware"]
+__all__ = ["AccessLog", "CorsMiddleware", "OptionsMiddleware"]
 
 _log = structlog.stdlib.get_logger("configsvc.access")
 
@@ -45,6 +45,21 @@ class AccessLog:
             status=status,
             duration_ms=round((time.perf_counter() - started) * 1000, 2),
         )
+
+
+class OptionsMiddleware:
+    """Names ``OPTIONS`` in the ``Allow`` header of its own response, where the framework does not.
+
+    It runs after :class:`CorsMiddleware`, which takes the header for its own.
+    """
+
+    def process_response(
+        self, req: falcon.Request, resp: falcon.Response, resource: object, req_succeeded: bool
+    ) -> None:
+        """Add to the header."""
+        allowed = resp.get_header("Allow")
+        if req.method == "OPTIONS" and allowed and "OPTIONS" not in allowed:
+            resp.set_header("Allow", f"{allowed}, OPTIONS")
 
 
 class CorsMiddleware(falcon.CORSMiddleware[Any, Any]):

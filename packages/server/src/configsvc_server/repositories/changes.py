@@ -35,6 +35,16 @@ class ChangeRepository:
         row = self._connection.execute("SELECT coalesce(max(id), 0) FROM changes").fetchone()
         return int(row[0]) if row else 0
 
+    def last_timestamp(self) -> datetime | None:
+        """Return the timestamp of the last change, ``None`` where there is none.
+
+        Every later write has a later one, even if the clock is set back.
+        """
+        row = self._connection.execute(
+            "SELECT created_at FROM changes ORDER BY id DESC LIMIT 1"
+        ).fetchone()
+        return row[0] if row else None
+
     def acquire_write_lock(
         self,
         *,

@@ -71,13 +71,21 @@ class SnapshotService:
         read = cached.reload if bypass_cache else cached.get
         return read((application_id, environment), load)
 
-    def at(self, application: str, environment: str, timestamp: datetime) -> CachedResponse:
+    def at(
+        self, application: str, environment: str, timestamp: datetime
+    ) -> tuple[CachedResponse, bool]:
         """Return the snapshot as it was at a past time, to the byte.
 
         Args:
             application: its id, also of one that has been deleted since, or its name now.
             environment: its name.
             timestamp: timezone-aware.
+
+        Returns:
+            The snapshot, and whether the same request will get the same for ever. It may not if
+            it names the application, which another may be called one day; nor before a later
+            change is written, since only that keeps a clock that is set back from writing into
+            the past.
 
         Raises:
             NotFoundError: there was no such application or environment then.
@@ -92,10 +100,12 @@ class SnapshotService:
             raise InvalidError([FieldError("/at", message)])
         with self._database.autocommit() as connection:
             store = Repositories(connection)
+            last = store.changes.last_timestamp()
             snapshot = store.snapshots.past(application_id, environment, timestamp)
         if snapshot is None:
             raise NotFoundError("environment", environment, when=timestamp)
-        return self._render(resolve_snapshot(snapshot))
+        is_final = is_ulid(application) and last is not None and timestamp < last
+        return self._render(resolve_snapshot(snapshot)), is_final
 
     def wait(
         self,

@@ -23,6 +23,9 @@ __all__ = ["SnapshotResource", "render_snapshot"]
 
 _PARAMS: Final = frozenset({"at"})
 
+# Private, so that no cache that several people share hands it to somebody who may not read it.
+_FOR_EVER: Final = "private, max-age=31536000, immutable"
+
 
 class SnapshotResource:
     """All configurations that an environment serves, as one document."""
@@ -39,8 +42,9 @@ class SnapshotResource:
         params.finish()
         wait = read_wait(req)
         known = read_if_none_match(req)
+        is_final = False
         if timestamp is not None:
-            response = self._service.at(application, environment, timestamp)
+            response, is_final = self._service.at(application, environment, timestamp)
         elif wait and known is not None:
             response, granted = self._service.wait(
                 application,
@@ -54,7 +58,7 @@ class SnapshotResource:
         else:
             response = self._service.get(application, environment, bypass_cache=has_no_cache(req))
         resp.set_header("Vary", "Prefer")
-        resp.set_header("Cache-Control", "no-cache")
+        resp.set_header("Cache-Control", _FOR_EVER if is_final else "no-cache")
         if not answer_not_modified(resp, response.etag, known):
             resp.data = response.body
 
