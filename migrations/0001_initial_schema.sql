@@ -62,6 +62,35 @@ CREATE INDEX configurations_application_id_updated_at_idx
 CREATE INDEX configurations_name_idx ON configurations (name, id);
 CREATE INDEX configurations_updated_at_idx ON configurations (updated_at, id);
 
+-- Searches by a part of a name or comment read every row unless there is such an index, which takes
+-- an extension that not every PostgreSQL has, and that not every user may create.
+DO $$
+DECLARE
+    trigrams text;
+BEGIN
+    IF EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm') THEN
+        BEGIN
+            CREATE EXTENSION IF NOT EXISTS pg_trgm;
+        EXCEPTION WHEN OTHERS THEN
+            RAISE NOTICE 'no index for searches: %', SQLERRM;
+        END;
+    END IF;
+    SELECT nspname INTO trigrams
+    FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
+    WHERE extname = 'pg_trgm';
+    IF FOUND THEN
+        EXECUTE format(
+            'CREATE INDEX applications_text_idx ON applications '
+            'USING gin (name %1$I.gin_trgm_ops, comments %1$I.gin_trgm_ops)', trigrams
+        );
+        EXECUTE format(
+            'CREATE INDEX configurations_text_idx ON configurations '
+            'USING gin (name %1$I.gin_trgm_ops, comments %1$I.gin_trgm_ops)', trigrams
+        );
+    END IF;
+END
+$$;
+
 -- One row per version of a configuration, never changed. There is deliberately no foreign
 -- key to configurations: a revision outlives its configuration, so that a deletion can be
 -- undone and a re-created id continues its numbering.

@@ -130,7 +130,7 @@ _PLACEHOLDERS: Final[Mapping[str, Callable[[Inventory], object]]] = {
     "moment": lambda i: quote((i.first + i.rng.random() * (i.last - i.first)).isoformat()),
     "any_change": lambda i: i.rng.randrange(i.last_change - i.limit),
     "last_page_of_changes": lambda i: i.last_change - i.limit,
-    "last_offset": lambda i: i.size.total - i.limit,
+    "last_offset": lambda i: min(i.size.total - i.limit, 10_000),
 }
 
 

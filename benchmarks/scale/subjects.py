@@ -169,7 +169,7 @@ READS: Final = (
         f"{_ALL}&name=settings-0001",
         lambda i, body: body["total"] == i.size.applications,
     ),
-    Subject("list, last page by offset", f"{_ALL}&offset={{last_offset}}", _PAGE),
+    Subject("list, a late page by offset", f"{_ALL}&offset={{last_offset}}", _PAGE),
     Subject("list, q= that nothing has", f"{_ALL}&q=no+such+text", _has("items", 0), scans=True),
 )
 

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 import falcon
 
 from configsvc_server.domain.identifiers import is_ulid
+from configsvc_server.domain.models import MAX_POSITION
 from configsvc_server.domain.pages import (
     MAX_PAGE_BYTES,
     KeysetPosition,
@@ -47,7 +48,8 @@ T = TypeVar("T")
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 1000
-MAX_OFFSET: Final = 2**31 - 1
+MAX_OFFSET: Final = 10_000
+"""Items that a page may skip: each of them is found, only to be left out."""
 
 _MAX_NUMBER: Final = 2**63 - 1
 
@@ -215,7 +217,8 @@ def next_link(req: falcon.Request, after: str) -> str:
 
 def _read_limits(params: QueryParams) -> tuple[int, int]:
     limit = params.integer("limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
-    return limit, params.integer("offset", 0, 0, MAX_OFFSET)
+    advice = "; to read further, send the 'next' of a page as 'after'"
+    return limit, params.integer("offset", 0, 0, MAX_OFFSET, advice=advice)
 
 
 def _name(sort: Sort) -> str:
@@ -229,7 +232,7 @@ def _position_value(column: str, value: object) -> object:
         ValueError, TypeError, AttributeError: it can't be one.
     """
     if column == "position":
-        if type(value) is not int or not 0 <= value <= MAX_OFFSET:
+        if type(value) is not int or not 0 <= value <= MAX_POSITION:
             raise ValueError(value)
         return value
     if not isinstance(value, str):

@@ -49,8 +49,18 @@ class QueryParams:
             return None
         return value
 
-    def integer(self, name: str, default: D, minimum: int, maximum: int) -> int | D:
-        """Return an integer, or ``default`` where there is none."""
+    def integer(
+        self, name: str, default: D, minimum: int, maximum: int, *, advice: str = ""
+    ) -> int | D:
+        """Return an integer, or ``default`` where there is none.
+
+        Args:
+            name: the name of the parameter.
+            default: what it is if it is not given.
+            minimum: the least that it may be.
+            maximum: the most that it may be.
+            advice: what to do instead, to be read after what was expected.
+        """
         text = self.raw(name)
         if text is None:
             return default
@@ -59,7 +69,7 @@ class QueryParams:
             value = int(text)
             if minimum <= value <= maximum:
                 return value
-        self.refuse(name, f"must be an integer from {minimum} to {maximum}")
+        self.refuse(name, f"must be an integer from {minimum} to {maximum}{advice}")
         return default
 
     def text(self, name: str) -> str | None:

@@ -14,6 +14,7 @@ from configsvc_server.repositories.pages import (
     count_rows,
     fetch_page,
     name_conditions,
+    search,
     stored_total,
 )
 
@@ -141,18 +142,22 @@ class ApplicationRepository:
             request: which part, in which order.
             name: only the one with this name.
             text: only those whose name or comments contain this, case-insensitively.
+
+        Raises:
+            InvalidError: to look for the text takes too long.
         """
         conditions = name_conditions(name, text)
         total = count_rows("applications", conditions) if conditions else None
-        return fetch_page(
-            self._connection,
-            table="applications",
-            columns=SQL(_COLUMNS),
-            conditions=conditions,
-            request=request,
-            make=Application,
-            total=total or stored_total("application"),
-        )
+        with search(self._connection, text):
+            return fetch_page(
+                self._connection,
+                table="applications",
+                columns=SQL(_COLUMNS),
+                conditions=conditions,
+                request=request,
+                make=Application,
+                total=total or stored_total("application"),
+            )
 
     def _write(
         self,

@@ -25,6 +25,7 @@ from configsvc_server.repositories.pages import (
     count_rows,
     fetch_page,
     name_conditions,
+    search,
     stored_total,
 )
 
@@ -229,22 +230,27 @@ class ConfigurationRepository:
             application_id: only those of this application.
             name: only those with this name.
             text: only those whose name or comments contain this, case-insensitively.
+
+        Raises:
+            InvalidError: to look for the text takes too long.
         """
         conditions = name_conditions(name, text)
         is_counted = not conditions
         if application_id is not None:
             conditions.append((SQL("application_id = %s"), [application_id]))
-        return fetch_page(
-            self._connection,
-            table="configurations",
-            columns=SQL(_COLUMNS),
-            conditions=conditions,
-            request=request,
-            make=Configuration,
-            total=stored_total("configuration", application_id or "")
-            if is_counted
-            else count_rows("configurations", conditions),
-        )
+        with search(self._connection, text):
+            return fetch_page(
+                self._connection,
+                table="configurations",
+                columns=SQL(_COLUMNS),
+                conditions=conditions,
+                request=request,
+                make=Configuration,
+                documents=("id",),
+                total=stored_total("configuration", application_id or "")
+                if is_counted
+                else count_rows("configurations", conditions),
+            )
 
     def _write(self, query: bytes, parameters: dict[str, object]) -> WrittenConfiguration | None:
         try:

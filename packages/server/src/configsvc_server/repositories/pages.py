@@ -1,12 +1,15 @@
 """Pages of rows: filters, keyset positions, and the one statement that reads a page."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, TypeAlias, TypeVar
 
+from psycopg.errors import QueryCanceled
 from psycopg.sql import SQL, Composable, Composed, Identifier
 from psycopg.types.json import set_json_loads
 
 from configsvc_server.db.connections import Connection
+from configsvc_server.domain.errors import FieldError, InvalidError
 from configsvc_server.domain.pages import (
     MAX_PAGE_BYTES,
     KeysetPosition,
@@ -17,6 +20,7 @@ from configsvc_server.domain.pages import (
 from configsvc_server.domain.strict_json import StoredObject
 
 __all__ = [
+    "SEARCH_TIMEOUT",
     "Condition",
     "Query",
     "conjunction",
@@ -25,10 +29,14 @@ __all__ = [
     "name_conditions",
     "parameters_of",
     "qualified",
+    "search",
     "stored_total",
 ]
 
 T = TypeVar("T")
+
+SEARCH_TIMEOUT: Final = 2.0
+"""Seconds that each statement of a search for a text may take."""
 
 Condition: TypeAlias = tuple[Composable, Sequence[object]]
 """A condition on rows, and its parameters."""
@@ -72,6 +80,33 @@ def name_conditions(name: str | None, text: str | None) -> list[Condition]:
             )
         )
     return conditions
+
+
+@contextmanager
+def search(connection: Connection, text: str | None) -> Iterator[None]:
+    """Bound the statements of the block, where they look for a text.
+
+    Where PostgreSQL has ``pg_trgm`` an index finds it; otherwise every row is looked at.
+
+    Raises:
+        InvalidError: that takes too long.
+    """
+    if text is None:
+        yield
+        return
+    try:
+        with connection.transaction():
+            milliseconds = round(SEARCH_TIMEOUT * 1000)
+            connection.execute(
+                "SELECT set_config('statement_timeout', %s, true)", [str(milliseconds)]
+            )
+            yield
+    except QueryCanceled:
+        message = (
+            f"takes more than {SEARCH_TIMEOUT:g} seconds to search for: narrow it by the "
+            "application, or look for an exact name"
+        )
+        raise InvalidError([FieldError("/q", message)]) from None
 
 
 def count_rows(table: str, conditions: Sequence[Condition]) -> Query:

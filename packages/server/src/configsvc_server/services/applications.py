@@ -28,6 +28,7 @@ from configsvc_server.services.guards import (
     require_unchanged,
     require_unprotected,
 )
+from configsvc_server.services.searches import Searches
 
 __all__ = ["ApplicationService"]
 
@@ -44,6 +45,7 @@ class ApplicationService:
         """
         self._database = database
         self._cache = cache
+        self._searches = Searches()
 
     def create(
         self,
@@ -94,7 +96,7 @@ class ApplicationService:
         self, request: PageRequest, *, name: str | None = None, text: str | None = None
     ) -> Page[Application]:
         """Return one page of applications (see the repository for the filters)."""
-        with self._database.autocommit() as connection:
+        with self._searches.slot(text), self._database.autocommit() as connection:
             return Repositories(connection).applications.page(request, name=name, text=text)
 
     def update(

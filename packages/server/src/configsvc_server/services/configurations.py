@@ -29,6 +29,7 @@ from configsvc_server.services.guards import (
     require_unprotected,
     unrelease_move,
 )
+from configsvc_server.services.searches import Searches
 from configsvc_server.services.write_attempts import WriteAttempt
 
 __all__ = ["ConfigurationService"]
@@ -57,6 +58,7 @@ class ConfigurationService:
         self._cache = cache
         self._writer = writer
         self._render = render
+        self._searches = Searches()
 
     def create(
         self,
@@ -186,7 +188,8 @@ class ConfigurationService:
         text: str | None = None,
     ) -> Page[Configuration]:
         """Return one page of configurations (see the repository for the filters)."""
-        with self._database.autocommit() as connection:
+        everywhere = text if application_id is None else None
+        with self._searches.slot(everywhere), self._database.autocommit() as connection:
             return Repositories(connection).configurations.page(
                 request, application_id=application_id, name=name, text=text
             )

@@ -76,8 +76,10 @@ def _parameters() -> Node:
             where="header",
         ),
         "Id": query("id", "Id.", ulid, where="path"),
-        "Limit": query("limit", "How many items at most.", limit),
-        "Offset": query("offset", "How many items to skip.", offset),
+        "Limit": query(
+            "limit", "How many items at most; a page of large ones has fewer (4 MiB).", limit
+        ),
+        "Offset": query("offset", "How many items to skip; `after` reads further.", offset),
         "After": query("after", "The `next` of the page before.", {"type": "string"}),
         "Sort": query("sort", "The order; `-` for descending.", {"enum": orders}),
         "Name": query("name", "Only those with this name.", text),
