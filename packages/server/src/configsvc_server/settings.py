@@ -75,9 +75,19 @@ class Settings(BaseSettings):
     cache_bytes: int = Field(
         64 * 1024 * 1024, ge=0, description="Responses cached in memory, in bytes; 0 for none."
     )
-    pool_size: int = Field(8, ge=1, le=1000, description="Largest number of database connections.")
+    pool_size: int = Field(
+        8,
+        ge=1,
+        le=1000,
+        description="Largest number of database connections for reads and writes, a quarter of "
+        "them for writes.",
+    )
     database_timeout: float = Field(
-        5.0, gt=0, le=300, description="Seconds that a request waits for a database connection."
+        5.0,
+        gt=0,
+        le=300,
+        description="Seconds that a request waits for a database connection, and again for each "
+        "answer of the database.",
     )
     max_body_bytes: int = Field(
         1024 * 1024, ge=1024, le=64 * 1024 * 1024, description="Largest request body, in bytes."
