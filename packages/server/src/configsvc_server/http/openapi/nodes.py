@@ -34,7 +34,8 @@ PROBLEMS = {
     413: "The body is larger than the server accepts.",
     415: "The body is not JSON in UTF-8.",
     422: "Well-formed, but invalid; `errors` names each field and what was expected.",
-    503: "The database can't be reached or is busy; try again after `Retry-After` seconds.",
+    503: "The server or its database is busy, or can't be reached; try again after `Retry-After` "
+    "seconds.",
 }
 
 WRITE = (400, 413, 415, 422, 503)
