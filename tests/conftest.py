@@ -15,7 +15,7 @@ from configsvc_server.app import Runtime, open_services
 from configsvc_server.db.database import Database
 from configsvc_server.http.errors import WsgiApp
 from configsvc_server.settings import Settings
-from tests.support.postgres import cluster, ensure_template, fresh_database
+from tests.support.postgres import cluster, empty_tables, ensure_template, fresh_database
 from tests.support.servers import RunningServer, running_server
 
 # Half of the usual number of examples: every run takes others. HYPOTHESIS_PROFILE=default has
@@ -62,10 +62,30 @@ def empty_database_url(cluster_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def database_url(cluster_url: str, template: str) -> Iterator[str]:
+def new_database_url(cluster_url: str, template: str) -> Iterator[str]:
     """A migrated database of the test's own."""
     with fresh_database(cluster_url, template=template) as url:
         yield url
+
+
+@pytest.fixture
+def database_url(new_database_url: str) -> str:
+    """The database that the other fixtures are about; folders may choose another."""
+    return new_database_url
+
+
+@pytest.fixture(scope="session")
+def worker_database_url(cluster_url: str, template: str) -> Iterator[str]:
+    """A migrated database for all the tests of one worker that are content with it."""
+    with fresh_database(cluster_url, template=template) as url:
+        yield url
+
+
+@pytest.fixture
+def emptied_database_url(worker_database_url: str) -> str:
+    """The worker's database, as if nothing had been written to it yet."""
+    empty_tables(worker_database_url)
+    return worker_database_url
 
 
 @pytest.fixture

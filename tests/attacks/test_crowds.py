@@ -12,6 +12,7 @@ from configsvc_server.http.errors import WsgiApp
 from configsvc_server.serving.limits import Limits
 from tests.attacks.wire import ask, connect, connections, is_alive, read_answer, wait_for_close
 from tests.support.servers import RunningServer, running_server
+from tests.support.waiting import until
 
 APPLICATIONS = "/api/v1/applications"
 
@@ -191,7 +192,7 @@ def test_peers_take_turns(app: WsgiApp, gate: Gate) -> None:
         _occupy(crowd, get("/gate"), gate, 1)
         with connect_from("127.0.0.2", server) as other:
             other.sendall(get("/gate"))
-            _await_queued(server, 20)
+            until(lambda: server.server._lanes._reads._queued >= 20)
             gate.released.set()
             read_answer(other)
 
@@ -237,13 +238,3 @@ def _is_closed(sock: socket.socket) -> bool:
         return wait_for_close(sock) == b""
     except BlockingIOError:
         return False
-
-
-def _await_queued(server: RunningServer, count: int) -> None:
-    """Wait until so many requests wait for a thread."""
-    pause = threading.Event()
-    for _ in range(600):
-        if server.server._lanes._reads._queued >= count:
-            return
-        pause.wait(0.05)
-    raise AssertionError("they did not arrive")

@@ -12,6 +12,7 @@ from configsvc_server.http.errors import WsgiApp
 from configsvc_server.serving.limits import Limits
 from tests.attacks.wire import ask, connect, connections, is_alive, read_answer, wait_for_close
 from tests.support.servers import RunningServer, running_server
+from tests.support.waiting import until
 
 LARGE = 8 * 1024 * 1024
 BIG = b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -88,7 +89,7 @@ def test_a_reader_that_takes_nothing_is_cut(app: WsgiApp, big: Big) -> None:
     with running_server(app, limits=limits) as server, connect(server) as reader:
         reader.sendall(BIG)
         assert big.served.acquire(timeout=30)
-        _await_close(server)
+        until(lambda: not len(server.server._connections))
 
         assert len(wait_for_close(reader)) < LARGE
 
@@ -191,13 +192,3 @@ def test_a_client_that_expects_to_be_told_to_go_on_is_told_before_it_sends(app: 
         assert read_answer(sock).body == b"3"
         sock.sendall(head % 4_000_000)
         assert read_answer(sock).status == 413
-
-
-def _await_close(server: RunningServer) -> None:
-    """Wait until the server has no open connection, without reading from any."""
-    deadline = threading.Event()
-    for _ in range(600):
-        if not len(server.server._connections):
-            return
-        deadline.wait(0.05)
-    raise AssertionError("no connection was cut")

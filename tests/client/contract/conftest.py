@@ -7,7 +7,6 @@ import pytest
 
 from configsvc_client import Application, ConfigClient, Configuration, ConfigView, Environment
 from configsvc_client.testing import FakeConfigClient
-from tests.support.postgres import empty_tables, fresh_database
 
 if TYPE_CHECKING:
     from tests.support.servers import RunningServer
@@ -16,18 +15,10 @@ Put = Callable[[str, Mapping[str, Any]], Configuration]
 Served = Callable[[str], Mapping[str, Any]]
 
 
-@pytest.fixture(scope="session")
-def shared_database_url(cluster_url: str, template: str) -> Iterator[str]:
-    """A migrated database for all the tests of one worker."""
-    with fresh_database(cluster_url, template=template) as url:
-        yield url
-
-
 @pytest.fixture
-def database_url(shared_database_url: str) -> str:
-    """The worker's database, emptied: to make a new one would take longer than the tests do."""
-    empty_tables(shared_database_url)
-    return shared_database_url
+def database_url(emptied_database_url: str) -> str:
+    """A database that other tests have used: to make a new one takes longer than they do."""
+    return emptied_database_url
 
 
 @pytest.fixture(params=["fake", "live"])

@@ -5,6 +5,12 @@ import pytest
 from falcon.testing import TestClient
 
 
+@pytest.fixture
+def database_url(new_database_url: str) -> str:
+    """A database whose migrations a test may change."""
+    return new_database_url
+
+
 @pytest.mark.parametrize("path", ["/health", "/health/ready", "/health/ready/"])
 def test_all_is_well(api: TestClient, path: str) -> None:
     result = api.simulate_get(path)

@@ -23,8 +23,8 @@ Versioned JSON configurations, grouped by application.
 - **Lists** can be paged by `offset`, or by the cursor in `next`, sent as `after`.
 - **PATCH** is JSON Merge Patch (RFC 7396).
 - A trailing slash is accepted everywhere.
-- **Any request** can be answered 400, 408, 413 or 431 where it is malformed, late or too large, 421 \
-where its `Host` is not allowed, and 503 with `Retry-After` where the server is busy.
+- **Any request** can be answered 400, 408, 413 or 431 where it is malformed, late or too large, \
+421 where its `Host` is not allowed, and 503 with `Retry-After` where the server is busy.
 """
 
 
