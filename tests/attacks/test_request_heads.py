@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from structlog.testing import capture_logs
 from waitress.adjustments import Adjustments
 
 from configsvc_server.serving.limits import Limits
@@ -157,6 +158,15 @@ def test_a_refusal_says_what_was_asked_for(live_server: RunningServer) -> None:
     assert answer.document["errors"] == [
         {"pointer": "", "in": "body", "message": "must have at most 1048576 bytes"}
     ]
+
+
+def test_a_refusal_has_a_line_in_the_log(live_server: RunningServer) -> None:
+    with capture_logs() as lines:
+        answer = ask(live_server, b"GET /a HTTP/1.1\r\nHost: x\r\nX : y\r\n\r\n")
+
+    [line] = [line for line in lines if line["event"] == "request refused"]
+    assert line["request_id"] == answer.headers["x-request-id"]
+    assert (line["status"], line["peer"]) == (400, "127.0.0.1")
 
 
 @pytest.mark.parametrize(

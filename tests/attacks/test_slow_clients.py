@@ -192,3 +192,16 @@ def test_a_client_that_expects_to_be_told_to_go_on_is_told_before_it_sends(app: 
         assert read_answer(sock).body == b"3"
         sock.sendall(head % 4_000_000)
         assert read_answer(sock).status == 413
+
+
+def test_a_request_that_is_half_sent_does_not_keep_the_server_from_stopping(app: WsgiApp) -> None:
+    half = b"POST /small HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx"
+    with running_server(app, shutdown_timeout=100) as server, connections(server, 2) as socks:
+        socks[0].sendall(half)
+        socks[1].sendall(b"GET / HT")
+        until(lambda: len(server.server._connections) == 2)
+
+        # It fails after a tenth of the time that running requests have.
+        server.stop()
+
+        assert [wait_for_close(sock) for sock in socks] == [b"", b""]
