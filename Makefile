@@ -48,6 +48,13 @@ types: setup ## Check types
 pytest: setup ## Run the tests with branch coverage
 	$(RUN) pytest -n $(WORKERS) --cov --cov-report=term $(ARGS)
 
+.PHONY: quick
+quick: setup ## The everyday check: lint, types and the tests that are fast
+	$(RUN) ruff format --check --quiet .
+	$(RUN) ruff check --quiet .
+	$(RUN) mypy
+	HYPOTHESIS_PROFILE=few $(RUN) pytest -n $(WORKERS) -q -m "not slow" $(ARGS)
+
 VERSION ?= 3.13
 
 .PHONY: test-python

@@ -20,8 +20,33 @@ from tests.support.servers import RunningServer, running_server
 
 # Half of the usual number of examples: every run takes others. HYPOTHESIS_PROFILE=default has
 # all of them.
-hypothesis.settings.register_profile("quick", max_examples=50, deadline=None)
-hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+hypothesis.settings.register_profile("half", max_examples=50, deadline=None)
+hypothesis.settings.register_profile("few", max_examples=5, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "half"))
+
+# What takes long: processes, kills, outages, fuzzing, type checks of examples.
+SLOW = (
+    "attacks",
+    "client/live",
+    "client/test_typing.py",
+    "client/view/test_failures.py",
+    "client/view/test_processes.py",
+    "docs/test_safe_changes.py",
+    "server/cli",
+    "server/db/test_embedded.py",
+    "server/http/test_openapi.py",
+    "server/http/test_past_snapshots.py",
+    "server/schema_checks",
+    "server/test_failures.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what ``make quick`` leaves out."""
+    tests = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(tests).as_posix().startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
