@@ -20,8 +20,8 @@ TIMEOUT: Final = 60.0
 _LARGE: Final = 1_000_000
 """Bytes of a large document."""
 
-_NUMBERS: Final = 170_000
-"""How many of 1e308 are about as many bytes as a body may have."""
+_NUMBERS: Final = 140_000
+"""How many of 1e308 are about a megabyte, written as ``1e+308``."""
 
 
 class Victim:

@@ -52,6 +52,7 @@ def gate() -> Iterator[Gate]:
 def app(gate: Gate) -> WsgiApp:
     app: WsgiApp = falcon.App()
     app.add_route("/gate", gate)
+    app.add_route("/gate/diff", gate)
     app.add_route("/open", Open())
     app.add_route("/health/live", Open())
     app.add_route("/health/ready", Open())
@@ -168,6 +169,42 @@ def test_busy_writes_leave_reads_and_health_alone(app: WsgiApp, gate: Gate) -> N
         assert ask(server, get("/open")).status == 200
         assert ask(server, get("/health/ready")).status == 200
         assert is_alive(server)
+
+
+def test_what_takes_long_to_compute_leaves_the_rest_alone(app: WsgiApp, gate: Gate) -> None:
+    with running_server(app, threads=2) as server, connections(server, 20) as busy:
+        _occupy(busy, get("/gate/diff"), gate, 2)
+
+        assert ask(server, get("/open")).status == 200
+        assert ask(server, post("/open")).status == 200
+        assert is_alive(server)
+        # Not more of them at a time, whatever the number of threads for others.
+        assert not gate.entered.acquire(blocking=False)
+
+
+def test_a_large_body_counts_as_what_takes_long(app: WsgiApp, gate: Gate) -> None:
+    large = b"POST /gate HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70_000
+    with running_server(app, threads=2) as server, connections(server, 5) as busy:
+        _occupy(busy, large, gate, 2)
+
+        assert ask(server, post("/open")).status == 200
+
+
+def test_a_shed_head_leaves_the_connection_as_it_was(app: WsgiApp, gate: Gate) -> None:
+    limits = Limits(queue_timeout=0.2)
+    with running_server(app, threads=1, limits=limits) as server, connect(server) as busy:
+        busy.sendall(get("/gate"))
+        assert gate.entered.acquire(timeout=30)
+        with connect(server) as waiting:
+            waiting.sendall(b"HEAD /open HTTP/1.1\r\nHost: x\r\n\r\n")
+            head = bytearray()
+            while not head.endswith(b"\r\n\r\n"):
+                head += waiting.recv(1)
+            gate.released.set()
+            waiting.sendall(get("/open"))
+
+            assert b" 503 " in head
+            assert read_answer(waiting).body == b"127.0.0.1"
 
 
 def test_a_request_for_which_no_thread_becomes_free_is_told_so(app: WsgiApp, gate: Gate) -> None:

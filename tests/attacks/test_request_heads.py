@@ -135,8 +135,9 @@ def test_a_header_that_leaves_a_doubt_is_refused_and_named(
         HEAD + b"no colon\r\n\r\n",
         HEAD + b"X : y\r\n\r\n",
         HEAD + b"X: y\nZ: 1\r\n\r\n",
+        b"GET / HTTP/1.1\nHost: x\n\n",
     ],
-    ids=["no URL", "blanks", "old", "version", "folded", "no colon", "blank", "bare LF"],
+    ids=["no URL", "blanks", "old", "version", "folded", "no colon", "blank", "bare LF", "all LF"],
 )
 def test_a_head_that_is_malformed_gets_an_answer(live_server: RunningServer, sent: bytes) -> None:
     answer = ask(live_server, sent)
@@ -160,6 +161,29 @@ def test_a_refusal_says_what_was_asked_for(live_server: RunningServer) -> None:
     ]
 
 
+def test_a_long_path_is_refused_before_it_is_decoded(live_server: RunningServer) -> None:
+    answer = ask(live_server, b"GET /" + b"%41" * 1000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert answer.status == 414
+    assert answer.document["limit"] == 2048
+
+
+def test_a_refusal_of_a_header_says_for_what_the_request_was(live_server: RunningServer) -> None:
+    answer = ask(live_server, b"GET /health/live?a HTTP/1.1\r\nHost: x\r\nX : y\r\n\r\n")
+
+    assert answer.document["instance"] == "/health/live"
+    assert answer.document["errors"][0]["in"] == "header"
+
+
+def test_a_refusal_of_head_has_no_body(live_server: RunningServer) -> None:
+    with connect(live_server) as sock:
+        sock.sendall(b"HEAD / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n")
+        sent = wait_for_close(sock)
+
+    assert sent.startswith(b"HTTP/1.1 400 ")
+    assert sent.endswith(b"\r\n\r\n")
+
+
 def test_a_refusal_has_a_line_in_the_log(live_server: RunningServer) -> None:
     with capture_logs() as lines:
         answer = ask(live_server, b"GET /a HTTP/1.1\r\nHost: x\r\nX : y\r\n\r\n")
@@ -175,6 +199,7 @@ def test_a_refusal_has_a_line_in_the_log(live_server: RunningServer) -> None:
         b"1;" + b"x" * 2000 + b"\r\na\r\n0\r\n\r\n",
         b"1;" + b"x" * 2_000_000,
         b"1;x\r\na\r\n" * 40_000 + b"0\r\n\r\n",
+        b"6\r\naaaaaa\r\n" * 40_000 + b"0\r\n\r\n",
         b"0\r\n" + b"X: y\r\n" * 3000 + b"\r\n",
         b"1\r\nab\r\n0\r\n\r\n",
         b"f" * 30 + b"\r\n",
@@ -186,6 +211,7 @@ def test_a_refusal_has_a_line_in_the_log(live_server: RunningServer) -> None:
         "long extension",
         "endless extension",
         "many extensions",
+        "small chunks",
         "trailers",
         "longer than it says",
         "long size",

@@ -19,7 +19,7 @@ _MAX_NAME = 256
 # As the server has it.
 _UNSEEN = (
     r"\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
-    r"\ufeff\ufff9-\ufffb"
+    r"\ufeff\ufff9-\ufffb\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\ufdd0-\ufdef\ufffe\uffff"
 )
 _NAME = re.compile(rf"(?!\.\.?\Z)(?!\s)[^{_UNSEEN}]*[^\s{_UNSEEN}]\Z")
 

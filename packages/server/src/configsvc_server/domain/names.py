@@ -15,7 +15,7 @@ __all__ = ["NAME_EXPECTED", "NAME_PATTERN", "is_name", "require_name"]
 # of the text. The joiners U+200C and U+200D stay: some scripts and emoji are written with them.
 _UNSEEN: Final = (
     r"\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
-    r"\ufeff\ufff9-\ufffb"
+    r"\ufeff\ufff9-\ufffb\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\ufdd0-\ufdef\ufffe\uffff"
 )
 
 NAME_PATTERN: Final = rf"^(?!\.\.?$)(?!\s)(?:[^{_UNSEEN}]*[^\s{_UNSEEN}])?$"

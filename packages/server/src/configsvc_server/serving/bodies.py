@@ -8,6 +8,7 @@ import re
 from io import BytesIO
 from typing import Final
 
+from configsvc_server.domain.errors import FieldError
 from configsvc_server.serving.refusals import Refusal
 
 __all__ = ["BodyBuffer", "ChunkedBody", "FixedBody"]
@@ -17,7 +18,8 @@ _CHUNK_HEAD: Final = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?")
 
 _MAX_LINE: Final = 1024
 _MAX_TRAILERS: Final = 8 * 1024
-_FRAMING_ALLOWANCE: Final = 64 * 1024
+_FREE_CHUNKS: Final = 200
+_CHUNK_BYTES: Final = 512
 
 
 class BodyBuffer:
@@ -96,7 +98,7 @@ class ChunkedBody:
         self._needs_line_end = False
         self._in_trailers = False
         self._line = b""
-        self._framing = 0
+        self._chunks = 0
         self._trailers = 0
 
     def received(self, data: bytes) -> int:
@@ -128,12 +130,8 @@ class ChunkedBody:
         end = data.find(b"\n", at, at + _MAX_LINE + 2)
         taken = (end + 1 if end >= 0 else min(len(data), at + _MAX_LINE + 2)) - at
         self._line += data[at : at + taken]
-        self._framing += taken
         if len(self._line) > _MAX_LINE:
             self._refuse(f"a line of more than {_MAX_LINE} bytes between chunks")
-        elif self._framing > _FRAMING_ALLOWANCE + self.buffer.received:
-            # A megabyte in chunks of one byte would take seconds of the one thread that reads.
-            self._refuse("more bytes around its chunks than in them")
         elif end >= 0:
             line, self._line = self._line, b""
             if line.endswith(b"\r\n"):
@@ -159,6 +157,16 @@ class ChunkedBody:
                 return
             self._left = int(found[1], 16)
             self._in_trailers = not self._left
+            self._chunks += 1
+            if self._chunks > _FREE_CHUNKS + self.buffer.received // _CHUNK_BYTES:
+                # Each takes as long as hundreds of bytes, of the one thread that reads for all.
+                self._refuse(f"chunks of less than {_CHUNK_BYTES} bytes")
 
     def _refuse(self, what: str) -> None:
-        self.error = Refusal(400, f"The chunked body has {what}.", location="body")
+        message = f"must not have {what}"
+        self.error = Refusal(
+            400,
+            f"The chunked body {message}.",
+            errors=[FieldError("", message)],
+            location="body",
+        )

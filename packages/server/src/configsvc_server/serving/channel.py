@@ -142,6 +142,7 @@ class ApiChannel(HTTPChannel):
         """Close the connection and forget what was left to send."""
         self.connected = False
         self._output.close()
+        self._unparsed = b""
         self._count_input(0)
         self.close()
 
@@ -326,10 +327,15 @@ class ApiChannel(HTTPChannel):
     # The end.
 
     def _end(self) -> None:
-        """Close the connection, after reading for a while what a refused client still sends."""
-        if not self._is_refused:
+        """Close the connection, after reading for a while what the client still sends.
+
+        A close with input left to read resets the connection, and what the client has not taken
+        yet of the response is lost (RFC 9112, section 9.6).
+        """
+        if not (self._is_refused or self._unparsed):
             self.handle_close()
             return
+        self._unparsed = b""
         self._is_lingering = True
         self._since = time.monotonic()
         with suppress(OSError):

@@ -1,6 +1,7 @@
 """Lanes: threads of their own for each kind of request, so that none can keep another waiting.
 
-Reads, writes, waiters and health checks have a lane each. Within a lane, peers take turns.
+Reads, writes, waiters, health checks and what takes long to compute have a lane each. Within a
+lane, peers take turns.
 """
 
 import threading
@@ -19,6 +20,9 @@ __all__ = ["Job", "Lane", "Lanes", "is_health_check"]
 _log = structlog.stdlib.get_logger(__name__)
 
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+# They walk through whole documents, or through all of an application.
+_COSTLY: Final = ("/diff", "/promote")
 
 
 class Job(Protocol):
@@ -103,6 +107,8 @@ class Lane:
                 job.service()
             except Exception as error:  # noqa: BLE001 - a thread must survive every request
                 _log.error("a request failed", exc_info=error)
+            # Not until the next one comes: it is a whole connection.
+            del job
 
     def _next(self) -> Job | None:
         with self._condition:
@@ -126,6 +132,13 @@ class Lanes:
     HEALTH_THREADS = 2
     """Threads for readiness; liveness needs none."""
 
+    COSTLY_THREADS = 2
+    """Threads for what takes long to compute. Each of them keeps the interpreter for as long as it
+    may, so with more of them the event loop would have to wait."""
+
+    COSTLY_BYTES = 64 * 1024
+    """Bytes of a body from which on a request counts as costly."""
+
     def __init__(self, *, threads: int, waiters: int) -> None:
         """Prepare the lanes.
 
@@ -136,6 +149,7 @@ class Lanes:
         self._reads = Lane("configsvc-read", threads=threads)
         self._writes = Lane("configsvc-write", threads=threads)
         self._waits = Lane("configsvc-wait", threads=waiters)
+        self._costly = Lane("configsvc-costly", threads=self.COSTLY_THREADS)
         self._health = Lane("configsvc-health", threads=self.HEALTH_THREADS)
 
     def choose(self, request: Any) -> Lane | None:
@@ -145,6 +159,8 @@ class Lanes:
             return None
         if is_health_check(request):
             return self._health
+        if request.path.rstrip("/").endswith(_COSTLY) or request.buffered > self.COSTLY_BYTES:
+            return self._costly
         if request.command not in _READS:
             return self._writes
         if has_wait(request.headers.get("PREFER", "")) and self._waits.has_idle_thread:
@@ -154,7 +170,7 @@ class Lanes:
 
     def stop(self, *, deadline: float) -> None:
         """End all threads, and wait for them until ``deadline``, by the monotonic clock."""
-        for lane in (self._reads, self._writes, self._waits, self._health):
+        for lane in (self._reads, self._writes, self._waits, self._costly, self._health):
             lane.stop(deadline=deadline)
 
 

@@ -41,6 +41,9 @@ class Limits:
     HEAD_BYTES = 16 * 1024
     """Largest head of a request: its first line and headers."""
 
+    PATH_BYTES = 2048
+    """Longest path, without the query: to decode it takes the time of the thread that reads."""
+
     HEAD_LINES = 100
     """Most headers of a request."""
 

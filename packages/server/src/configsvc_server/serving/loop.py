@@ -7,7 +7,7 @@ thousands of them takes longer than the requests.
 import selectors
 import socket
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -19,6 +19,8 @@ __all__ = ["EventLoop"]
 _log = structlog.stdlib.get_logger(__name__)
 
 _ALWAYS: Final = selectors.EVENT_READ
+# Beside the events of the system: another thread has something for the loop to do.
+_TOUCHED: Final = 1 << 10
 
 
 class EventLoop:
@@ -27,10 +29,15 @@ class EventLoop:
     SWEEP_INTERVAL = 0.5
     """Seconds between two calls of :attr:`on_sweep`."""
 
+    SLICE = 0.02
+    """Seconds for which events are handled before the loop looks for others. Peers take turns, so
+    that one with a thousand connections does not keep another waiting for all of them."""
+
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self._events: dict[int, int] = {}
         self._changed: deque[Any] = deque()
+        self._turns: OrderedDict[str, dict[int, int]] = OrderedDict()
         self._is_awake = False
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)
@@ -43,21 +50,24 @@ class EventLoop:
         """Map from descriptors to waitress's dispatchers; adding one here watches it."""
 
     def step(self, timeout: float) -> None:
-        """Wait for events, at most ``timeout`` seconds, and handle them."""
+        """Wait for events, at most ``timeout`` seconds, and handle them for a :attr:`SLICE`."""
         now = time.monotonic()
         if now >= self._next_sweep:
             self._next_sweep = now + self.SWEEP_INTERVAL
             self.on_sweep(now)
-        self._apply_changes()
-        timeout = max(0.0, min(timeout, self._next_sweep - now))
+        self._take_changes()
+        timeout = 0.0 if self._turns else max(0.0, min(timeout, self._next_sweep - now))
         for key, events in self._selector.select(timeout):
-            dispatcher = self.dispatchers.get(key.fd)
-            if dispatcher is not None:
-                self._handle(dispatcher, events)
-                self._watch(dispatcher, key.fd)
-            elif key.fileobj is self._wake_reader:
+            if key.fileobj is self._wake_reader:
                 self._clear_wakeup()
-        self._apply_changes()
+            else:
+                self._add(key.fd, events)
+        self._take_changes()
+        end = time.monotonic() + self.SLICE
+        while self._turns:
+            self._handle_next()
+            if time.monotonic() > end:
+                break
 
     def touch(self, dispatcher: Any) -> None:
         """Tell the loop, from any thread, that a dispatcher may wait for something else now."""
@@ -92,14 +102,38 @@ class EventLoop:
         if self._events.pop(descriptor, 0):
             self._selector.unregister(descriptor)
 
-    def _apply_changes(self) -> None:
+    def _take_changes(self) -> None:
         # Those who change again meanwhile wait for the next step, so that none keeps the others.
         for _ in range(len(self._changed)):
             dispatcher: Any = self._changed.popleft()
             descriptor = dispatcher._fileno
             if self._has(descriptor, dispatcher):
-                _guard(dispatcher, dispatcher.handle_touch)
-                self._watch(dispatcher, descriptor)
+                self._add(descriptor, _TOUCHED)
+
+    def _add(self, descriptor: int, events: int) -> None:
+        """Give a dispatcher a turn among those of its peer."""
+        dispatcher = self.dispatchers.get(descriptor)
+        if dispatcher is not None:
+            queue = self._turns.setdefault(getattr(dispatcher, "peer", ""), {})
+            queue[descriptor] = queue.get(descriptor, 0) | events
+
+    def _handle_next(self) -> None:
+        """Handle one dispatcher of the peer whose turn it is."""
+        peer, queue = self._turns.popitem(last=False)
+        descriptor = next(iter(queue))
+        events = queue.pop(descriptor)
+        if queue:
+            self._turns[peer] = queue
+        dispatcher = self.dispatchers.get(descriptor)
+        if dispatcher is None or getattr(dispatcher, "peer", "") != peer:
+            return
+        if events & _TOUCHED:
+            _guard(dispatcher, dispatcher.handle_touch)
+        if events & selectors.EVENT_READ and self._has(descriptor, dispatcher):
+            _guard(dispatcher, dispatcher.handle_read_event)
+        if events & selectors.EVENT_WRITE and self._has(descriptor, dispatcher):
+            _guard(dispatcher, dispatcher.handle_write_event)
+        self._watch(dispatcher, descriptor)
 
     def _watch(self, dispatcher: Any, descriptor: int) -> None:
         if not self._has(descriptor, dispatcher):
@@ -123,12 +157,6 @@ class EventLoop:
     def _has(self, descriptor: int, dispatcher: object) -> bool:
         # A descriptor may belong to another connection by now.
         return self.dispatchers.get(descriptor) is dispatcher
-
-    def _handle(self, dispatcher: Any, events: int) -> None:
-        if events & selectors.EVENT_READ:
-            _guard(dispatcher, dispatcher.handle_read_event)
-        if events & selectors.EVENT_WRITE and dispatcher.socket is not None:
-            _guard(dispatcher, dispatcher.handle_write_event)
 
     def _clear_wakeup(self) -> None:
         with suppress(OSError):

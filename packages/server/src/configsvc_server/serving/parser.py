@@ -6,6 +6,7 @@ ends, headers folded over lines, line ends that are not CR LF.
 
 import re
 from typing import Any, Final
+from urllib.parse import unquote_to_bytes
 
 from waitress.adjustments import Adjustments
 from waitress.parser import HTTPRequestParser, ParsingError
@@ -72,7 +73,9 @@ class ApiParser(HTTPRequestParser):
         found = self._head.find(_END_OF_HEAD, max(0, start - len(_END_OF_HEAD) + 1))
         end = found + len(_END_OF_HEAD) if found >= 0 else len(self._head)
         if self._blank > _MAX_BLANK_BYTES:
-            self.refuse(Refusal(400, "A request must begin with its first line."))
+            self.refuse(_malformed("A request must begin with its first line."))
+        elif found < 0 and b"\n\n" in self._head:
+            self.refuse(_malformed("Each line of a head must end with CR LF."))
         elif end > self._limits.HEAD_BYTES:
             self.refuse(_head_too_large(self._limits.HEAD_BYTES))
         elif found >= 0:
@@ -89,10 +92,10 @@ class ApiParser(HTTPRequestParser):
         except _RefusedError as error:
             self.refuse(error.refusal)
         except ParsingError as error:
-            self.refuse(Refusal(400, f"{error}."))
+            self.refuse(_malformed(f"{error}."))
         except ValueError:
             # A target such as http://[ is no URL.
-            self.refuse(Refusal(400, "The target of the request is no valid URL."))
+            self.refuse(_malformed("The target of the request is no valid URL."))
 
     def parse_header(self, header_plus: bytes) -> None:
         """Parse the head of the request.
@@ -102,11 +105,11 @@ class ApiParser(HTTPRequestParser):
         """
         first_line, _, block = header_plus.partition(b"\r\n")
         lines = block.split(b"\r\n")[:-2]
+        self._take_first_line(first_line)
         if len(lines) > self._limits.HEAD_LINES:
             raise _RefusedError(
                 Refusal(431, f"The request has more than {self._limits.HEAD_LINES} headers.")
             )
-        _check_first_line(first_line)
         names, clean = [], [first_line]
         for line in lines:
             name, value = _split(line)
@@ -118,6 +121,24 @@ class ApiParser(HTTPRequestParser):
         if self.version == "1.1" and names.count(b"host") != 1:
             raise _RefusedError(_invalid("Host", "must be sent once (RFC 9112, section 3.2)"))
         self._prepare_body()
+
+    def _take_first_line(self, line: bytes) -> None:
+        """Check the first line, and remember what a refusal of the rest has to say."""
+        parts = line.split(b" ")
+        if (
+            len(parts) != 3  # noqa: PLR2004
+            or not _TOKEN.fullmatch(parts[0])
+            or not _TARGET.fullmatch(parts[1])
+            or not _VERSION.fullmatch(parts[2])
+        ):
+            raise _RefusedError(_malformed("The first line must be METHOD TARGET HTTP/1.1."))
+        path = parts[1].partition(b"?")[0]
+        if len(path) > self._limits.PATH_BYTES:
+            detail = f"The path must have at most {self._limits.PATH_BYTES} bytes."
+            raise _RefusedError(Refusal(414, detail, limit=self._limits.PATH_BYTES))
+        self.command = parts[0].decode()
+        self.version = parts[2][-3:].decode()
+        self.path = unquote_to_bytes(path).decode("latin-1")
 
     def _prepare_body(self) -> None:
         limits = self._limits
@@ -158,23 +179,10 @@ class _RefusedError(Exception):
         self.refusal = refusal
 
 
-def _check_first_line(line: bytes) -> None:
-    parts = line.split(b" ")
-    if (
-        len(parts) != 3  # noqa: PLR2004
-        or not _TOKEN.fullmatch(parts[0])
-        or not _TARGET.fullmatch(parts[1])
-        or not _VERSION.fullmatch(parts[2])
-    ):
-        raise _RefusedError(Refusal(400, "The first line must be METHOD TARGET HTTP/1.1."))
-
-
 def _split(line: bytes) -> tuple[bytes, bytes]:
     name, colon, value = line.partition(b":")
     if not colon or not _TOKEN.fullmatch(name):
-        raise _RefusedError(
-            Refusal(400, "A header must be a name, a colon and a value on one line.")
-        )
+        raise _RefusedError(_malformed("A header must be a name, a colon and a value on one line."))
     value = value.strip(b" \t")
     if not _VALUE.fullmatch(value):
         raise _RefusedError(_invalid(name.decode(), "must not have control characters"))
@@ -198,6 +206,10 @@ def _check_framing(names: list[bytes], lines: dict[bytes, bytes], *, is_old: boo
         if names.count(b"transfer-encoding") > 1 or value != b"chunked" or is_old:
             message = "must be chunked, sent once by HTTP/1.1, or left out"
             raise _RefusedError(_invalid("Transfer-Encoding", message, code=501))
+
+
+def _malformed(detail: str) -> Refusal:
+    return Refusal(400, detail, errors=[FieldError("", "must be as RFC 9112 says")])
 
 
 def _invalid(header: str, message: str, *, code: int = 400) -> Refusal:

@@ -53,7 +53,8 @@ class RefusalTask(ErrorTask):
         if not refusal.keeps_connection:
             self.set_close_on_finish()
         self.content_length = len(body)
-        self.write(body)
+        # What followed the head of a response to HEAD would be taken for the next response.
+        self.write(b"" if getattr(request, "command", None) == "HEAD" else body)
         _access_log.info(
             "request refused",
             method=getattr(request, "command", None),
