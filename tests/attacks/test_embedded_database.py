@@ -299,6 +299,8 @@ class TestAnotherUser:
     def run_as(user: tuple[int, int], folder: Path) -> str:
         result = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", AS_ANOTHER_USER, *map(str, user), str(folder)],
+            # The other user can't write down what was covered.
+            env={name: value for name, value in os.environ.items() if "COVERAGE" not in name},
             capture_output=True,
             text=True,
             check=False,

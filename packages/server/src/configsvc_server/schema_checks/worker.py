@@ -161,5 +161,10 @@ def _is_large() -> bool:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError, MemoryError):
-        main()
+    with contextlib.suppress(MemoryError):
+        try:
+            main()
+        except BrokenPipeError:
+            # The server has gone. What is left for it would fail again when Python flushes it.
+            with Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), sys.stdout.fileno())

@@ -9,7 +9,12 @@ __all__ = ["MMAP_THRESHOLD", "give_back_freed_memory"]
 MMAP_THRESHOLD: Final = 256 * 1024
 """Bytes from which on a block of memory has pages of its own, which are unmapped with it."""
 
+_M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
+
+# Setting one of the two keeps glibc from raising the other, and with its first value the heap would
+# shrink and grow again with every few requests.
+_TRIM_THRESHOLD: Final = 4 * 1024 * 1024
 
 
 def give_back_freed_memory() -> bool:
@@ -25,4 +30,7 @@ def give_back_freed_memory() -> bool:
     if not sys.platform.startswith("linux"):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    return mallopt is not None and mallopt(_M_MMAP_THRESHOLD, MMAP_THRESHOLD) == 1
+    if mallopt is None:
+        return False
+    mallopt(_M_TRIM_THRESHOLD, _TRIM_THRESHOLD)
+    return bool(mallopt(_M_MMAP_THRESHOLD, MMAP_THRESHOLD) == 1)
