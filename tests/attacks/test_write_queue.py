@@ -105,7 +105,7 @@ def test_more_writers_than_may_queue_are_refused_at_once(
     patient: Settings, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Database, "MAX_QUEUED_WRITES", 1)
-    small = patient.model_copy(update={"pool_size": 4})  # one of them for writes
+    small = patient.model_copy(update={"pool_size": 1})
     with serving(small, database_url) as api, ThreadPoolExecutor(5) as pool:
         with held_write_lock(database_url):
             writers = [pool.submit(create, api, f"a{number}") for number in range(5)]

@@ -79,8 +79,7 @@ class Settings(BaseSettings):
         8,
         ge=1,
         le=1000,
-        description="Largest number of database connections for reads and writes, a quarter of "
-        "them for writes.",
+        description="Largest number of database connections for reads, and as many for writes.",
     )
     database_timeout: float = Field(
         5.0,

@@ -87,8 +87,8 @@ class Database:
 
         Args:
             url: a libpq connection string or URI.
-            pool_size: how many connections there may be for reads and writes; a quarter of
-                them is for writes. Health checks and readers of the past have one each besides.
+            pool_size: how many connections there may be for reads, and as many for writes.
+                Health checks and readers of the past have one each besides.
             timeout: how long a request waits for a free connection, and again for each answer,
                 in seconds. A write may take twice as long for all of its answers.
             statement_timeout: how long a statement may run, in seconds; ``None`` for a little
@@ -101,14 +101,11 @@ class Database:
             self.STATEMENT_SHARE * timeout if statement_timeout is None else statement_timeout
         )
         reading = WorkLimits(answer=timeout, total=timeout, statement=statement)
-        # Writers wait for one another, so more connections would only wait more.
-        writers = max(1, pool_size // 4)
-        readers = max(1, pool_size - writers)
         self._reads = WorkPool(
             url,
             name="reads",
-            min_size=min(2, readers),
-            max_size=readers,
+            min_size=min(2, pool_size),
+            max_size=pool_size,
             timeout=timeout,
             limits=reading,
         )
@@ -116,7 +113,9 @@ class Database:
             url,
             name="writes",
             min_size=1,
-            max_size=writers,
+            # Writers wait for one another, but PostgreSQL prepares the next while one commits: with
+            # two connections they take a third longer than with eight.
+            max_size=pool_size,
             timeout=timeout,
             limits=WorkLimits(
                 answer=timeout,
