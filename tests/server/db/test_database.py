@@ -38,8 +38,8 @@ def test_a_value_that_cannot_be_stored_is_an_error_of_the_domain(
         with capture_logs() as logs, pytest.raises(UnstorableValueError), connect() as connection:
             connection.execute(statement.encode(), parameters)
 
-        [line] = logs
-        assert (line["event"], line["log_level"]) == ("the database refused a value", "error")
+        [line] = [line for line in logs if line["event"] == "the database refused a value"]
+        assert line["log_level"] == "error"
         assert isinstance(line["exc_info"], psycopg.Error)
 
 

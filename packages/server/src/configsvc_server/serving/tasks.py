@@ -28,7 +28,7 @@ class RefusalTask(ErrorTask):
     response_headers: list[tuple[str, str]]
 
     def execute(self) -> None:
-        """Write the problem document, and a line of the access log."""
+        """Write a line of the access log, and the problem document."""
         request = self.request
         refusal = request.error
         request_id = new_request_id()
@@ -53,8 +53,6 @@ class RefusalTask(ErrorTask):
         if not refusal.keeps_connection:
             self.set_close_on_finish()
         self.content_length = len(body)
-        # What followed the head of a response to HEAD would be taken for the next response.
-        self.write(b"" if getattr(request, "command", None) == "HEAD" else body)
         _access_log.info(
             "request refused",
             method=getattr(request, "command", None),
@@ -64,6 +62,8 @@ class RefusalTask(ErrorTask):
             request_id=request_id,
             peer=self.channel.addr[0],
         )
+        # What followed the head of a response to HEAD would be taken for the next response.
+        self.write(b"" if getattr(request, "command", None) == "HEAD" else body)
 
 
 class ApplicationTask(WSGITask):
