@@ -61,6 +61,58 @@ until(30)
 print("parent polls on", flush=True)
 """
 
+_OUTLIVING = """
+import gc
+from dataclasses import dataclass
+
+@dataclass
+class Database:
+    pool_size: int
+
+bound = app.bind("database", Database)
+told = []
+subscription = app.on_change(lambda change: told.append(change.new), "database.pool_size")
+del app, client
+gc.collect()
+child = os.fork()
+name = "child" if child == 0 else "parent"
+assert bound.value.pool_size == 10
+print(name, "holds it", flush=True)
+deadline = time.monotonic() + 30
+while (bound.value.pool_size, told) != (20, [20]):
+    assert time.monotonic() < deadline, (name, bound.value, told)
+    time.sleep(0.005)
+if child == 0:
+    os._exit(0)
+_, status = os.waitpid(child, 0)
+assert status == 0, status
+"""
+
+_FOREIGN_FORK = """
+import ctypes
+from dataclasses import dataclass
+
+@dataclass
+class Database:
+    pool_size: int
+
+bound = app.bind("database", Database)
+# Like a host that is written in C: Python's hooks are not called.
+child = ctypes.PyDLL(None).fork()
+if child == 0:
+    if sys.argv[2] == "bound":
+        while bound.value.pool_size != 20:
+            time.sleep(0.005)
+    elif sys.argv[2] == "wrapper":
+        client.applications.get("billing")
+    until(20)
+    os._exit(0)
+print("forked", flush=True)
+until(20)
+_, status = os.waitpid(child, 0)
+assert status == 0, status
+"""
+
 _MANY_FORKS = """
 client.applications.get("billing")
 app["database"]
@@ -114,9 +166,9 @@ def application(environ, start_response):
 
 
 @contextmanager
-def _script(text: str, url: str) -> Iterator[subprocess.Popen[str]]:
+def _script(text: str, url: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", _HEAD + text, url],
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", _HEAD + text, url, *arguments],
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
@@ -140,6 +192,22 @@ def check_fork(url: str, publish: Publish) -> None:
         publish(30)
         _says(process, "parent polls on")
         assert process.wait(30) == 0
+
+
+def check_outliving(url: str, publish: Publish) -> None:
+    """What came from a client follows changes in parent and child after the client is gone."""
+    with _script(_OUTLIVING, url) as process:
+        _says(process, "child holds it", "parent holds it")
+        publish(20)
+        assert process.wait(40) == 0
+
+
+def check_foreign_fork(url: str, publish: Publish, first_use: str) -> None:
+    """A child whose parent forked without Python's hooks polls by itself."""
+    with _script(_FOREIGN_FORK, url, first_use) as process:
+        _says(process, "forked")
+        publish(20)
+        assert process.wait(40) == 0
 
 
 def check_many_forks(url: str, publish: Publish) -> None:

@@ -56,7 +56,7 @@ def collect() -> list[doctest.DocTest]:
 def _names() -> Iterator[tuple[ModuleType, str]]:
     for module in MODULES:
         for name in module.__all__:
-            if inspect.isclass(getattr(module, name)):
+            if inspect.isclass(getattr(module, name)) or inspect.isfunction(getattr(module, name)):
                 yield module, name
 
 

@@ -28,7 +28,7 @@ def recorder(clock: Clock) -> PollRecorder:
     return PollRecorder(
         schedule,
         activity="Polling",
-        consequence="it goes on",
+        consequence=lambda: "it goes on",
         is_stopping=lambda: clock.now > 1000,
         clock=clock,
     )

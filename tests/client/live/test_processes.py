@@ -13,6 +13,16 @@ def test_a_forked_child_polls_by_itself(live_server: RunningServer, publish: Pub
     scenarios.check_fork(live_server.url, publish)
 
 
+def test_what_outlives_its_client_follows_changes_in_a_child(
+    live_server: RunningServer, publish: Publish
+) -> None:
+    scenarios.check_outliving(live_server.url, publish)
+
+
+def test_a_fork_without_hooks_is_noticed(live_server: RunningServer, publish: Publish) -> None:
+    scenarios.check_foreign_fork(live_server.url, publish, "view")
+
+
 def test_many_forks_harm_nobody(live_server: RunningServer, publish: Publish) -> None:
     scenarios.check_many_forks(live_server.url, publish)
 

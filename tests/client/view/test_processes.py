@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.client import scenarios
 from tests.client.stub import StubServer
 
@@ -22,6 +24,15 @@ def _with_application(stub: StubServer) -> str:
 
 def test_a_forked_child_polls_by_itself(stub: StubServer) -> None:
     scenarios.check_fork(_with_application(stub), _publisher(stub))
+
+
+def test_what_outlives_its_client_follows_changes_in_a_child(stub: StubServer) -> None:
+    scenarios.check_outliving(stub.url, _publisher(stub))
+
+
+@pytest.mark.parametrize("first_use", ["view", "bound", "wrapper"])
+def test_a_fork_without_hooks_is_noticed(stub: StubServer, first_use: str) -> None:
+    scenarios.check_foreign_fork(_with_application(stub), _publisher(stub), first_use)
 
 
 def test_many_forks_harm_nobody(stub: StubServer) -> None:

@@ -11,11 +11,12 @@ Example:
 from typing import TYPE_CHECKING
 
 from configsvc_client._binding.bound import Bound
+from configsvc_client._fork import postfork
 from configsvc_client._http.api import KEEP, Keep, Pages
 from configsvc_client._values.diff import Difference, Differences
 from configsvc_client._values.snapshot import Provenance, Snapshot
 from configsvc_client._view.listeners import Change, Subscription
-from configsvc_client._view.status import Status
+from configsvc_client._view.status import Status, StatusSubscription
 from configsvc_client._view.view import ConfigView
 from configsvc_client.client import ConfigClient
 from configsvc_client.errors import (
@@ -93,11 +94,13 @@ __all__ = [
     "ServerError",
     "Snapshot",
     "Status",
+    "StatusSubscription",
     "Subscription",
     "TransportError",
     "Validation",
     "ValidationError",
     "__version__",
+    "postfork",
 ]
 
 # Imported at their first use: a program that only reads its configuration needs none of them,

@@ -2,17 +2,22 @@
 
 import os
 import threading
+import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from configsvc_client._fork import protect
 from configsvc_client._http.api import Api
 from configsvc_client._http.poll_schedule import PollSchedule
 from configsvc_client._http.transport import HttpTransport
 from configsvc_client._http.types import Transport
+from configsvc_client._view.inline_poller import InlinePoller, threads_run
 from configsvc_client._view.poller import Poller, Updater
+from configsvc_client._view.runtime import MakeUpdater, ViewRuntime
 from configsvc_client._view.snapshot_source import SnapshotSource
+from configsvc_client._view.status import Status, StatusListeners, StatusSubscription
 from configsvc_client._view.store import SnapshotStore
 from configsvc_client._view.synchronizer import Synchronizer
 from configsvc_client._view.view import ConfigView
@@ -102,10 +107,14 @@ class ConfigClient:
         self._closed = False
         self._api = Api(transport)
         self._feeds: weakref.WeakSet[ChangeFeed] = weakref.WeakSet()
-        self._reset()
-        _register_fork_hook(self)
+        self._status_listeners = StatusListeners()
+        self.after_fork_in_child()
+        # Each by itself, since a view and what came from it may outlive the client.
+        protect(transport)
+        protect(self)
 
-    def _reset(self) -> None:
+    def after_fork_in_child(self) -> None:
+        """Replace the lock, which a thread of the parent may have held; nothing to call."""
         self._lock = threading.Lock()
 
     @property
@@ -194,6 +203,24 @@ class ConfigClient:
                 view = self._views[name, environment] = self._view(name, environment)
             return view
 
+    def on_status(self, callback: Callable[[Status], object]) -> StatusSubscription:
+        """Call ``callback`` whenever the status of a view becomes another.
+
+        It is called after a poll, in the thread of that, where the state of a view, its
+        version, its rejections or the problem of its copy on disk differ from before.
+
+        Args:
+            callback: gets the :class:`Status`, which names application and environment.
+
+        Example:
+            >>> subscription = client.on_status(
+            ...     lambda status: print(status.application, "is", status.state)
+            ... )
+            >>> client.fail(TransportError("the server is away"))  # a FakeConfigClient can
+            billing is stale
+        """
+        return self._status_listeners.subscribe(callback)
+
     def close(self) -> None:
         """Close every view, feed and connection, promptly.
 
@@ -205,11 +232,17 @@ class ConfigClient:
         with self._lock:
             self._closed = True
             views, feeds = list(self._views.values()), list(self._feeds)
-        for view in views:
-            view.close()
+        # All are told to end before any is waited for: one that hangs takes no time of others.
+        updaters = [view._stop() for view in views]
         for feed in feeds:
             feed.close()
         self._transport.close()
+        deadline = time.monotonic() + ViewRuntime.JOIN
+        for updater in updaters:
+            if updater is not None:
+                updater.join(max(0.0, deadline - time.monotonic()))
+        for view in views:
+            self._remove_view(view)
 
     def __enter__(self) -> Self:
         return self
@@ -223,30 +256,43 @@ class ConfigClient:
         return f"<{type(self).__name__} {self._options.url}{count}{', closed' * self._closed}>"
 
     def _view(self, name: str, environment: str) -> ConfigView:
+        transport, this = self._transport, weakref.ref(self)
+
+        def remove(view: ConfigView) -> None:
+            client = this()
+            if client is not None:
+                client._remove_view(view)
+
+        # A view refers to no client, so that one which is dropped is gone at once.
         return ConfigView(
             name,
             environment,
             options=self._options,
-            sources=lambda environment: SnapshotSource(self._transport, name, environment),
-            updater=lambda store, sync: self._updater(name, environment, store, sync),
-            remove=self._remove_view,
+            sources=lambda environment: SnapshotSource(transport, name, environment),
+            updater=self._updater(name, environment),
+            remove=remove,
+            status_listeners=self._status_listeners,
         )
 
-    def _updater(
-        self, name: str, environment: str, store: SnapshotStore, sync: Synchronizer
-    ) -> Updater:
+    def _updater(self, name: str, environment: str) -> MakeUpdater:
         options = self._options
-        # A transport of its own: no retries, since a poll that fails comes again anyway, and
-        # it can be closed without disturbing anybody else.
-        transport = HttpTransport(options, retries=0)
-        return Poller(
-            name=f"configsvc {name}/{environment}",
-            transport=transport,
-            source=SnapshotSource(transport, name, environment),
-            sync=sync,
-            store=store,
-            schedule=PollSchedule(interval=options.poll_interval, long_poll=options.long_poll),
-        )
+
+        def make(store: SnapshotStore, sync: Synchronizer, report: Callable[[], None]) -> Updater:
+            # A transport of its own: no retries, since a poll that fails comes again anyway,
+            # and it can be closed without disturbing anybody else.
+            transport = HttpTransport(options, retries=0)
+            kind = Poller if threads_run() else InlinePoller
+            return kind(
+                name=f"{name}/{environment}",
+                transport=transport,
+                source=SnapshotSource(transport, name, environment),
+                sync=sync,
+                store=store,
+                schedule=PollSchedule(interval=options.poll_interval, long_poll=options.long_poll),
+                report=report,
+            )
+
+        return make
 
     def _open_feed(
         self, params: Mapping[str, str | None], cursor: str, wait: float | None
@@ -264,24 +310,3 @@ class ConfigClient:
         with self._lock:
             if self._views.get((view.application, view.environment)) is view:
                 del self._views[view.application, view.environment]
-
-    def _after_fork_in_child(self) -> None:
-        self._reset()
-        self._transport.after_fork_in_child()
-        for view in list(self._views.values()):
-            view._after_fork_in_child()
-        for feed in list(self._feeds):
-            feed._after_fork_in_child()
-
-
-def _register_fork_hook(client: ConfigClient) -> None:
-    """Register the hook for forked children; in the parent nothing happens."""
-    reference = weakref.ref(client)
-
-    def after_fork_in_child() -> None:
-        survivor = reference()
-        if survivor is not None:
-            survivor._after_fork_in_child()
-
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=after_fork_in_child)

@@ -20,7 +20,7 @@ Example:
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from configsvc_client._fake import FakeServer
@@ -29,6 +29,7 @@ from configsvc_client._http.types import Request
 from configsvc_client._resources.change_feed import ChangeFeed
 from configsvc_client._resources.change_log import LogReader
 from configsvc_client._view.poller import Updater
+from configsvc_client._view.runtime import MakeUpdater
 from configsvc_client._view.snapshot_source import SnapshotSource
 from configsvc_client._view.store import SnapshotStore
 from configsvc_client._view.synchronizer import Synchronizer
@@ -132,13 +133,16 @@ class FakeConfigClient(ConfigClient):
         self._server.failure = error
         self._refresh()
 
-    def _updater(
-        self, name: str, environment: str, store: SnapshotStore, sync: Synchronizer
-    ) -> Updater:
+    def _updater(self, name: str, environment: str) -> MakeUpdater:
         source = SnapshotSource(self._server, name, environment)
-        updater = _InlineUpdater(source, store, sync, self._updaters)
-        self._updaters.append(updater)
-        return updater
+        registry = self._updaters
+
+        def make(store: SnapshotStore, sync: Synchronizer, report: Callable[[], None]) -> Updater:
+            updater = _InlineUpdater(source, store, sync, registry, report)
+            registry.append(updater)
+            return updater
+
+        return make
 
     def _open_feed(
         self, params: Mapping[str, str | None], cursor: str, wait: float | None
@@ -169,11 +173,13 @@ class _InlineUpdater:
         store: SnapshotStore,
         sync: Synchronizer,
         registry: "list[_InlineUpdater]",
+        report: Callable[[], None],
     ) -> None:
         self._source = source
         self._store = store
         self._sync = sync
         self._registry = registry
+        self._report = report
 
     def start(self) -> None:
         """Fetch the snapshot."""
@@ -181,10 +187,14 @@ class _InlineUpdater:
             self._sync.update(self._source)
         except ConfigSvcError as error:
             self._store.fail(error)
+        self._report()
 
     def stop(self) -> None:
         """Stop following changes."""
         with contextlib.suppress(ValueError):
             self._registry.remove(self)
+
+    def join(self, timeout: float) -> None:
+        """Return at once: there is no thread."""
 
     after_fork_in_child = stop

@@ -62,10 +62,7 @@ class Bound(Generic[T_co]):
             >>> app.bind("database", DatabaseSettings).value.host
             'db1'
         """
-        if self._is_dormant:
-            # The first use in a forked child: nobody polls there yet.
-            self._is_dormant = False
-            self._wake()
+        self._wake()
         return self._value
 
     @property

@@ -21,7 +21,7 @@ class PollRecorder:
         schedule: PollSchedule,
         *,
         activity: str,
-        consequence: str,
+        consequence: Callable[[], str],
         is_stopping: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -30,7 +30,7 @@ class PollRecorder:
         Args:
             schedule: decides on the delays.
             activity: the words that the log lines begin with.
-            consequence: the meaning of a failure, for the log.
+            consequence: returns the meaning of a failure, for the log.
             is_stopping: returns whether the poller is to end; errors are expected then.
             clock: returns the monotonic time in seconds.
         """
@@ -92,5 +92,5 @@ class PollRecorder:
         if is_failure:
             # One line when an outage begins; the rest is kept by the poller and at debug level.
             log = _log.debug if was_failing else _log.warning
-            log("%s failed; %s. %s", self._activity, self._consequence, error)
+            log("%s failed; %s. %s", self._activity, self._consequence(), error)
         return delay, is_failure

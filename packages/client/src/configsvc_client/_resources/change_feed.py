@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Self
 
+from configsvc_client._fork import protect
 from configsvc_client._http.api import Api
 from configsvc_client._http.poll_schedule import PollSchedule
 from configsvc_client._http.polling import PollRecorder
@@ -45,10 +46,11 @@ class ChangeFeed(Iterator[AuditChange]):
         self._transport = transport
         self._error: ConfigSvcError | None = None
         self._reset()
+        protect(self)
         self._recorder = PollRecorder(
             schedule,
             activity="Following changes",
-            consequence="it is tried again",
+            consequence=lambda: "it is tried again",
             is_stopping=self._is_stopping,
         )
 
@@ -146,7 +148,7 @@ class ChangeFeed(Iterator[AuditChange]):
         """Sleep, and return whether to go on then."""
         return not self._stopping.wait(seconds)
 
-    def _after_fork_in_child(self) -> None:
+    def after_fork_in_child(self) -> None:
         """Replace the event, whose lock may have been held, and drop the connections."""
         was_stopping = self._stopping.is_set()
         self._reset()

@@ -1,17 +1,16 @@
 """Listeners: callbacks of a view, and the changes that they get."""
 
 import threading
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from logging import getLogger
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from configsvc_client._values.frozen import is_same
 from configsvc_client._values.paths import find
-from configsvc_client._values.snapshot import Snapshot
+from configsvc_client._values.snapshot import EMPTY, Snapshot
 
-__all__ = ["Change", "Listeners", "Subscription"]
+__all__ = ["Change", "Listeners", "Subscription", "call_safely"]
 
 _log = getLogger("configsvc_client")
 
@@ -21,6 +20,8 @@ _ABSENT: Final = object()
 @dataclass(frozen=True, slots=True)
 class Change:
     """Change of a view, as a callback gets it.
+
+    Its representation has no values, so that it can be logged.
 
     Example:
         >>> app.on_change(lambda change: print(change.old, "→", change.new), "database.pool_size")
@@ -61,9 +62,23 @@ class Change:
             )
         )
 
+    def __repr__(self) -> str:
+        what = repr(self.path) if self.path else "everything"
+        return f"<Change of {what}: {', '.join(self.configurations) or 'nothing'}>"
+
+
+class Listener(Protocol):
+    """Listener that knows what it was told last."""
+
+    def notify(self, after: Snapshot) -> None:
+        """Tell what is new in a snapshot; raises nothing but what may not be kept."""
+
 
 class Subscription:
     """Subscription of a callback to changes, until :meth:`cancel`.
+
+    A callback that is subscribed keeps the view up to date, also where nothing else refers to
+    it any more.
 
     Example:
         >>> app.on_change(print, "database.pool_size")
@@ -74,12 +89,22 @@ class Subscription:
         self,
         callback: Callable[[Change], object],
         path: str,
-        remove: "Callable[[Subscription], None]",
+        listeners: "Listeners",
+        told: Snapshot | None,
+        owner: object,
     ) -> None:
         self._callback = callback
         self._path = path
-        self._remove = remove
+        self._listeners = listeners
+        self._told = told
+        self._owner: object | None = owner
+        self._is_cancelled = False
         self._has_failed = False
+        self._reset()
+
+    def _reset(self) -> None:
+        # A callback may refresh the view, or subscribe again: the same thread comes again.
+        self._lock = threading.RLock()
 
     def __repr__(self) -> str:
         return f"<Subscription to {repr(self._path) if self._path else 'everything'}>"
@@ -93,24 +118,32 @@ class Subscription:
             >>> client.configurations.update(database, config={"pool_size": 20}).version
             4
         """
-        self._remove(self)
+        self._is_cancelled = True
+        self._listeners.remove(self)
+        self._owner = None
 
-    def _notify(self, before: Snapshot, after: Snapshot) -> None:
-        change = self._change(before, after)
-        if change is None:
-            return
-        try:
-            self._callback(change)
-        except (Exception, SystemExit):  # noqa: BLE001 - it must not end the thread
-            if self._has_failed:
-                _log.debug("%r failed again", self, exc_info=True)
-            else:
-                _log.exception("%r failed; it is called again at the next change", self)
-            self._has_failed = True
+    def notify(self, after: Snapshot) -> None:
+        """Call the callback with what changed since it was called last."""
+        with self._lock:
+            before, self._told = self._told, after
+            # The first snapshot is no change.
+            if before is None or before is after or self._is_cancelled:
+                return
+            change = self._change(before, after)
+            if change is not None:
+                self._has_failed |= not call_safely(
+                    self, lambda: self._callback(change), has_failed=self._has_failed
+                )
+
+    def after_fork_in_child(self) -> None:
+        """Replace the lock, and take as told what the parent calls back for."""
+        self._reset()
 
     def _change(self, before: Snapshot, after: Snapshot) -> Change | None:
         if not self._path:
-            return Change("", before, after, before, after)
+            if before is not EMPTY and has_equal_values(before, after):
+                return None
+            return Change("", None if before is EMPTY else before, after, before, after)
         old, new = _value(before, self._path), _value(after, self._path)
         if old is new or (old is not _ABSENT is not new and is_same(old, new)):
             return None
@@ -126,50 +159,118 @@ class Subscription:
 class Listeners:
     """Callbacks of one view, called one after the other and in the order of the changes."""
 
-    def __init__(self) -> None:
-        self._subscriptions: tuple[Subscription, ...] = ()
-        self._pending: deque[tuple[Snapshot, Snapshot]] = deque()
+    def __init__(self, latest: Callable[[], Snapshot | None]) -> None:
+        """Create them without any.
+
+        Args:
+            latest: returns the snapshot that callbacks are to know of.
+        """
+        self._latest = latest
+        self._listeners: tuple[Listener, ...] = ()
+        self._is_pending = False
         self._reset()
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
         self._calling = threading.Lock()
 
-    def subscribe(self, callback: Callable[[Change], object], path: str) -> Subscription:
-        """Call ``callback`` when the value at ``path`` changes, or anything for an empty path."""
-        subscription = Subscription(callback, path, self._unsubscribe)
+    def add(self, listener: Listener) -> None:
+        """Notify a listener from now on."""
         with self._lock:
-            self._subscriptions = (*self._subscriptions, subscription)
-        return subscription
+            self._listeners = (*self._listeners, listener)
 
-    def publish(self, before: Snapshot, after: Snapshot) -> None:
-        """Call the callbacks in this thread, or in the one that is calling them already.
+    def remove(self, listener: Listener) -> None:
+        """Notify a listener no more."""
+        with self._lock:
+            self._listeners = tuple(known for known in self._listeners if known is not listener)
+
+    def subscribe(
+        self,
+        callback: Callable[[Change], object],
+        path: str,
+        *,
+        owner: object,
+        call_now: bool = False,
+    ) -> Subscription:
+        """Call ``callback`` when the value at ``path`` changes, or anything for an empty path.
 
         Args:
-            before: the snapshot before the change.
-            after: the snapshot after it.
+            callback: gets the change.
+            path: where to look; empty for everything.
+            owner: kept alive as long as the subscription.
+            call_now: whether to call it at once, with the value that there is.
         """
-        self._pending.append((before, after))
+        latest = self._latest()
+        subscription = Subscription(callback, path, self, EMPTY if call_now else latest, owner)
+        self.add(subscription)
+        if call_now and latest is not None:
+            subscription.notify(latest)
+        return subscription
+
+    def publish(self) -> None:
+        """Notify all in this thread, or in the one that is notifying them already."""
+        self._is_pending = True
         # By this name, since a callback may fork, and the child then has another lock.
         calling = self._calling
         # A callback that refreshes comes here too, and must not wait for itself.
-        while self._pending and calling.acquire(blocking=False):
+        while self._is_pending and calling.acquire(blocking=False):
             try:
-                while self._pending:
-                    change = self._pending.popleft()
-                    for subscription in self._subscriptions:
-                        subscription._notify(*change)
+                while self._is_pending:
+                    self._is_pending = False
+                    latest = self._latest()
+                    if latest is not None:
+                        for listener in self._listeners:
+                            listener.notify(latest)
             finally:
                 calling.release()
 
     def after_fork_in_child(self) -> None:
         """Replace the locks and drop pending changes: the parent calls back for them."""
-        self._pending.clear()
+        self._is_pending = False
         self._reset()
+        latest = self._latest()
+        for listener in self._listeners:
+            if isinstance(listener, Subscription):
+                listener._told = latest
+                listener._reset()
 
-    def _unsubscribe(self, subscription: Subscription) -> None:
-        with self._lock:
-            self._subscriptions = tuple(s for s in self._subscriptions if s is not subscription)
+
+def call_safely(what: object, call: Callable[[], object], *, has_failed: bool = False) -> bool:
+    """Call a callback, and return whether it raised nothing.
+
+    What it raises is logged once and goes no further, as it must not end the thread that
+    follows changes: asyncio's and gevent's cancellations are no ``Exception``. Only Ctrl-C is
+    left to a main thread that asked for it.
+
+    Args:
+        what: the subscription, for the log.
+        call: the callback with its arguments.
+        has_failed: whether it has failed before, which is logged at debug level.
+    """
+    try:
+        call()
+    except KeyboardInterrupt:
+        if threading.current_thread() is threading.main_thread():
+            raise
+        _log.exception("%r was interrupted; it is called again at the next change", what)
+        return False
+    except BaseException:  # noqa: BLE001 - see above
+        if has_failed:
+            _log.debug("%r failed again", what, exc_info=True)
+        else:
+            _log.exception("%r failed; it is called again at the next change", what)
+        return False
+    return True
+
+
+def has_equal_values(one: Snapshot, other: Snapshot) -> bool:
+    """Return whether two snapshots of a view have the same values.
+
+    Equal configurations are shared between the two, so identity is enough.
+    """
+    return one.configs.keys() == other.configs.keys() and all(
+        one.configs[name] is config for name, config in other.configs.items()
+    )
 
 
 def _value(snapshot: Snapshot, path: str) -> Any:

@@ -1,26 +1,37 @@
 """Runtime of a view: the parts behind it, started at its first use."""
 
+import _thread
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Final
 
+from configsvc_client._fork import check_process, protect
 from configsvc_client._values.snapshot import Snapshot
 from configsvc_client._view.disk_cache import DiskCache
+from configsvc_client._view.inline_poller import InlinePoller
 from configsvc_client._view.listeners import Listeners
 from configsvc_client._view.poller import Updater
 from configsvc_client._view.snapshot_source import SnapshotSource
-from configsvc_client._view.status import Status
-from configsvc_client._view.store import SnapshotStore
+from configsvc_client._view.status import Status, StatusListeners, StatusReader
+from configsvc_client._view.store import SnapshotStore, without_traceback
 from configsvc_client._view.synchronizer import Synchronizer
 from configsvc_client.errors import ClosedError, ConfigSvcError, NotReadyError
 from configsvc_client.options import Options
 
-__all__ = ["ViewRuntime"]
+__all__ = ["MakeUpdater", "ViewRuntime"]
+
+MakeUpdater = Callable[[SnapshotStore, Synchronizer, Callable[[], None]], Updater]
+"""Function that makes an updater, which calls the last argument after each poll."""
 
 
 class ViewRuntime:
-    """Runtime of one view; nothing runs before the first :meth:`wake`."""
+    """Runtime of one view; nothing runs before the first :meth:`wake`.
+
+    Everything that users hold of a view refers to it: the view, bound objects, subscriptions.
+    When nothing does any more, its updater is stopped.
+    """
 
     REFRESHES: Final = 5
     """Requests of one :meth:`refresh` at most, where other responses keep coming first."""
@@ -28,25 +39,32 @@ class ViewRuntime:
     DISK_GRACE: Final = 2.0
     """Seconds that a server may take to respond before the copy on disk is used."""
 
+    JOIN: Final = 0.5
+    """Seconds to wait at most for the updater when it is stopped."""
+
     def __init__(
         self,
-        name: str,
+        application: str,
+        environment: str,
         *,
         options: Options,
         disk: DiskCache | None,
         source: SnapshotSource,
-        updater: Callable[[SnapshotStore, Synchronizer], Updater],
+        updater: MakeUpdater,
+        status_listeners: StatusListeners,
     ) -> None:
         """Create the parts without starting anything.
 
         Args:
-            name: the name of the view, for messages.
+            application: name or id of the application.
+            environment: name of the environment.
             options: the settings of the client.
             disk: the copy on disk, if there is to be one.
             source: the source for requests in the caller's thread.
             updater: makes the updater that runs in the background.
+            status_listeners: told when the status becomes another.
         """
-        self._name = name
+        self._name = f"{application!r} ({environment})"
         self._options = options
         self._disk = disk
         self._source = source
@@ -55,10 +73,22 @@ class ViewRuntime:
         self._inherited: list[Updater] = []
         self._deadline = 0.0
         self._closed = False
-        self.store = SnapshotStore()
-        self.listeners = Listeners()
-        self.sync = Synchronizer(self.store, self.listeners, disk)
+        self.is_awake = False
+        """Whether reads need not come here: an updater runs, or the view is closed."""
+        store = self.store = SnapshotStore()
+        self.listeners = Listeners(lambda: store.held)
+        self.sync = Synchronizer(store, self.listeners, disk)
+        self._status = StatusReader(
+            application,
+            environment,
+            store=store,
+            sync=self.sync,
+            disk=disk,
+            stale_after=options.stale_after,
+            listeners=status_listeners,
+        )
         self._reset()
+        protect(self)
 
     def _reset(self) -> None:
         self._lock = threading.RLock()
@@ -82,20 +112,17 @@ class ViewRuntime:
         Raises:
             ClosedError: the view was closed before there was one.
         """
+        check_process()
         with self._lock:
             if self._closed:
                 if not self.store.show():
                     raise ClosedError(f"The view of {self._name} is closed.")
                 return True
             if self._updater is None:
-                self._deadline = time.monotonic() + self._options.start_timeout
-                self._updater = self._make_updater(self.store, self.sync)
-                try:
-                    self._updater.start()
-                except BaseException:
-                    # Such as a lack of threads: the next use must try again.
-                    self._updater = None
-                    raise
+                self._start()
+            updater = self._updater
+        if isinstance(updater, InlinePoller):
+            updater.poll()
         return self.store.show()
 
     def wait(self, deadline: float) -> None:
@@ -114,13 +141,19 @@ class ViewRuntime:
             self.sync.load_disk()
         if self.store.wait(max(0.0, deadline - time.monotonic())):
             return
+        raise self.not_ready()
+
+    def not_ready(self) -> ConfigSvcError:
+        """Return the error of a view that has no snapshot: the refusal, or why there is none."""
         error = self.store.error
         if self.store.is_refused() and error is not None:
-            raise error
-        raise NotReadyError(
+            return without_traceback(error)
+        lack = NotReadyError(
             f"There is no configuration of {self._name} yet: "
             + (str(error) if error else "the server has not answered.")
-        ) from error
+        )
+        lack.__cause__ = None if error is None else without_traceback(error)
+        return lack
 
     def refresh(self) -> bool:
         """Fetch the newest snapshot in this thread, and return whether there is another now.
@@ -137,54 +170,70 @@ class ViewRuntime:
                     break
         except ConfigSvcError as error:
             self.store.fail(error)
+            self._status.report()
             raise
         # The other thread may have put the snapshot in place, and bound objects not yet.
         self.sync.follow()
+        self._status.report()
         return self.store.generation != before
 
     def status(self) -> Status:
         """Return the status of the view."""
-        store, held, updater = self.store, self.store.held, self._updater
-        age = store.age()
-        is_old = age is not None and age > self._options.stale_after
-        stale = held is None or store.failing or store.from_disk or is_old
-        if self._closed:
-            state = "closed"
-        elif held is None:
-            state = "not started" if updater is None else "starting"
-        else:
-            state = "stale" if stale else "live"
-        return Status(
-            state=state,
-            version=held.version if held else None,
-            age=age,
-            stale=stale,
-            source=("disk" if store.from_disk else "server") if held else None,
-            last_error=store.error,
-            polls=store.polls,
-            changes=store.generation,
-            mode=updater.mode if updater else None,
-            configurations=len(held) if held else 0,
-            rejected={b.path: str(b.error) for b in self.sync.bindings() if b.error is not None},
-            cache_error=self._disk.error if self._disk else None,
-        )
+        return self._status.read()
+
+    def stop(self) -> Updater | None:
+        """Begin to stop the updater, for good, and return it; ``None`` where none runs."""
+        with self._lock:
+            was_closed = self._closed
+            self._closed = self._status.is_closed = True
+            updater, self._updater = self._updater, None
+            self._status.mode = None
+        if updater is not None:
+            self._finalizer.detach()
+            updater.stop()
+        if not was_closed:
+            self._status.report()
+        return updater
 
     def close(self) -> None:
         """Stop the updater, promptly and for good."""
-        with self._lock:
-            self._closed = True
-            updater, self._updater = self._updater, None
+        updater = self.stop()
         if updater is not None:
-            updater.stop()
+            updater.join(self.JOIN)
 
     def after_fork_in_child(self) -> None:
         """Replace all locks without waiting for one, and drop the parent's updater."""
         self._reset()
+        self.is_awake = False
         self.store.after_fork_in_child()
         self.listeners.after_fork_in_child()
         self.sync.after_fork_in_child()
         if self._updater is not None:
+            self._finalizer.detach()
             self._updater.after_fork_in_child()
             # Kept, since destroying it could take locks that its thread had.
             self._inherited.append(self._updater)
             self._updater = None
+            self._status.mode = None
+
+    def _start(self) -> None:
+        self._deadline = time.monotonic() + self._options.start_timeout
+        updater = self._make_updater(self.store, self.sync, self._status.report)
+        self._updater = updater
+        self._status.mode = lambda: updater.mode
+        self._finalizer = weakref.finalize(self, _stop_in_a_thread, updater)
+        self._finalizer.atexit = False
+        try:
+            updater.start()
+        except BaseException:
+            # Such as a lack of threads: the next use must try again.
+            self._finalizer.detach()
+            self._updater = self._status.mode = None
+            raise
+        self.is_awake = not isinstance(updater, InlinePoller)
+
+
+def _stop_in_a_thread(updater: Updater) -> None:
+    # The collector may come here amid anything, also while this very thread has the locks that
+    # stopping takes, and those of the threading module.
+    _thread.start_new_thread(updater.stop, ())

@@ -34,7 +34,12 @@ class SnapshotSource:
         self._path: str | None = None
 
     def fetch(
-        self, current: Snapshot | None, *, wait: float = 0.0, bypass_cache: bool = False
+        self,
+        current: Snapshot | None,
+        *,
+        wait: float = 0.0,
+        bypass_cache: bool = False,
+        patience: float | None = None,
     ) -> Fetched:
         """Fetch the snapshot if it is another than ``current``.
 
@@ -43,6 +48,8 @@ class SnapshotSource:
             wait: seconds that the server may wait for a change.
             bypass_cache: whether to have it sent by the server itself, and even if nothing
                 changed.
+            patience: seconds to wait for the response, where the server does not wait;
+                ``None`` for the timeout of the client.
 
         Raises:
             ConfigSvcError: the request failed.
@@ -54,7 +61,7 @@ class SnapshotSource:
             headers["If-None-Match"] = current.etag
             if wait:
                 headers["Prefer"] = f"wait={wait:.0f}"
-        response = self._get(headers, read_timeout=wait + Api.MARGIN if wait else None)
+        response = self._get(headers, read_timeout=wait + Api.MARGIN if wait else patience)
         granted = response.has_waited
         if response.status == HTTPStatus.NOT_MODIFIED:
             if current is None:

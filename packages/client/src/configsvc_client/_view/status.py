@@ -1,11 +1,15 @@
 """Status of a live view."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from configsvc_client._view.disk_cache import DiskCache
+from configsvc_client._view.listeners import call_safely
+from configsvc_client._view.store import SnapshotStore
+from configsvc_client._view.synchronizer import Synchronizer
 from configsvc_client.errors import ConfigSvcError
 
-__all__ = ["Status"]
+__all__ = ["Status", "StatusListeners", "StatusReader", "StatusSubscription"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ class Status:
     """Last failure, even if requests succeed again."""
     polls: int
     """Requests made, also failed ones; in a forked child, the parent's until the fork too."""
+    failures: int
+    """Requests that failed."""
     changes: int
     """Snapshots put in place, the first one and the copy on disk included."""
     mode: str | None
@@ -44,6 +50,10 @@ class Status:
     """Reasons why bound objects do not follow, by path; empty where all do."""
     cache_error: str | None
     """Problem of the copy on disk; ``None`` where there is none."""
+    application: str
+    """Name or id of the application, as it was given."""
+    environment: str
+    """Name of the environment."""
 
     def __repr__(self) -> str:
         parts = []
@@ -65,6 +75,142 @@ class Status:
         if self.cache_error is not None:
             text += f"\ncache: {self.cache_error}"
         return text
+
+
+class StatusSubscription:
+    """Subscription of a callback to the status of all views, until :meth:`cancel`.
+
+    Example:
+        >>> client.on_status(print)
+        <Subscription to the status of every view>
+    """
+
+    def __init__(self, callback: Callable[[Status], object], listeners: "StatusListeners") -> None:
+        self._callback = callback
+        self._listeners = listeners
+        self._has_failed = False
+
+    def __repr__(self) -> str:
+        return "<Subscription to the status of every view>"
+
+    def cancel(self) -> None:
+        """Stop calling the callback.
+
+        Example:
+            >>> subscription = client.on_status(print)
+            >>> subscription.cancel()
+        """
+        self._listeners.remove(self)
+
+    def notify(self, status: Status) -> None:
+        """Call the callback."""
+        self._has_failed |= not call_safely(
+            self, lambda: self._callback(status), has_failed=self._has_failed
+        )
+
+
+class StatusListeners:
+    """Callbacks that are told when the status of a view becomes another."""
+
+    def __init__(self) -> None:
+        self._subscriptions: tuple[StatusSubscription, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self._subscriptions)
+
+    def subscribe(self, callback: Callable[[Status], object]) -> StatusSubscription:
+        """Call ``callback`` with each new status."""
+        subscription = StatusSubscription(callback, self)
+        self._subscriptions = (*self._subscriptions, subscription)
+        return subscription
+
+    def remove(self, subscription: StatusSubscription) -> None:
+        """Call the callback of a subscription no more."""
+        self._subscriptions = tuple(s for s in self._subscriptions if s is not subscription)
+
+    def publish(self, status: Status) -> None:
+        """Call all callbacks."""
+        for subscription in self._subscriptions:
+            subscription.notify(status)
+
+
+class StatusReader:
+    """Reader of the status of one view, which tells the callbacks what is new in it."""
+
+    def __init__(
+        self,
+        application: str,
+        environment: str,
+        *,
+        store: SnapshotStore,
+        sync: Synchronizer,
+        disk: DiskCache | None,
+        stale_after: float,
+        listeners: StatusListeners,
+    ) -> None:
+        """Create a reader.
+
+        Args:
+            application: name or id of the application.
+            environment: name of the environment.
+            store: the snapshot that there is.
+            sync: has the bound objects.
+            disk: the copy on disk, if there is one.
+            stale_after: age in seconds from which a view is stale.
+            listeners: told by :meth:`report`.
+        """
+        self._application = application
+        self._environment = environment
+        self._store = store
+        self._sync = sync
+        self._disk = disk
+        self._stale_after = stale_after
+        self._listeners = listeners
+        self._reported: object = None
+        self.mode: Callable[[], str] | None = None
+        """Way in which changes come; ``None`` where nothing polls."""
+        self.is_closed = False
+        """Whether the view is closed."""
+
+    def read(self) -> Status:
+        """Return the status."""
+        store, held, mode = self._store, self._store.held, self.mode
+        age = store.age()
+        is_old = age is not None and age > self._stale_after
+        stale = held is None or store.failing or store.from_disk or is_old
+        if self.is_closed:
+            state = "closed"
+        elif held is None:
+            state = "not started" if mode is None else "starting"
+        else:
+            state = "stale" if stale else "live"
+        return Status(
+            state=state,
+            version=held.version if held else None,
+            age=age,
+            stale=stale,
+            source=("disk" if store.from_disk else "server") if held else None,
+            last_error=store.error,
+            polls=store.polls,
+            failures=store.failures,
+            changes=store.generation,
+            mode=mode() if mode else None,
+            configurations=len(held) if held else 0,
+            rejected={b.path: str(b.error) for b in self._sync.bindings() if b.error is not None},
+            cache_error=self._disk.error if self._disk else None,
+            application=self._application,
+            environment=self._environment,
+        )
+
+    def report(self) -> None:
+        """Tell the callbacks if state, version, rejections or the copy's problem are others."""
+        if not self._listeners:
+            return
+        status = self.read()
+        known = (status.state, status.version, tuple(status.rejected.items()), status.cache_error)
+        if known != self._reported:
+            self._reported = known
+            self._listeners.publish(status)
 
 
 def duration(seconds: float) -> str:

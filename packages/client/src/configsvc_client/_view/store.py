@@ -1,13 +1,15 @@
 """Snapshot store: the current snapshot of a view and its age."""
 
+import copy
 import threading
 import time
 from collections.abc import Callable
 
+from configsvc_client._fork import own_process
 from configsvc_client._values.snapshot import EMPTY, Snapshot
 from configsvc_client.errors import AuthError, ConfigSvcError, NotFoundError
 
-__all__ = ["SnapshotStore"]
+__all__ = ["SnapshotStore", "without_traceback"]
 
 
 class SnapshotStore:
@@ -19,7 +21,12 @@ class SnapshotStore:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self.own = own_process()
+        """Flag that is false in a forked child which has not been renewed yet."""
         self.current: Snapshot = EMPTY
+        self.configs = EMPTY.configs
+        """Configurations of ``current``; one attribute less to read."""
+        self._hidden = False
         self._held: Snapshot | None = None
         self.previous: Snapshot | None = None
         """Snapshot before; ``None`` before the first change."""
@@ -27,6 +34,8 @@ class SnapshotStore:
         """Number of snapshots so far."""
         self.polls = 0
         """Number of requests so far, also failed ones."""
+        self.failures = 0
+        """Number of failed requests so far."""
         self.error: ConfigSvcError | None = None
         """Last failure; kept when requests succeed again."""
         self.failing = False
@@ -66,9 +75,8 @@ class SnapshotStore:
             if generation != self.generation:
                 return False
             old = self._held
-            self._held = self.current = snapshot
+            self._put(snapshot)
             self.previous = old
-            self.generation += 1
             self._note_success()
             return old
 
@@ -82,8 +90,9 @@ class SnapshotStore:
     def fail(self, error: ConfigSvcError) -> None:
         """Record a failed request."""
         with self._condition:
-            self.error = error
+            self.error = without_traceback(error)
             self.failing = True
+            self.failures += 1
             self._condition.notify_all()
 
     def load(self, snapshot: Snapshot, age: float) -> None:
@@ -95,8 +104,7 @@ class SnapshotStore:
         """
         with self._condition:
             if self._held is None:
-                self._held = self.current = snapshot
-                self.generation += 1
+                self._put(snapshot)
                 self.from_disk = True
                 self._confirmed_at = self._clock() - age
                 self._condition.notify_all()
@@ -104,9 +112,15 @@ class SnapshotStore:
     def show(self) -> bool:
         """Let readers see the snapshot, and return whether there is one."""
         with self._condition:
-            if self._held is not None:
-                self.current = self._held
+            if self._held is not None and not self._hidden:
+                self.current, self.configs = self._held, self._held.configs
             return self._held is not None
+
+    def hide(self) -> None:
+        """Hide the snapshot for good: each read asks for it, and can look for a newer one."""
+        with self._condition:
+            self._hidden = True
+            self.current, self.configs = EMPTY, EMPTY.configs
 
     def wait(self, timeout: float) -> bool:
         """Wait until there is a snapshot, or no hope to get one soon.
@@ -128,10 +142,29 @@ class SnapshotStore:
     def after_fork_in_child(self) -> None:
         """Replace the lock, which may have been held, and hide the snapshot: nobody polls yet."""
         self._reset()
-        self.current = EMPTY
+        self._hidden = False
+        self.current, self.configs = EMPTY, EMPTY.configs
+
+    def _put(self, snapshot: Snapshot) -> None:
+        self._held = snapshot
+        self.generation += 1
+        if not self._hidden:
+            self.current, self.configs = snapshot, snapshot.configs
 
     def _note_success(self) -> None:
         self.failing = False
         self.from_disk = False
         self._confirmed_at = self._clock()
         self._condition.notify_all()
+
+
+def without_traceback(error: ConfigSvcError) -> ConfigSvcError:
+    """Return a copy of an error to keep or to raise again.
+
+    A traceback keeps every frame alive, and grows with each time that one object is raised.
+    """
+    fresh = copy.copy(error)
+    cause = error.__cause__
+    fresh.__cause__ = cause.with_traceback(None) if cause is not None else None
+    fresh.__suppress_context__ = True
+    return fresh

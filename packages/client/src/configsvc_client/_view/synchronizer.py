@@ -7,7 +7,7 @@ from typing import NamedTuple
 from configsvc_client._binding.bound import Bound
 from configsvc_client._values.snapshot import EMPTY, Snapshot
 from configsvc_client._view.disk_cache import DiskCache
-from configsvc_client._view.listeners import Listeners
+from configsvc_client._view.listeners import Listeners, has_equal_values
 from configsvc_client._view.snapshot_source import SnapshotSource
 from configsvc_client._view.store import SnapshotStore
 
@@ -29,7 +29,8 @@ class Synchronizer:
     """Applies a snapshot to everything that depends on it.
 
     First the snapshot is put in place, then bound objects are updated, then callbacks are
-    called, and at last it is saved.
+    called, and at last it is saved. What fails on the way is tried again by the next update,
+    whether there is a newer snapshot then or not.
     """
 
     def __init__(self, store: SnapshotStore, listeners: Listeners, disk: DiskCache | None) -> None:
@@ -45,7 +46,12 @@ class Synchronizer:
         self._saving = threading.Lock()
 
     def update(
-        self, source: SnapshotSource, *, wait: float = 0.0, bypass_cache: bool = False
+        self,
+        source: SnapshotSource,
+        *,
+        wait: float = 0.0,
+        bypass_cache: bool = False,
+        patience: float | None = None,
     ) -> Outcome:
         """Fetch from ``source`` once, and put a new snapshot in place.
 
@@ -53,6 +59,7 @@ class Synchronizer:
             source: the source of the snapshots.
             wait: seconds that the server may wait for a change.
             bypass_cache: whether to fetch even if nothing changed.
+            patience: seconds to wait for the response; ``None`` for the timeout of the client.
 
         Raises:
             ConfigSvcError: the request failed; the view stays as it is, and the caller
@@ -60,18 +67,16 @@ class Synchronizer:
         """
         store = self._store
         generation = store.begin()
-        fetched = source.fetch(store.held, wait=wait, bypass_cache=bypass_cache)
+        fetched = source.fetch(store.held, wait=wait, bypass_cache=bypass_cache, patience=patience)
         snapshot, held = fetched.snapshot, store.held
         if snapshot is None or (held is not None and _is_equal(held, snapshot)):
             is_current = store.confirm(generation)
+            self.catch_up()
             return Outcome(has_change=False, granted=fetched.granted, overtaken=not is_current)
-        old = store.swap(snapshot, generation)
-        if old is False:
+        if store.swap(snapshot, generation) is False:
             # Something else came in the meantime; the next request will show which is newer.
             return Outcome(has_change=True, granted=fetched.granted, overtaken=True)
-        self.follow()
-        if isinstance(old, Snapshot) and not _has_equal_values(old, snapshot):
-            self._listeners.publish(old, snapshot)
+        self.catch_up()
         self._save(snapshot, fetched.body)
         return Outcome(has_change=True, granted=fetched.granted)
 
@@ -82,7 +87,7 @@ class Synchronizer:
         saved = self._disk.load()
         if saved is not None:
             self._store.load(saved.snapshot, saved.age)
-            self.follow()
+            self.catch_up()
 
     def bind(self, make: Callable[[Snapshot], Bound[object]]) -> Bound[object]:
         """Return the bound object that ``make`` makes, and keep it up to date from here on."""
@@ -103,6 +108,11 @@ class Synchronizer:
                 for bound in self._bindings:
                     bound._follow(snapshot)
 
+    def catch_up(self) -> None:
+        """Update bound objects, then call the callbacks that have not heard of the snapshot."""
+        self.follow()
+        self._listeners.publish()
+
     def after_fork_in_child(self) -> None:
         """Replace the locks, which a thread of the parent may have held."""
         self._reset()
@@ -119,17 +129,10 @@ def _is_equal(held: Snapshot, fetched: Snapshot) -> bool:
     """Compare contents too, since a wrong ETag must not hide a change."""
     return (
         held.etag == fetched.etag
-        and _has_equal_values(held, fetched)
+        and has_equal_values(held, fetched)
         and all(
             held.provenance(name) == fetched.provenance(name)
             and held.defaults(name) is fetched.defaults(name)
             for name in fetched.configs
         )
-    )
-
-
-def _has_equal_values(held: Snapshot, fetched: Snapshot) -> bool:
-    # Equal configurations are shared between the two, so identity is enough.
-    return held.configs.keys() == fetched.configs.keys() and all(
-        held.configs[name] is config for name, config in fetched.configs.items()
     )

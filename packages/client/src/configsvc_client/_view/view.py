@@ -12,11 +12,9 @@ from configsvc_client._values.snapshot import EMPTY, Snapshot
 from configsvc_client._view.disk_cache import DiskCache
 from configsvc_client._view.listeners import Change, Subscription
 from configsvc_client._view.poller import Updater
-from configsvc_client._view.runtime import ViewRuntime
+from configsvc_client._view.runtime import MakeUpdater, ViewRuntime
 from configsvc_client._view.snapshot_source import SnapshotSource
-from configsvc_client._view.status import Status, duration
-from configsvc_client._view.store import SnapshotStore
-from configsvc_client._view.synchronizer import Synchronizer
+from configsvc_client._view.status import Status, StatusListeners, duration
 from configsvc_client.options import Options
 
 __all__ = ["ConfigView"]
@@ -48,8 +46,9 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
         *,
         options: Options,
         sources: Callable[[str], SnapshotSource],
-        updater: Callable[[SnapshotStore, Synchronizer], Updater],
+        updater: MakeUpdater,
         remove: Callable[["ConfigView"], None],
+        status_listeners: StatusListeners,
     ) -> None:
         self._application = application
         self._environment = environment
@@ -62,11 +61,13 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
                 options.cache_dir, url=options.url, application=application, environment=environment
             )
         self._runtime = ViewRuntime(
-            f"{application!r} ({environment})",
+            application,
+            environment,
             options=options,
             disk=disk,
             source=sources(environment),
             updater=updater,
+            status_listeners=status_listeners,
         )
         # Kept here too: each read goes by it, and one attribute less is quicker.
         self._store = self._runtime.store
@@ -89,11 +90,13 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
             KeyError: there is none of that name.
             NotReadyError: there is no snapshot yet, and none came in time.
         """
-        try:
-            return self._store.current.configs[name]  # type: ignore[no-any-return]
-        except KeyError:
-            # Either it does not exist, or there is no snapshot here yet.
-            pass
+        store = self._store
+        if store.own:
+            try:
+                return store.configs[name]  # type: ignore[no-any-return]
+            except KeyError:
+                # Either it does not exist, or there is no snapshot here yet.
+                pass
         return self._ready()[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -190,15 +193,23 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
             self._bound.setdefault(key, made)
         return cast("Bound[T]", self._bound[key])
 
-    def on_change(self, callback: Callable[[Change], object], path: str = "") -> Subscription:
+    def on_change(
+        self, callback: Callable[[Change], object], path: str = "", *, call_now: bool = False
+    ) -> Subscription:
         """Call ``callback`` whenever something changes; the first snapshot is no change.
 
         It is called when the new snapshot is in place, in the thread that fetched it: quick
-        things only. What it raises is logged once and changes nothing.
+        things only. What it raises is logged once and changes nothing. The view is kept up to
+        date for it until :meth:`Subscription.cancel` or :meth:`close`.
 
         Args:
             callback: gets a :class:`Change` with the old and the new value.
             path: name of a configuration, or a path into one; without it, everything.
+            call_now: whether to call it in this thread first, with what there is: ``old`` is
+                ``None`` then. It is not called where there is nothing at ``path``.
+
+        Raises:
+            NotReadyError: with ``call_now``, if there is no snapshot yet, and none came in time.
 
         Example:
             >>> app.on_change(lambda change: print("resized to", change.new), "database.pool_size")
@@ -207,8 +218,13 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
             resized to 20
             4
         """
-        self._runtime.wake()
-        return self._runtime.listeners.subscribe(callback, path)
+        if call_now:
+            self._ready()
+        else:
+            self._runtime.wake()
+        return self._runtime.listeners.subscribe(
+            callback, path, owner=self._runtime, call_now=call_now
+        )
 
     def wait_until_ready(self, timeout: float | None = None) -> None:
         """Wait for the first snapshot.
@@ -314,6 +330,10 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
         self._runtime.close()
         self._remove(self)
 
+    def _stop(self) -> Updater | None:
+        """Begin to close, without waiting for anything; the updater may be joined."""
+        return self._runtime.stop()
+
     def __enter__(self) -> Self:
         return self
 
@@ -344,13 +364,11 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
         return list(self._store.held or ())
 
     def _ready(self) -> Snapshot:
-        current = self._store.current
-        return current if current is not EMPTY else self._runtime.ready()
+        store = self._store
+        current = store.current
+        if current is not EMPTY and store.own:
+            return current
+        return self._runtime.ready()
 
     def _fetch(self, environment: str, at: datetime | None) -> Snapshot:
         return self._sources(environment).fetch_once(at=at, previous=self._store.held)
-
-    def _after_fork_in_child(self) -> None:
-        self._runtime.after_fork_in_child()
-        for bound in self._bound.values():
-            bound._after_fork_in_child()

@@ -1,0 +1,118 @@
+"""Inline poller: polls amid reads, where the host runs no threads of Python."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Final
+
+from configsvc_client._http.poll_schedule import PollSchedule
+from configsvc_client._http.polling import PollRecorder
+from configsvc_client._http.types import Transport
+from configsvc_client._view.snapshot_source import SnapshotSource
+from configsvc_client._view.store import SnapshotStore
+from configsvc_client._view.synchronizer import Synchronizer
+from configsvc_client.errors import ConfigSvcError
+
+__all__ = ["InlinePoller", "threads_run"]
+
+
+def threads_run() -> bool:
+    """Return whether the host lets threads of Python run.
+
+    uWSGI does not, unless it is told to: it holds the interpreter's lock between requests.
+    """
+    uwsgi = sys.modules.get("uwsgi")
+    options = getattr(uwsgi, "opt", None)
+    if not isinstance(options, dict):
+        return True
+    given = {key.decode() if isinstance(key, bytes) else str(key) for key in options}
+    return bool(given & {"enable-threads", "threads", "gevent", "asyncio"})
+
+
+class InlinePoller:
+    """Updater that polls in the thread that reads, once in a while and without waiting long."""
+
+    EVERY: Final = 0.5
+    """Seconds between two polls at least; a view that nobody reads sends none."""
+
+    PATIENCE: Final = 1.0
+    """Seconds that a read waits for the server at most, once there is a snapshot."""
+
+    mode = "while reading"
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        transport: Transport,
+        source: SnapshotSource,
+        sync: Synchronizer,
+        store: SnapshotStore,
+        schedule: PollSchedule,
+        report: Callable[[], None],
+    ) -> None:
+        """Create a poller that has not polled yet.
+
+        Args:
+            name: the name of the view, for the log.
+            transport: the transport of ``source``, closed when the poller is stopped.
+            source: the source of the snapshots.
+            sync: puts snapshots in place.
+            store: the snapshot that there is.
+            schedule: decides on the delays after failures.
+            report: called after each poll.
+        """
+        self._transport = transport
+        self._source = source
+        self._sync = sync
+        self._store = store
+        self._report = report
+        self._is_polling = False
+        self._due = 0.0
+        self._recorder = PollRecorder(
+            schedule,
+            activity=f"Polling {name}",
+            consequence=lambda: (
+                "the last snapshot goes on serving" if store.held else "there is no configuration"
+            ),
+            is_stopping=lambda: False,
+        )
+
+    def start(self) -> None:
+        """Poll for the first time, and have every read come here."""
+        self._store.hide()
+        self.poll()
+
+    def poll(self) -> None:
+        """Poll if it is time to, in this thread."""
+        if self._is_polling or time.monotonic() < self._due:
+            return
+        self._is_polling = True
+        was_failing = self._store.failing
+        self._recorder.begin(may_wait=False)
+        patience = self.PATIENCE if self._store.held is not None else None
+        try:
+            self._sync.update(self._source, patience=patience)
+        except ConfigSvcError as error:
+            delay, is_failure = self._recorder.failed(error, was_failing=was_failing)
+            if is_failure:
+                self._store.fail(error)
+                self._sync.load_disk()
+        else:
+            self._recorder.succeeded(has_change=False, granted=False, was_failing=was_failing)
+            delay = self.EVERY
+        finally:
+            self._is_polling = False
+        self._due = time.monotonic() + max(delay, self.EVERY)
+        self._report()
+
+    def stop(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def join(self, timeout: float) -> None:
+        """Return at once: there is no thread."""
+
+    def after_fork_in_child(self) -> None:
+        """Drop the parent's connections."""
+        self._transport.after_fork_in_child()
