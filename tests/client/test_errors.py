@@ -103,6 +103,13 @@ def test_a_server_error_has_the_time_to_wait() -> None:
     assert error_of(503, Retry_After="7").retry_after == 7
 
 
+@pytest.mark.parametrize("code", [300, 301, 302, 303, 305, 307, 308])
+def test_a_redirect_is_no_success(code: int) -> None:
+    error = error_of(code)
+    assert type(error) is ServerError
+    assert error.status == code
+
+
 def test_a_repeated_request_is_confessed() -> None:
     assert "more than once" in str(error_of(412, retried=True))
 

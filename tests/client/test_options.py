@@ -21,6 +21,12 @@ from configsvc_client import ConfigClient
         ("http://a", {"timeout": 0}, "timeout must be"),
         ("http://a", {"timeout": (3, 0)}, "timeout must be"),
         ("http://a", {"long_poll": 61}, "long_poll must be"),
+        ("http://a:port", {}, "url must be like"),
+        ("http://a", {"total_timeout": 0}, "total_timeout must be"),
+        ("http://a", {"max_response_size": 0}, "max_response_size must be"),
+        ("http://a", {"verify": "missing.pem"}, "verify: there is no file 'missing.pem'"),
+        ("http://a", {"cert": "missing.pem"}, "cert: there is no file 'missing.pem'"),
+        ("http://a", {"cert": (__file__, "missing.key")}, "cert: there is no file 'missing.key'"),
     ],
 )
 def test_an_impossible_setting_is_refused_with_what_is_possible(

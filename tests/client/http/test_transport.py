@@ -79,13 +79,21 @@ def test_a_path_in_the_url_is_kept() -> None:
         ConfigClient("http://server/config/").applications.get("billing")
 
 
-def test_certificates_and_proxies_reach_requests(mock: responses.RequestsMock) -> None:
+def test_certificates_and_proxies_reach_requests(
+    mock: responses.RequestsMock, tmp_path: Path
+) -> None:
+    authorities, certificate, key = files = [str(tmp_path / name) for name in ("ca", "c", "k")]
+    for file in files:
+        Path(file).touch()
     client = ConfigClient(
-        "http://server", verify="ca.pem", cert=("c.pem", "k.pem"), proxies={"http": "http://p"}
+        "http://server",
+        verify=authorities,
+        cert=(certificate, key),
+        proxies={"http": "http://p"},
     )
     client.applications.get("billing")
     sent = mock.calls[0].request.req_kwargs  # type: ignore[attr-defined]
-    assert (sent["verify"], sent["cert"]) == ("ca.pem", ("c.pem", "k.pem"))
+    assert (sent["verify"], sent["cert"]) == (authorities, (certificate, key))
     assert sent["proxies"]["http"] == "http://p"
 
 

@@ -2,7 +2,7 @@
 
 Example:
     >>> from configsvc_client import ConfigClient
-    >>> client = ConfigClient("https://config.internal", token="…")
+    >>> client = ConfigClient("https://config.internal", token="...")
     >>> app = client.application("billing")
     >>> app["database"]["pool_size"]
     10

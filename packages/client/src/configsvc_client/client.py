@@ -58,10 +58,13 @@ class ConfigClient:
         stale_after: age from which a view is stale, even without an error.
         cache_dir: folder for copies of snapshots, to start from while the server is unavailable;
             ``CONFIGSVC_CACHE_DIR`` by default; none without it.
+        total_timeout: time for a whole request, from connecting to the last byte of the
+            response, with its retries; a long poll may take as long as it waits in addition.
+        max_response_size: bytes that a response may have, as it is sent and decompressed.
 
     Example:
         >>> from configsvc_client import ConfigClient
-        >>> client = ConfigClient("https://config.internal", token="…")
+        >>> client = ConfigClient("https://config.internal", token="...")
         >>> app = client.application("billing")
         >>> app["database"]["pool_size"]
         10
@@ -82,6 +85,8 @@ class ConfigClient:
         start_timeout: float = 10.0,
         stale_after: float = 90.0,
         cache_dir: str | os.PathLike[str] | None = None,
+        total_timeout: float = 30.0,
+        max_response_size: int = 64 * 1024 * 1024,
     ) -> None:
         folder = cache_dir or os.environ.get("CONFIGSVC_CACHE_DIR")
         options = Options(
@@ -97,6 +102,8 @@ class ConfigClient:
             start_timeout=start_timeout,
             stale_after=stale_after,
             cache_dir=Path(folder) if folder else None,
+            total_timeout=total_timeout,
+            max_response_size=max_response_size,
         )
         self._open(options, HttpTransport(options, retries=options.retries))
 

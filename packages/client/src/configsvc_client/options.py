@@ -1,13 +1,14 @@
 """Settings of a client, checked once."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
-__all__ = ["MAX_WAIT", "Options", "Token"]
+__all__ = ["MAX_WAIT", "Options", "Token", "token_problem"]
 
 MAX_WAIT: Final = 60.0
 """Seconds that a server waits for a change at most."""
@@ -15,23 +16,31 @@ MAX_WAIT: Final = 60.0
 Token = str | Callable[[], str]
 """Token, or a function that returns it and is called before each request."""
 
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Options:
     """Settings of a client; :class:`~configsvc_client.ConfigClient` describes them."""
 
     url: str
+    """Base URL; credentials in it are moved to ``credentials``, so that it can be shown."""
     token: Token | None = field(default=None, repr=False)
     timeout: tuple[float, float] = (3.05, 10.0)
     retries: int = 3
     verify: bool | str = True
     cert: str | tuple[str, str] | None = None
-    proxies: Mapping[str, str] | None = None
+    # Their URLs may have a password.
+    proxies: Mapping[str, str] | None = field(default=None, repr=False)
     poll_interval: float = 30.0
     long_poll: float = 30.0
     start_timeout: float = 10.0
     stale_after: float = 90.0
     cache_dir: Path | None = None
+    total_timeout: float = 30.0
+    max_response_size: int = 64 * 1024 * 1024
+    credentials: tuple[str, str] | None = field(default=None, init=False, repr=False)
+    """Name and password from the URL."""
 
     def __post_init__(self) -> None:
         """Check the settings.
@@ -39,22 +48,47 @@ class Options:
         Raises:
             ValueError: a setting has an impossible value; the message says what is possible.
         """
-        parts = urlsplit(self.url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(f"url must be like https://config.example.com, not {self.url!r}")
-        if parts.query or parts.fragment:
-            raise ValueError(f"url must end before any ? or #, unlike {self.url!r}")
-        object.__setattr__(self, "url", self.url.rstrip("/"))
-        for name in ("poll_interval", "stale_after"):
+        self._set_url(_checked_url(self.url))
+        if self.token == "":
+            object.__setattr__(self, "token", None)
+        elif not callable(self.token) and self.token is not None:
+            problem = token_problem(self.token)
+            if problem is not None:
+                raise ValueError(f"token must be a string that a header can have; it {problem}")
+        for name in ("poll_interval", "stale_after", "total_timeout"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be a number of seconds above 0")
         for name in ("start_timeout", "retries"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} can't be negative")
+        if self.max_response_size <= 0:
+            raise ValueError("max_response_size must be a number of bytes above 0")
         if min(self.timeout) <= 0:
             raise ValueError("timeout must be two numbers of seconds above 0: (connect, read)")
         if not 0 <= self.long_poll <= MAX_WAIT:
             raise ValueError(f"long_poll must be 0 to {MAX_WAIT:g} seconds; 0 turns it off")
+        for proxy in (self.proxies or {}).values():
+            if _parts(proxy if "://" in proxy else f"http://{proxy}") is None:
+                raise ValueError(
+                    "proxies must have URLs like http://proxy.example.com:3128,"
+                    f" not {_shown(proxy)!r}"
+                )
+        self._check_files()
+
+    def _set_url(self, parts: SplitResult) -> None:
+        name, _, password = parts.netloc.rpartition("@")[0].partition(":")
+        if name or password:
+            object.__setattr__(self, "credentials", (unquote(name), unquote(password)))
+        clean = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+        object.__setattr__(self, "url", clean.geturl().rstrip("/"))
+
+    def _check_files(self) -> None:
+        cert = (self.cert,) if isinstance(self.cert, str) else self.cert or ()
+        authorities = () if isinstance(self.verify, bool) else (self.verify,)
+        for name, files in (("verify", authorities), ("cert", cert)):
+            for file in files:
+                if not Path(file).exists():
+                    raise ValueError(f"{name}: there is no file {os.fspath(file)!r}")
 
 
 def environment_url() -> str:
@@ -67,3 +101,51 @@ def environment_url() -> str:
     if not url:
         raise ValueError("Where is the server? Give ConfigClient(url) or set CONFIGSVC_URL.")
     return url
+
+
+def token_problem(token: object) -> str | None:
+    """Return what is wrong with a token, without a word of it; ``None`` where it is usable."""
+    if not isinstance(token, str):
+        return f"is of type {type(token).__name__}"
+    if not token:
+        return "is empty"
+    if "\n" in token or "\r" in token:
+        return "has a line break (read from a file? Then strip it)"
+    if _CONTROL.search(token):
+        return "has a control character"
+    try:
+        token.encode("latin-1")
+    except UnicodeEncodeError:
+        pass
+    else:
+        return None
+    return "has characters beyond Latin-1"
+
+
+def _checked_url(url: str) -> SplitResult:
+    parts = _parts(url)
+    if parts is None or parts.scheme not in {"http", "https"}:
+        raise ValueError(f"url must be like https://config.example.com, not {_shown(url)!r}")
+    if parts.query or parts.fragment:
+        raise ValueError(f"url must end before any ? or #, unlike {_shown(url)!r}")
+    return parts
+
+
+def _parts(url: str) -> SplitResult | None:
+    """Return the parts of a URL; ``None`` where it has no host, or no port that can be."""
+    try:
+        parts = urlsplit(url)
+        # Looking at the port is what checks it.
+        is_address = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return None
+    return parts if is_address else None
+
+
+def _shown(url: str) -> str:
+    """Return a URL, maybe a malformed one, without what may be a secret in it."""
+    scheme, mark, rest = url.rpartition("://") if url.count("://") == 1 else ("", "", url)
+    if "@" in rest:
+        rest = f"***@{rest.rpartition('@')[2]}"
+    address, cut, *_ = [*re.split(r"([?#])", rest, maxsplit=1), ""]
+    return f"{scheme}{mark}{address}{f'{cut}…' if cut else ''}"

@@ -1,42 +1,37 @@
-"""HTTP transport over requests, with one session per thread and a list of open sockets.
+"""HTTP transport over requests, with one session per thread, bounds, and retries.
 
 ``requests.Session`` is not promised to be safe between threads, so each thread has its own.
-The list of sockets is for two occasions on which nobody else can reach them: to end a long
-poll of another thread at once, and to close in a forked child what is the parent's.
+Retries and redirects are done here and not by urllib3 and requests, which would sleep through a
+:meth:`HttpTransport.close`, give up on a response that is cut amid its body, and read the body
+of a redirect whole, however large.
 """
 
-import contextlib
 import os
-import socket
 import threading
-import weakref
-from collections.abc import Callable
+import time
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    MaxRetryError,
-    NewConnectionError,
-    ReadTimeoutError,
-)
-from urllib3.poolmanager import PoolManager
-from urllib3.util import Retry
 
-from configsvc_client._http.types import Request, Response, retry_after
-from configsvc_client.errors import ClosedError, TransportError
-from configsvc_client.options import Options, Token
+from configsvc_client._http.bodies import ENCODING, EncodingError, read_body
+from configsvc_client._http.connections import Adapter, Sockets, TooLargeError, Wire
+from configsvc_client._http.credentials import NO_CREDENTIALS, Credentials, credentials_of
+from configsvc_client._http.failures import FAILURES, Failure
+from configsvc_client._http.redirects import is_http, is_same_server, shown, target_of
+from configsvc_client._http.retries import delay_before
+from configsvc_client._http.types import Request, Response
+from configsvc_client.errors import AuthError, ClosedError, ServerError, TransportError
+from configsvc_client.options import Options
 
 __all__ = ["HttpTransport"]
-
-_POOL_SIZE: Final = 4
 
 
 class HttpTransport:
     """Sender of requests to one server, safe to share between threads and with forked children."""
+
+    MAX_REDIRECTS: Final = 10
+    """Number of redirects in a row that a GET follows."""
 
     def __init__(self, options: Options, *, retries: int) -> None:
         """Create a transport without connecting.
@@ -53,46 +48,60 @@ class HttpTransport:
 
     def _reset(self) -> None:
         self._local = threading.local()
-        self._sockets = _Sockets()
+        self._sockets = Sockets()
+        self._closing = threading.Event()
+        if self._closed:
+            self._closing.set()
 
     def send(self, request: Request) -> Response:
         """Send a request and return the response, whatever its status.
 
         Raises:
-            TransportError: no response came.
-            ClosedError: :meth:`close` was called before.
+            AuthError: the token function gave no token.
+            ClosedError: :meth:`close` was called.
+            ServerError: the response is larger than allowed, or can't be decoded.
+            TransportError: no response came, or not the whole of it in time.
         """
-        if self._closed:
-            raise ClosedError("This client is closed.")
-        connect, read = self._options.timeout
+        self._check_open()
+        deadline = time.monotonic() + self._options.total_timeout + (request.read_timeout or 0.0)
         request_id = os.urandom(12).hex()
-        try:
-            response = self._session().request(
-                request.method,
-                self._options.url + request.path,
-                params=request.params,
-                data=request.body,
-                headers={"X-Request-ID": request_id, **request.headers},
-                timeout=(connect, request.read_timeout or read),
-                allow_redirects=request.method == "GET",
-            )
-        except requests.RequestException as error:
-            message = f"{request.method} {self._options.url}{request.path}: {_reason(error)}"
-            raise TransportError(
-                message, method=request.method, path=request.path, request_id=request_id
-            ) from error
-        return Response(
-            request,
-            response.status_code,
-            response.headers,
-            response.content,
-            response.headers.get("X-Request-ID", request_id),
-            retried=bool(response.raw.retries and response.raw.retries.history),
-        )
+        facts: dict[str, Any] = {
+            "method": request.method,
+            "path": request.path,
+            "request_id": request_id,
+        }
+        credentials = credentials_of(self._options)
+        if isinstance(credentials, str):
+            raise AuthError(f"{request.method} {request.path}: {credentials}", **facts)
+        self._check_open()
+        may_have_arrived = False
+        retry = 1
+        while True:
+            outcome = self._attempt(request, request_id, credentials, deadline)
+            if isinstance(outcome, ServerError):
+                raise outcome
+            delay = delay_before(retry, request, outcome) if retry <= self._retries else None
+            if delay is None or time.monotonic() + delay >= deadline:
+                break
+            self._closing.wait(delay)
+            self._check_open()
+            may_have_arrived |= isinstance(outcome, Response) or outcome.may_have_arrived
+            retry += 1
+        if isinstance(outcome, Response):
+            return outcome._replace(retried=may_have_arrived)
+        self._check_open()
+        reason = outcome.describe(self._secret_urls())
+        message = f"{request.method} {self._options.url}{request.path}: {reason}"
+        raise TransportError(message, **facts) from outcome.cause
 
     def close(self) -> None:
-        """Shut down every connection, also one on which another thread waits."""
+        """End every request that is under way, promptly, whatever it waits for.
+
+        It waits for no thread itself. A name that is being resolved and a token function can't
+        be interrupted; their threads go on until those return, and no further.
+        """
         self._closed = True
+        self._closing.set()
         self._sockets.shut_down()
 
     def after_fork_in_child(self) -> None:
@@ -102,19 +111,108 @@ class HttpTransport:
         self._inherited.append(self._local)
         self._reset()
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError("This client is closed.")
+
+    def _attempt(
+        self, request: Request, request_id: str, credentials: Credentials, deadline: float
+    ) -> Response | Failure | ServerError:
+        """Send a request once; errors are returned, free of the frames that have the token."""
+        session = self._session()
+        wire: Wire = self._local.wire
+        wire.deadline, wire.has_connected = deadline, None
+        wire.read_timeout = request.read_timeout or self._options.timeout[1]
+        status = None
+        try:
+            raw, answered_by = self._follow(session, wire, request, request_id, credentials)
+            status = raw.status_code
+            try:
+                body = read_body(raw.raw, self._options.max_response_size)
+                raw.raw.release_conn()
+            finally:
+                # Without effect where it was read to its end.
+                raw.close()
+        except FAILURES as error:
+            return Failure(error, has_connected=wire.has_connected, is_over=wire.is_over)
+        except TooLargeError:
+            most = self._options.max_response_size
+            problem = f"is larger than the {most} bytes of max_response_size"
+        except EncodingError as error:
+            problem = str(error)
+        else:
+            return Response(
+                request,
+                raw.status_code,
+                raw.headers,
+                body,
+                raw.headers.get("X-Request-ID", request_id),
+                location=shown(target_of(raw)),
+                answered_by=answered_by,
+            )
+        answer = "" if status is None else f" → {status}"
+        return ServerError(
+            f"{request.method} {request.path}{answer}: the answer {problem}.",
+            method=request.method,
+            path=request.path,
+            status=status,
+            request_id=request_id,
+        )
+
+    def _follow(
+        self,
+        session: requests.Session,
+        wire: Wire,
+        request: Request,
+        request_id: str,
+        credentials: Credentials,
+    ) -> tuple[requests.Response, str | None]:
+        """Send a request and follow the redirects of a GET.
+
+        Returns:
+            The response, unread, and the origin of another server that it is from.
+        """
+        home = urlsplit(self._options.url)
+        url, params, answered_by = self._options.url + request.path, request.params, None
+        headers = {"X-Request-ID": request_id, **request.headers}
+        connect = self._options.timeout[0]
+        redirects = 0
+        while True:
+            raw = session.request(
+                request.method,
+                url,
+                params=params,
+                data=request.body,
+                headers=headers,
+                auth=credentials,
+                timeout=(wire.patience(connect), wire.patience(wire.read_timeout)),
+                allow_redirects=False,
+                stream=True,
+            )
+            target = target_of(raw) if request.method == "GET" else None
+            if target is None or not is_http(target) or redirects == self.MAX_REDIRECTS:
+                return raw, answered_by
+            # Unread, however large it is.
+            raw.close()
+            redirects += 1
+            if not is_same_server(home, target):
+                credentials = NO_CREDENTIALS
+                answered_by = f"{target.scheme}://{target.netloc.rpartition('@')[2]}"
+            url, params = target.geturl(), {}
+
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = requests.Session()
-            adapter = _Adapter(self._sockets, _retry(self._retries))
+            wire = Wire(self._sockets, max_size=self._options.max_response_size)
+            session = _Session()
+            adapter = Adapter(wire)
             session.mount("http://", adapter)
             session.mount("https://", adapter)
             session.headers["User-Agent"] = _user_agent()
             session.headers["Accept"] = "application/json"
+            session.headers["Accept-Encoding"] = ENCODING
             self._apply_environment(session)
-            if self._options.token is not None:
-                session.auth = _BearerAuth(self._options.token)
-            self._local.session = session
+            self._local.session, self._local.wire = session, wire
         return session
 
     def _apply_environment(self, session: requests.Session) -> None:
@@ -130,157 +228,18 @@ class HttpTransport:
         session.proxies, session.verify = settings["proxies"], settings["verify"]
         session.cert = settings["cert"]
 
-
-class _BearerAuth(AuthBase):
-    """Bearer token as an auth object, since requests lets ``.netrc`` win over a header."""
-
-    def __init__(self, token: Token) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        token = self._token() if callable(self._token) else self._token
-        request.headers["Authorization"] = f"Bearer {token}"
-        return request
+    def _secret_urls(self) -> list[str]:
+        return [url for url in self._session().proxies.values() if url]
 
 
-class _Sockets:
-    """Open sockets of one transport, in all threads."""
+class _Session(requests.Session):
+    """Session that leaves redirects alone; requests would read their bodies, however large."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open: weakref.WeakSet[socket.socket] = weakref.WeakSet()
-        self._is_shut_down = False
-
-    def add(self, sock: socket.socket) -> None:
-        with self._lock:
-            self._open.add(sock)
-            if self._is_shut_down:
-                _shut_down(sock)
-
-    def shut_down(self) -> None:
-        """Shut down all sockets, which wakes the threads that read; later ones at once."""
-        with self._lock:
-            self._is_shut_down = True
-            for sock in list(self._open):
-                _shut_down(sock)
-
-    def after_fork_in_child(self) -> None:
-        """Close this process's descriptors; the connections stay open in the parent."""
-        # Not under the lock: the parent may have held it when it forked.
-        for sock in list(self._open):
-            with contextlib.suppress(OSError):
-                descriptor = sock.detach()
-                if descriptor >= 0:
-                    os.close(descriptor)
-
-
-class _Adapter(HTTPAdapter):
-    """Adapter of requests that adds the sockets of its connections to a list."""
-
-    def __init__(self, sockets: _Sockets, retry: Retry) -> None:
-        self._pools = _pool_classes(sockets.add)
-        super().__init__(pool_connections=_POOL_SIZE, pool_maxsize=_POOL_SIZE, max_retries=retry)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = self._pools
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> PoolManager:
-        manager: PoolManager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = self._pools
-        return manager
-
-
-def _pool_classes(remember: Callable[[socket.socket], None]) -> dict[str, Any]:
-    """Return urllib3's pools with connections that pass their sockets to ``remember``."""
-
-    class Connection(HTTPConnectionPool.ConnectionCls):  # type: ignore[misc,valid-type]
-        def connect(self) -> None:
-            super().connect()
-            remember(self.sock)
-
-    class SecureConnection(HTTPSConnectionPool.ConnectionCls):  # type: ignore[misc,valid-type]
-        def connect(self) -> None:
-            super().connect()
-            remember(self.sock)
-
-    class Pool(HTTPConnectionPool):
-        ConnectionCls = Connection
-
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = SecureConnection
-
-    return {"http": Pool, "https": SecurePool}
-
-
-class _PatientRetry(Retry):
-    """Retry policy that obeys a ``Retry-After`` unless it is too long to wait for."""
-
-    PATIENCE: Final = 15.0
-    """Seconds; a response that asks for more is returned to the caller."""
-
-    def increment(self, *args: Any, **kwargs: Any) -> "_PatientRetry":
-        response = kwargs.get("response")
-        wait = retry_after(response.headers) if response is not None else None
-        if wait is not None and wait > self.PATIENCE:
-            raise MaxRetryError(kwargs["_pool"], kwargs.get("url") or "", None)
-        return super().increment(*args, **kwargs)
-
-    def get_retry_after(self, response: Any) -> float | None:
-        # urllib3 would sleep until a date, however far away, and raise on what it can't read.
-        return retry_after(response.headers)
-
-
-def _retry(attempts: int) -> Retry:
-    return _PatientRetry(
-        total=attempts,
-        # Those that do the same when done twice; a POST or PATCH that may have arrived is
-        # repeated only by the caller.
-        allowed_methods={"GET", "HEAD", "OPTIONS", "PUT", "DELETE"},
-        status_forcelist={429, 502, 503, 504},
-        backoff_factor=0.2,
-        backoff_max=5,
-        backoff_jitter=0.2,
-        raise_on_status=False,
-    )
-
-
-def _shut_down(sock: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        # The method of SSLSocket also takes its state away from the thread that reads.
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return that there is none."""
 
 
 def _user_agent() -> str:
     from importlib.metadata import version  # noqa: PLC0415 - not at import, which is to be quick
 
     return f"configsvc-client/{version('configsvc-client')} {requests.utils.default_user_agent()}"
-
-
-def _reason(error: requests.RequestException) -> str:
-    """Return in a few words why no response came; urllib3's own message has many layers."""
-    chain: list[BaseException] = [error]
-    while (inner := _inner(chain[-1])) is not None:
-        chain.append(inner)
-    for cause in chain:
-        # That no connection could be made is in urllib3 a kind of timeout.
-        if isinstance(cause, ConnectTimeoutError) and not isinstance(cause, NewConnectionError):
-            return "no connection within the timeout"
-        if isinstance(cause, ReadTimeoutError):
-            return "no answer within the timeout"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the answer was cut short"
-    if isinstance(error, requests.exceptions.SSLError):
-        what = "the TLS connection failed"
-    elif isinstance(error, requests.exceptions.ProxyError):
-        what = "the proxy can't be reached"
-    else:
-        what = "the connection failed"
-    return f"{what} ({chain[-1]})"
-
-
-def _inner(error: BaseException) -> BaseException | None:
-    for candidate in (getattr(error, "reason", None), error.__cause__, *error.args[:1]):
-        if isinstance(candidate, BaseException) and candidate is not error:
-            return candidate
-    return None

@@ -63,6 +63,10 @@ class Response(NamedTuple):
     request_id: str
     retried: bool = False
     """Whether an earlier attempt may have reached the server too."""
+    location: str | None = None
+    """URL that a redirect leads to, without its query, which may have secrets."""
+    answered_by: str | None = None
+    """Origin of another server that a redirect led to; it gets no credentials."""
 
     @property
     def has_waited(self) -> bool:
@@ -117,14 +121,20 @@ def require_ok(response: Response) -> Response:
     """Return a response that is no error.
 
     Raises:
-        ConfigSvcError: its status is 400 or above; the class depends on the status.
+        ConfigSvcError: its status is 400 or above, the class depends on the status; or it is
+            a redirect that was not followed.
     """
-    if response.status < HTTPStatus.BAD_REQUEST:
+    status = response.status
+    if status < HTTPStatus.MULTIPLE_CHOICES or status == HTTPStatus.NOT_MODIFIED:
         return response
+    if status < HTTPStatus.BAD_REQUEST:
+        raise _redirect(response)
     problem = _problem(response)
     message = f"{_line(response)}: {problem.get('detail') or _phrase(response.status)}"
     if response.retried:
         message += " (The request was sent more than once; an earlier attempt may have worked.)"
+    if response.answered_by is not None:
+        message += f" (A redirect led to {response.answered_by}, which is not sent the token.)"
     kind = _ERRORS.get(response.status) or (
         ServerError if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR else ValidationError
     )
@@ -149,6 +159,13 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     """
     text = (headers.get("Retry-After") or "").strip()
     return min(float(text), MAX_RETRY_AFTER) if text.isascii() and text.isdigit() else None
+
+
+def _redirect(response: Response) -> ServerError:
+    leads = f"leads to {response.location}" if response.location else "leads nowhere"
+    what = "again and again" if response.request.method == "GET" else "and a write is not repeated"
+    message = f"{_line(response)}: the redirect {leads}, {what}. Is that where the server is now?"
+    return ServerError(message, **_facts(response))
 
 
 def _facts(response: Response) -> dict[str, Any]:
