@@ -1,5 +1,6 @@
 """From responses to errors."""
 
+import copy
 import json
 import pickle
 from typing import Any
@@ -9,11 +10,15 @@ from requests.structures import CaseInsensitiveDict
 
 from configsvc_client import (
     AuthError,
+    BindError,
+    ClosedError,
     ConfigSvcError,
     ConflictError,
     FieldProblem,
     NotFoundError,
+    NotReadyError,
     ServerError,
+    TransportError,
     ValidationError,
 )
 from configsvc_client._http.types import Request, Response, require_ok
@@ -124,7 +129,49 @@ def test_a_body_that_is_no_object_is_a_server_error(body: bytes) -> None:
 def test_errors_survive_pickling() -> None:
     error = error_of(412, {"current_version": 7})
     error.read_version = 6
-    copy = pickle.loads(pickle.dumps(error))
-    assert type(copy) is ConflictError
-    assert str(copy) == str(error)
-    assert (copy.read_version, copy.current_version, copy.request_id) == (6, 7, "request-1")
+    found = pickle.loads(pickle.dumps(error))
+    assert type(found) is ConflictError
+    assert str(found) == str(error)
+    assert (found.read_version, found.current_version, found.request_id) == (6, 7, "request-1")
+
+
+def errors_of_every_kind() -> list[ConfigSvcError]:
+    problem = {"pointer": "/name", "in": "body", "message": "must be a string"}
+    answered = [
+        error_of(401, {"detail": "Who?"}),
+        error_of(404),
+        error_of(412, {"current_version": 7, "current_etag": '"7"'}),
+        error_of(422, {"errors": [problem]}),
+        error_of(503, Retry_After="7"),
+    ]
+    bind_error = BindError("It does not fit.")
+    bind_error.errors = (FieldProblem("/host", "is missing"),)
+    request: dict[str, Any] = {"method": "GET", "path": "/x", "request_id": "request-1"}
+    return [
+        *answered,
+        bind_error,
+        TransportError("away", **request),
+        NotReadyError("not yet"),
+        ClosedError("closed"),
+        ConfigSvcError("else", **request),
+    ]
+
+
+@pytest.mark.parametrize("error", errors_of_every_kind(), ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("way", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_a_copy_of_an_error_has_all_of_it(error: ConfigSvcError, way: Any) -> None:
+    error.add_note("at noon")
+    found = way(error)
+    assert found is not error
+    assert type(found) is type(error)
+    assert (str(found), found.args, vars(found)) == (str(error), error.args, vars(error))
+    assert found.__traceback__ is None
+
+
+def test_a_copy_of_an_error_has_its_cause_and_no_traceback() -> None:
+    cause = ConnectionRefusedError("refused")
+    with pytest.raises(TransportError) as caught:
+        raise TransportError("away") from cause
+    found = copy.copy(caught.value)
+    assert found.__cause__ is cause
+    assert (found.__traceback__, found.__context__) == (None, None)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 __all__ = [
     "AuthError",
@@ -85,6 +85,18 @@ class ConfigSvcError(Exception):
         """Problem document (RFC 9457) of the response; empty where there was none."""
         self.request_id = request_id
         """Id of the request in the log of the server; ``None`` where no request was made."""
+
+    def __copy__(self) -> Self:
+        """Return an equal error that has not been raised yet.
+
+        An error that is kept and raised again and again would collect the traceback of each
+        time, with all that the frames in it hold. Its copy has the same cause.
+        """
+        copied = type(self)(*self.args)
+        copied.__dict__.update(self.__dict__)
+        if self.__cause__ is not None:
+            copied.__cause__ = self.__cause__
+        return copied
 
 
 class TransportError(ConfigSvcError):
