@@ -43,7 +43,12 @@ class DatabaseSettings:
 def collect() -> list[doctest.DocTest]:
     """Return the examples of the public names and modules, one test for each docstring."""
     finder, parser = doctest.DocTestFinder(exclude_empty=True), doctest.DocTestParser()
-    things = {f"{module.__name__}.{name}": getattr(module, name) for module, name in _names()}
+    things = {
+        f"{module.__name__}.{name}.{part.__name__}": part
+        for module, name in _names()
+        for part in inspect.getmro(getattr(module, name))
+        if part.__module__.startswith("configsvc_client")
+    }
     found = {test.name: test for name, thing in things.items() for test in finder.find(thing, name)}
     for module in MODULES:
         doc = parser.get_doctest(module.__doc__ or "", {}, module.__name__, module.__file__, 0)

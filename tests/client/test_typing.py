@@ -22,7 +22,7 @@ MISTAKES = {
         "app.on_change(connect)",
         'Argument 1 to "on_change"',
     ),
-    'config={"per_minute": 60}': ("config=60", 'Argument "config" to "update"'),
+    'config={"per_minute": 60}': ("config=60", 'No overload variant of "update"'),
     "changed.version": ("changed.vresion", 'has no attribute "vresion"'),
     "subscription.cancel()": ("subscription.cancle()", 'has no attribute "cancle"'),
     "release(made, prod,": ("release(made, made,", 'Argument 2 to "release"'),

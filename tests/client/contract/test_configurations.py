@@ -168,6 +168,25 @@ def test_an_item_of_a_list_is_enough_for_a_safe_change(
         client.configurations.update(item, config={"pool_size": 30})
 
 
+def test_application_and_name_say_which_configuration(
+    client: ConfigClient, database: Configuration
+) -> None:
+    them = client.configurations
+    changed = them.update("billing", "database", config={"pool_size": 20})
+    assert (changed.id, changed.version) == (database.id, 2)
+    assert them.replace("billing", "database", config={"n": 3}).version == 3
+    assert [revision.version for revision in them.history("billing", "database")] == [1, 2, 3]
+    assert them.revision("billing", "database", 2) == them.revision(database, 2)
+    assert them.diff("billing", "database", 1, 2).patch == them.diff(database, 1, 2).patch
+    assert them.rollback("billing", "database", 1).config == {"pool_size": 10}
+    with pytest.raises(ConflictError) as caught:
+        them.delete("billing", "database", version=3)
+    assert (caught.value.read_version, caught.value.current_version) == (3, 4)
+    them.delete("billing", "database")
+    with pytest.raises(NotFoundError):
+        them.update("billing", "database", config={})
+
+
 # What is refused --------------------------------------------------------------------------
 
 

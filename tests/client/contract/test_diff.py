@@ -139,7 +139,7 @@ def test_a_side_that_is_not_there_is_refused(
     client: ConfigClient, database: Configuration, sides: dict[str, object], pointer: str
 ) -> None:
     with pytest.raises(ValidationError) as caught:
-        client.configurations.diff(database, **sides)  # type: ignore[arg-type]
+        client.configurations.diff(database, **sides)  # type: ignore[call-overload]
     assert [problem.pointer for problem in caught.value.errors] == [pointer]
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from configsvc_client import (
+    Application,
     ConfigClient,
     Configuration,
     ConflictError,
@@ -31,6 +32,25 @@ def test_a_revision_has_its_message(client: ConfigClient, database: Configuratio
     assert (first.message, second.message) == (None, "Zürich needs more ✓")
     assert second.author == changed.updated_by
     assert second.created_at == changed.updated_at
+
+
+@pytest.mark.parametrize("message", ["load\n\nTicket 7: \u00fc \u2713", "two\r\nlines"])
+def test_a_message_keeps_its_lines(
+    client: ConfigClient, billing: Application, prod: Environment, message: str
+) -> None:
+    made = client.configurations.create(billing, name="n", config={}, message=message)
+    client.configurations.replace(made, name="n", config={"n": 1}, message=message)
+    client.configurations.rollback(made.id, 1, message=message)
+    released = client.releases.release(made, prod, message=message)
+    client.releases.release(made, prod, version=1, message=message)
+    back = client.releases.rollback(made, prod, message=message)
+    assert {released.message, back.message} == {message}
+    client.releases.withdraw(made, prod, message=message)
+    client.environments.update(billing, "default", position=3, message=message)
+    client.applications.update(billing.id, comments="c", message=message)
+    told = [change.message for change in client.changes.list(application=billing)][2:]
+    assert told == [message] * 9
+    assert {revision.message for revision in client.configurations.history(made)} == {message}
 
 
 def test_a_revision_is_read_by_its_version(client: ConfigClient, grown: Configuration) -> None:

@@ -65,10 +65,20 @@ def test_the_log_is_read_page_by_page_and_ends(
     mock.get(URL, json=log_page(3, after="c3"), match=[query(after="c2")])
     log = client.changes.list()
     assert [change.id for change in log] == [1, 2, 3]
-    assert list(log) == []
     assert repr(log) == "<ChangeLog: 3 given>"
     assert log.cursor == "c3"
     assert header(mock, "Prefer") is None
+
+
+def test_a_log_can_be_iterated_over_again(
+    client: ConfigClient, mock: responses.RequestsMock
+) -> None:
+    mock.get(URL, json=log_page(1, 2, after="c2", has_more=True), match=[query()])
+    mock.get(URL, json=log_page(3, after="c3"), match=[query(after="c2")])
+    log = client.changes.list()
+    assert next(log).id == 1
+    assert [[change.id for change in log] for _ in range(2)] == [[1, 2, 3], [1, 2, 3]]
+    assert [next(log).id, next(log).id, next(log, None)] == [2, 3, None]
 
 
 @pytest.mark.parametrize("taken", [0, 1, 2, 3])

@@ -3,7 +3,7 @@
 import pytest
 
 from configsvc_client._resources.ids import if_match
-from configsvc_client._resources.models import read_application, read_environment
+from configsvc_client._resources.readers import read_application, read_environment
 from configsvc_client.testing import FakeConfigClient
 from tests.client.documents import APPLICATION, ENVIRONMENT, ITEM
 

@@ -166,9 +166,8 @@ def test_rollback_sends_the_version_that_was_read(
 ) -> None:
     mock.post(f"{URL}/rollback", json={**CONFIGURATION, "version": 4})
     assert client.configurations.rollback(configuration, 1, message="why").version == 4
-    assert sent(mock) == {"version": 1}
+    assert sent(mock) == {"version": 1, "message": "why"}
     assert header(mock, "If-Match") == '"3"'
-    assert header(mock, "X-Change-Message") == b"why"
 
 
 def test_rollback_by_id_sends_no_etag(client: ConfigClient, mock: responses.RequestsMock) -> None:
@@ -256,3 +255,119 @@ def test_an_unknown_revision_is_not_found(
     mock.get(f"{URL}/revisions/9", status=404, json={"detail": "There is no revision '9'."})
     with pytest.raises(NotFoundError, match="'9'"):
         client.configurations.revision(CONFIGURATION_ID, 9)
+
+
+BY_NAME = f"{BASE}/applications/billing/configurations"
+
+
+@pytest.mark.parametrize(
+    ("call", "method", "path", "body"),
+    [
+        (
+            lambda configurations: configurations.update("billing", "database", config={"n": 1}),
+            "PATCH",
+            "",
+            {"config": {"n": 1}},
+        ),
+        (
+            lambda configurations: configurations.replace("billing", "database", config={"n": 1}),
+            "PUT",
+            "",
+            {"name": "database", "comments": None, "config": {"n": 1}},
+        ),
+        (
+            lambda configurations: configurations.replace(
+                "billing", "database", name="db", config={}
+            ),
+            "PUT",
+            "",
+            {"name": "db", "comments": None, "config": {}},
+        ),
+        (lambda configurations: configurations.delete("billing", "database"), "DELETE", "", None),
+        (
+            lambda configurations: configurations.rollback("billing", "database", 1),
+            "POST",
+            "/rollback",
+            {"version": 1},
+        ),
+        (
+            lambda configurations: configurations.rollback("billing", "database", version=1),
+            "POST",
+            "/rollback",
+            {"version": 1},
+        ),
+    ],
+    ids=["update", "replace", "replace and rename", "delete", "rollback", "rollback by keyword"],
+)
+def test_a_write_by_application_and_name_goes_to_its_id_whatever_its_version(
+    client: ConfigClient, mock: responses.RequestsMock, call: Any, method: str, path: str, body: Any
+) -> None:
+    query = matchers.query_param_matcher({"name": "database", "limit": "1"})
+    mock.get(BY_NAME, json=page(CONFIGURATION), match=[query])
+    mock.add(method, f"{URL}{path}", json=CONFIGURATION)
+    call(client.configurations)
+    assert sent(mock) == body
+    assert header(mock, "If-Match") is None
+
+
+def test_a_write_by_application_and_name_can_be_based_on_a_version(
+    client: ConfigClient, mock: responses.RequestsMock
+) -> None:
+    mock.get(BY_NAME, json=page(CONFIGURATION))
+    mock.patch(URL, json=CONFIGURATION)
+    client.configurations.update("billing", "database", config={}, version=7)
+    assert header(mock, "If-Match") == '"7"'
+
+
+@pytest.mark.parametrize(
+    ("call", "path", "query"),
+    [
+        (lambda them: next(them.history("billing", "database")), "/revisions", {"limit": "200"}),
+        (lambda them: them.revision("billing", "database", 3), "/revisions/3", {}),
+        (lambda them: them.revision(CONFIGURATION_ID, version=3), "/revisions/3", {}),
+        (lambda them: them.revision(configuration=CONFIGURATION_ID, version=3), "/revisions/3", {}),
+        (lambda them: them.diff("billing", "database"), "/diff", {}),
+        (lambda them: them.diff("billing", "database", 1, 2), "/diff", {"from": "1", "to": "2"}),
+        (lambda them: them.diff(CONFIGURATION_ID, 1, to=2), "/diff", {"from": "1", "to": "2"}),
+        (lambda them: them.diff(CONFIGURATION_ID, None, 2), "/diff", {"to": "2"}),
+        (
+            lambda them: them.diff(application="billing", configuration="database", to=2),
+            "/diff",
+            {"to": "2"},
+        ),
+    ],
+)
+def test_versions_are_read_by_id_or_by_application_and_name(
+    client: ConfigClient, call: Any, path: str, query: dict[str, str]
+) -> None:
+    answers = {"/revisions": page(REVISION), "/revisions/3": REVISION, "/diff": DIFF}
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        mock.get(BY_NAME, json=page(CONFIGURATION))
+        mock.get(f"{URL}{path}", json=answers[path], match=[matchers.query_param_matcher(query)])
+        call(client.configurations)
+        assert mock.calls[-1].request.path_url.partition("?")[0].endswith(path)
+
+
+def test_a_name_that_is_not_there_is_not_found(
+    client: ConfigClient, mock: responses.RequestsMock
+) -> None:
+    mock.get(BY_NAME, json=page())
+    with pytest.raises(NotFoundError, match="'database' in 'billing'"):
+        client.configurations.update("billing", "database", config={})
+
+
+@pytest.mark.parametrize(
+    "target",
+    [(), (1,), ("a", "b", "c"), ("a", 1, "b"), ("a", "b", 1, 2)],
+    ids=repr,
+)
+def test_a_call_that_is_about_nothing_or_too_much_is_a_type_error(
+    client: ConfigClient, target: tuple[Any, ...]
+) -> None:
+    with pytest.raises(TypeError, match=r"Give a configuration|comes after|too many"):
+        client.configurations.rollback(*target)
+
+
+def test_a_replacement_by_id_needs_a_name(client: ConfigClient) -> None:
+    with pytest.raises(TypeError, match="name"):
+        client.configurations.replace(CONFIGURATION_ID, config={})  # type: ignore[call-overload]

@@ -70,17 +70,30 @@ def test_an_application_is_read(client: ConfigClient, mock: responses.RequestsMo
 def test_an_application_is_created(client: ConfigClient, mock: responses.RequestsMock) -> None:
     mock.post(f"{BASE}/applications", json=APPLICATION, status=201)
     client.applications.create(name="billing", comments="c", id=APPLICATION_ID, message="wärum")
-    assert sent(mock) == {"name": "billing", "comments": "c", "id": APPLICATION_ID}
-    assert header(mock, "X-Change-Message") == "wärum".encode()
+    assert sent(mock) == {
+        "name": "billing",
+        "comments": "c",
+        "id": APPLICATION_ID,
+        "message": "wärum",
+    }
     assert header(mock, "Content-Type") == "application/json"
 
 
-def test_a_message_of_several_lines_is_sent_as_one(
+def test_a_message_keeps_its_lines_in_a_body(
     client: ConfigClient, mock: responses.RequestsMock
 ) -> None:
     mock.post(f"{BASE}/applications", json=APPLICATION, status=201)
     client.applications.create(name="billing", message="first\n\nsecond\tthird ")
-    assert header(mock, "X-Change-Message") == b"first second third"
+    assert sent(mock)["message"] == "first\n\nsecond\tthird "
+    assert header(mock, "X-Change-Message") is None
+
+
+def test_a_message_of_several_lines_is_sent_as_one_where_there_is_no_body(
+    client: ConfigClient, mock: responses.RequestsMock
+) -> None:
+    mock.delete(f"{BASE}/applications/billing", status=204)
+    client.applications.delete("billing", message="first\n\nsecönd\tthird ")
+    assert header(mock, "X-Change-Message") == "first secönd third".encode()
 
 
 def test_update_sends_what_is_given_and_the_etag_that_was_read(
@@ -213,9 +226,8 @@ def test_update_of_a_configuration_sends_its_version(
 ) -> None:
     mock.patch(f"{BASE}/configurations/{CONFIGURATION_ID}", json=CONFIGURATION)
     client.configurations.update(configuration, config={"pool_size": 20}, message="load")
-    assert sent(mock) == {"config": {"pool_size": 20}}
+    assert sent(mock) == {"config": {"pool_size": 20}, "message": "load"}
     assert header(mock, "If-Match") == '"3"'
-    assert header(mock, "X-Change-Message") == b"load"
 
 
 def test_a_version_can_be_given_beside_an_id(
@@ -260,7 +272,34 @@ def test_a_list_is_paged_by_cursor(client: ConfigClient, mock: responses.Request
     assert next(found).name == "a"
     assert len(mock.calls) == 1
     assert repr(found) == "<configurations: 1 of 3 given>"
-    assert [item.name for item in found] == ["b", "c"]
+    assert [next(found).name, next(found).name] == ["b", "c"]
+    assert next(found, None) is None
+
+
+def test_a_list_can_be_iterated_over_again(
+    client: ConfigClient, mock: responses.RequestsMock
+) -> None:
+    mock.get(f"{BASE}/configurations", json=page(CONFIGURATION))
+    found = client.configurations.list()
+    assert next(found).name == "database"
+    for _ in range(2):
+        assert [item.name for item in found] == ["database"]
+        assert repr(found) == "<configurations: 1 of 1 given>"
+    assert next(found, None) is None
+
+
+def test_a_page_that_fails_is_asked_for_again_and_ends_no_list(
+    client: ConfigClient, mock: responses.RequestsMock
+) -> None:
+    url = f"{BASE}/configurations"
+    mock.get(url, json=page(CONFIGURATION, after="cursor"))
+    mock.get(url, status=500)
+    mock.get(url, json=page({**CONFIGURATION, "name": "limits"}))
+    found = iter(client.configurations.list())
+    assert next(found).name == "database"
+    with pytest.raises(ServerError):
+        next(found)
+    assert [item.name for item in found] == ["limits"]
 
 
 def test_an_empty_page_amid_a_list_does_not_end_it(

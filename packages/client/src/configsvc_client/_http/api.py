@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from configsvc_client._http.types import Request, Response, Transport, require_ok
@@ -65,15 +65,17 @@ class Api:
         """
         headers: dict[str, str | bytes] = {}
         data = None
+        if message is not None and body is not None:
+            body = {**body, "message": message}
+        elif message is not None:
+            # As bytes, since str would be sent as Latin-1.
+            headers["X-Change-Message"] = " ".join(message.split()).encode()
         if body is not None:
             kind = "merge-patch+json" if method == "PATCH" else "json"
             headers["Content-Type"] = f"application/{kind}"
             data = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
         if if_match is not None:
             headers["If-Match"] = f'"{if_match}"'
-        if message is not None:
-            # A header is one line; as bytes, since str would be sent as Latin-1.
-            headers["X-Change-Message"] = " ".join(message.split()).encode()
         if wait:
             headers["Prefer"] = f"wait={wait:.0f}"
         query = {name: value for name, value in (params or {}).items() if value is not None}
@@ -151,12 +153,17 @@ class Api:
 
 
 class Pages(Iterator[T], Generic[T]):
-    """Iterator over a list on the server, which is fetched page by page.
+    """List on the server, which is fetched page by page, as it is iterated over.
+
+    Each iteration begins at the beginning and asks the server anew. ``next`` goes through the
+    list once, whatever else iterates over it.
 
     Example:
         >>> applications = client.applications.list()
         >>> next(applications).name
         'billing'
+        >>> [application.name for application in applications]
+        ['billing', 'shop']
     """
 
     def __init__(
@@ -172,6 +179,45 @@ class Pages(Iterator[T], Generic[T]):
         self._reader = reader
         self._what = what
         self._params = params
+        self._once: _Items[T] | None = None
+        self._latest: _Items[T] | None = None
+
+    def __iter__(self) -> Iterator[T]:
+        self._latest = _Items(self._fetch)
+        return self._latest
+
+    def __next__(self) -> T:
+        if self._once is None:
+            self._once = _Items(self._fetch)
+        self._latest = self._once
+        return next(self._once)
+
+    def __repr__(self) -> str:
+        progress = "not asked yet" if self._latest is None else self._latest.progress
+        return f"<{self._what}: {progress}>"
+
+    def _fetch(self, cursor: str | None) -> "_Page[T]":
+        response = self._api.call("GET", self._path, params={**self._params, "after": cursor})
+        return self._api.read(
+            response,
+            lambda page: (
+                [self._reader(item) for item in page["items"]],
+                # Some lists are too long to be counted for each page.
+                None if page.get("total") is None else int(page["total"]),
+                page["next"],
+            ),
+        )
+
+
+_Page: TypeAlias = tuple[list[T], int | None, str | None]
+"""Items, number of all items, and the cursor after these; ``None`` each where there is none."""
+
+
+class _Items(Iterator[T]):
+    """One iteration over a list; a page that can't be fetched is asked for again by ``next``."""
+
+    def __init__(self, fetch: "Callable[[str | None], _Page[T]]") -> None:
+        self._fetch = fetch
         self._page: Iterator[T] = iter(())
         self._next: str | None = None
         self._given = 0
@@ -185,26 +231,16 @@ class Pages(Iterator[T], Generic[T]):
                 return item
             if self._asked and self._next is None:
                 raise StopIteration
-            self._fetch()
+            items, self._total, self._next = self._fetch(self._next)
+            self._page, self._asked = iter(items), True
 
-    def __repr__(self) -> str:
+    @property
+    def progress(self) -> str:
+        """How far it is, for people."""
         if not self._asked:
-            return f"<{self._what}: not asked yet>"
+            return "not asked yet"
         total = "" if self._total is None else f" of {self._total}"
-        return f"<{self._what}: {self._given}{total} given>"
-
-    def _fetch(self) -> None:
-        response = self._api.call("GET", self._path, params={**self._params, "after": self._next})
-        self._page, self._total, self._next = self._api.read(
-            response,
-            lambda page: (
-                iter([self._reader(item) for item in page["items"]]),
-                # Some lists are too long to be counted for each page.
-                None if page.get("total") is None else int(page["total"]),
-                page["next"],
-            ),
-        )
-        self._asked = True
+        return f"{self._given}{total} given"
 
 
 def segment(name: str) -> str:

@@ -4,7 +4,8 @@ from typing import Any
 
 from configsvc_client._http.api import KEEP, Api, Keep, Pages
 from configsvc_client._resources.ids import application_path, if_match
-from configsvc_client._resources.models import Application, read_application
+from configsvc_client._resources.models import Application
+from configsvc_client._resources.readers import read_application
 
 __all__ = ["Applications"]
 

@@ -1,12 +1,13 @@
 """Audit log, read page by page, with a cursor after each change."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from configsvc_client._http.api import Api
-from configsvc_client._resources.models import AuditChange, read_change
+from configsvc_client._resources.models import AuditChange
 from configsvc_client._resources.parsing import text
+from configsvc_client._resources.readers import read_change
 
 __all__ = ["ChangeLog", "LogReader"]
 
@@ -84,7 +85,10 @@ class LogReader:
 
 
 class ChangeLog(Iterator[AuditChange]):
-    """Iterator over the changes so far, oldest or newest first.
+    """Changes so far, oldest or newest first; pages are fetched as it is iterated over.
+
+    Each iteration begins at the beginning and asks the server anew. ``next`` goes through the
+    changes once, whatever else iterates over them.
 
     Example:
         >>> log = client.changes.list(configuration=limits)
@@ -96,9 +100,15 @@ class ChangeLog(Iterator[AuditChange]):
         ['delete']
     """
 
-    def __init__(self, reader: LogReader) -> None:
+    def __init__(self, reader: Callable[[], LogReader]) -> None:
+        """Create a log without sending a request.
+
+        Args:
+            reader: returns a reader at the beginning of the log.
+        """
         self._reader = reader
-        self._has_more = True
+        self._once: _Entries | None = None
+        self._latest = _Entries(reader())
 
     @property
     def cursor(self) -> str:
@@ -113,19 +123,37 @@ class ChangeLog(Iterator[AuditChange]):
             >>> next(client.changes.list(application="billing", after=saved)).id > first.id
             True
         """
-        return self._reader.cursor
+        return self._latest.reader.cursor
+
+    def __iter__(self) -> Iterator[AuditChange]:
+        self._latest = _Entries(self._reader())
+        return self._latest
+
+    def __next__(self) -> AuditChange:
+        if self._once is None:
+            self._once = _Entries(self._reader())
+        self._latest = self._once
+        return next(self._once)
+
+    def __repr__(self) -> str:
+        return f"<ChangeLog: {self._latest.reader.given} given>"
+
+
+class _Entries(Iterator[AuditChange]):
+    """One iteration over a log; a page that can't be fetched is asked for again by ``next``."""
+
+    def __init__(self, reader: LogReader) -> None:
+        self.reader = reader
+        self._has_more = True
 
     def __next__(self) -> AuditChange:
         while True:
-            change = self._reader.take()
+            change = self.reader.take()
             if change is not None:
                 return change
             if not self._has_more:
                 raise StopIteration
-            self._has_more, _ = self._reader.fetch()
-
-    def __repr__(self) -> str:
-        return f"<ChangeLog: {self._reader.given} given>"
+            self._has_more, _ = self.reader.fetch()
 
 
 def _page(document: Mapping[str, Any]) -> tuple[list[AuditChange], str, bool]:

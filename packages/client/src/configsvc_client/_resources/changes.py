@@ -75,7 +75,7 @@ class Changes:
             "sort": "-id" if newest_first else "id",
             "limit": _PAGE_SIZE,
         }
-        return ChangeLog(LogReader(self._api, params, after or ""))
+        return ChangeLog(lambda: LogReader(self._api, params, after or ""))
 
     def follow(
         self,

@@ -4,7 +4,8 @@ from typing import Any
 
 from configsvc_client._http.api import KEEP, Api, Keep, Pages
 from configsvc_client._resources.ids import application_path, environment_path, if_match
-from configsvc_client._resources.models import Application, Environment, read_environment
+from configsvc_client._resources.models import Application, Environment
+from configsvc_client._resources.readers import read_environment
 
 __all__ = ["Environments"]
 

@@ -10,9 +10,8 @@ from configsvc_client._resources.models import (
     Environment,
     Promotion,
     Release,
-    read_promotion,
-    read_release,
 )
+from configsvc_client._resources.readers import read_promotion, read_release
 
 __all__ = ["Releases"]
 
