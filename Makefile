@@ -62,6 +62,17 @@ test-python: setup ## Run the tests on another Python: make test-python VERSION=
 	UV_PROJECT_ENVIRONMENT=.venv-$(VERSION) $(UV) run --frozen --quiet --python $(VERSION) \
 	  pytest -n $(WORKERS) $(ARGS)
 
+LOWEST_TESTS ?= tests/client tests/server
+
+.PHONY: test-lowest
+test-lowest: setup ## Run the tests of both packages on the lowest versions that they allow
+	$(UV) venv --quiet --clear --python .venv/bin/python .venv-lowest
+	$(UV) pip compile --quiet --python .venv-lowest/bin/python --resolution lowest-direct --all-extras \
+	  --output-file .venv-lowest/versions.txt packages/client/pyproject.toml packages/server/pyproject.toml
+	VIRTUAL_ENV=.venv-lowest $(UV) pip install --quiet --requirement .venv-lowest/versions.txt \
+	  --group dev --editable packages/client --editable packages/server
+	.venv-lowest/bin/pytest -p no:cacheprovider -n $(WORKERS) $(LOWEST_TESTS) $(ARGS)
+
 .PHONY: format
 format: setup ## Rewrite the code in the one format
 	$(RUN) ruff format .

@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+from importlib.metadata import requires
 
 import pytest
 
@@ -51,6 +52,11 @@ def test_the_version_is_that_of_the_distribution() -> None:
     assert configsvc_client.__version__[0].isdigit()
     with pytest.raises(AttributeError, match="nothing"):
         configsvc_client.nothing  # noqa: B018
+
+
+def test_what_is_needed_is_declared() -> None:
+    needed = [line for line in requires("configsvc-client") or () if "extra" not in line]
+    assert needed == ["requests>=2.32.2", "urllib3<3,>=2"]
 
 
 def test_everything_can_be_completed() -> None:
