@@ -46,7 +46,7 @@ def collect() -> list[doctest.DocTest]:
     things = {
         f"{module.__name__}.{name}.{part.__name__}": part
         for module, name in _names()
-        for part in inspect.getmro(getattr(module, name))
+        for part in _parts(getattr(module, name))
         if part.__module__.startswith("configsvc_client")
     }
     found = {test.name: test for name, thing in things.items() for test in finder.find(thing, name)}
@@ -56,6 +56,11 @@ def collect() -> list[doctest.DocTest]:
     # A class may be reached by several modules.
     unique = {(test.filename, test.lineno, test.docstring): test for test in found.values()}
     return [test for test in unique.values() if test.examples]
+
+
+def _parts(thing: Any) -> tuple[Any, ...]:
+    """Return a class with those that it is made of, or a function."""
+    return inspect.getmro(thing) if inspect.isclass(thing) else (thing,)
 
 
 def _names() -> Iterator[tuple[ModuleType, str]]:

@@ -272,10 +272,10 @@ def test_a_child_goes_on_where_its_parent_was(
     log.add(3)
     assert ids(feed, 2) == [1, 2]
     # What the hook of a fork does there.
-    feed.after_fork_in_child()
+    feed._after_fork_in_child()
     assert ids(feed, 1) == [3]
     feed.close()
-    feed.after_fork_in_child()
+    feed._after_fork_in_child()
     assert list(feed) == []
 
 

@@ -9,18 +9,12 @@ import mmap
 import os
 import time
 import weakref
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
-__all__ = ["ForkAware", "check_process", "own_process", "postfork", "protect"]
+__all__ = ["check_process", "own_process", "postfork", "protect"]
 
 _MADV_WIPEONFORK: Final = 18  # Linux 4.14; the mmap module has no name for it
-
-
-class ForkAware(Protocol):
-    """Object that has something of its process."""
-
-    def after_fork_in_child(self) -> None:
-        """Replace locks without waiting for one, and drop threads and connections."""
 
 
 class _ProcessId:
@@ -52,7 +46,7 @@ class _ClearedPage:
         self._page[0] = 1
 
 
-_protected: Final[weakref.WeakSet[ForkAware]] = weakref.WeakSet()
+_renewals: Final[set[weakref.WeakMethod[Callable[[], None]]]] = set()
 _claims: dict[int, object] = {}
 _marks: list[_ClearedPage | _ProcessId] = []
 
@@ -71,10 +65,15 @@ def own_process() -> object:
     return first.flag if isinstance(first, _ClearedPage) else first
 
 
-def protect(survivor: ForkAware) -> None:
-    """Renew an object in forked children, as long as it lives."""
+def protect(renew: Callable[[], None]) -> None:
+    """Call a method in forked children, as long as its object lives.
+
+    Args:
+        renew: a bound method that replaces locks without waiting for one, and drops threads
+            and connections.
+    """
     own_process()
-    _protected.add(survivor)
+    _renewals.add(weakref.WeakMethod(renew, _renewals.discard))
 
 
 def check_process() -> None:
@@ -104,8 +103,10 @@ def postfork() -> None:
         return
     # Another thread may have finished just before this one claimed it.
     if not own_process():
-        for survivor in list(_protected):
-            survivor.after_fork_in_child()
+        for reference in list(_renewals):
+            renew = reference()
+            if renew is not None:
+                renew()
         _marks[0].set()
     # A child of this one may get the number of a process that has ended.
     _claims.clear()

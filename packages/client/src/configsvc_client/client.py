@@ -115,13 +115,12 @@ class ConfigClient:
         self._api = Api(transport)
         self._feeds: weakref.WeakSet[ChangeFeed] = weakref.WeakSet()
         self._status_listeners = StatusListeners()
-        self.after_fork_in_child()
+        self._reset()
         # Each by itself, since a view and what came from it may outlive the client.
-        protect(transport)
-        protect(self)
+        protect(transport.after_fork_in_child)
+        protect(self._reset)
 
-    def after_fork_in_child(self) -> None:
-        """Replace the lock, which a thread of the parent may have held; nothing to call."""
+    def _reset(self) -> None:
         self._lock = threading.Lock()
 
     @property

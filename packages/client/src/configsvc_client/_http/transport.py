@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from configsvc_client._fork import check_process
 from configsvc_client._http.bodies import ENCODING, EncodingError, read_body
 from configsvc_client._http.connections import Adapter, Sockets, TooLargeError, Wire
 from configsvc_client._http.credentials import NO_CREDENTIALS, Credentials, credentials_of
@@ -62,6 +63,7 @@ class HttpTransport:
             ServerError: the response is larger than allowed, or can't be decoded.
             TransportError: no response came, or not the whole of it in time.
         """
+        check_process()
         self._check_open()
         deadline = time.monotonic() + self._options.total_timeout + (request.read_timeout or 0.0)
         request_id = os.urandom(12).hex()

@@ -46,7 +46,7 @@ class ChangeFeed(Iterator[AuditChange]):
         self._transport = transport
         self._error: ConfigSvcError | None = None
         self._reset()
-        protect(self)
+        protect(self._after_fork_in_child)
         self._recorder = PollRecorder(
             schedule,
             activity="Following changes",
@@ -148,7 +148,7 @@ class ChangeFeed(Iterator[AuditChange]):
         """Sleep, and return whether to go on then."""
         return not self._stopping.wait(seconds)
 
-    def after_fork_in_child(self) -> None:
+    def _after_fork_in_child(self) -> None:
         """Replace the event, whose lock may have been held, and drop the connections."""
         was_stopping = self._stopping.is_set()
         self._reset()

@@ -88,7 +88,7 @@ class ViewRuntime:
             listeners=status_listeners,
         )
         self._reset()
-        protect(self)
+        protect(self.after_fork_in_child)
 
     def _reset(self) -> None:
         self._lock = threading.RLock()
