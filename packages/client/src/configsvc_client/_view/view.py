@@ -69,8 +69,11 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
             updater=updater,
             status_listeners=status_listeners,
         )
-        # Kept here too: each read goes by it, and one attribute less is quicker.
         self._store = self._runtime.store
+        # Kept here, since each read goes by them, and one attribute less is quicker.
+        self._own = self._store.own
+        self._configs: dict[str, Mapping[str, Any]] = {}
+        self._store.mirror_to(self)
         self._bound: dict[tuple[str, Any, bool], Bound[Any]] = {}
 
     @property
@@ -90,10 +93,9 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
             KeyError: there is none of that name.
             NotReadyError: there is no snapshot yet, and none came in time.
         """
-        store = self._store
-        if store.own:
+        if self._own:
             try:
-                return store.configs[name]  # type: ignore[no-any-return]
+                return self._configs[name]
             except KeyError:
                 # Either it does not exist, or there is no snapshot here yet.
                 pass
