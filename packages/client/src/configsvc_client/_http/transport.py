@@ -242,6 +242,12 @@ class _Session(requests.Session):
 
 
 def _user_agent() -> str:
-    from importlib.metadata import version  # noqa: PLC0415 - not at import, which is to be quick
+    # Not at import, which is to be quick.
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
 
-    return f"configsvc-client/{version('configsvc-client')} {requests.utils.default_user_agent()}"
+    try:
+        own = version("configsvc-client")
+    except PackageNotFoundError:
+        # Copied into an application without its metadata.
+        own = "unknown"
+    return f"configsvc-client/{own} {requests.utils.default_user_agent()}"

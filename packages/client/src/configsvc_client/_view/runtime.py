@@ -10,7 +10,7 @@ from typing import Final
 from configsvc_client._fork import check_process, protect
 from configsvc_client._values.snapshot import Snapshot
 from configsvc_client._view.disk_cache import DiskCache
-from configsvc_client._view.inline_poller import InlinePoller
+from configsvc_client._view.inline_poller import InlinePoller, threads_run
 from configsvc_client._view.listeners import Listeners
 from configsvc_client._view.poller import Updater
 from configsvc_client._view.snapshot_source import SnapshotSource
@@ -118,6 +118,12 @@ class ViewRuntime:
                 if not self.store.show():
                     raise ClosedError(f"The view of {self._name} is closed.")
                 return True
+            if isinstance(self._updater, InlinePoller) and threads_run():
+                # A worker of a host whose master has read already.
+                self._finalizer.detach()
+                self._updater.stop()
+                self._updater = None
+                self.store.unhide()
             if self._updater is None:
                 self._start()
             updater = self._updater

@@ -56,6 +56,11 @@ class SnapshotStore:
     def _reset(self) -> None:
         self._condition = threading.Condition()
 
+    def unhide(self) -> None:
+        """Let readers see snapshots again, once :meth:`show` is called."""
+        with self._condition:
+            self._hidden = False
+
     def mirror_to(self, mirror: "Mirror") -> None:
         """Set the configurations of ``current`` as an attribute of a view too, while it lives.
 
