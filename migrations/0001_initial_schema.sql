@@ -105,6 +105,8 @@ CREATE TABLE revisions (
     schema json,
     -- The defaults of the schema, by JSON Pointer: found once, read with every snapshot.
     defaults json,
+    -- JSON Pointers to what the schema marks as secret, found once as well.
+    secrets json,
     digest text COLLATE "C" NOT NULL,
     author text NOT NULL,
     message text,
@@ -112,6 +114,7 @@ CREATE TABLE revisions (
     size bigint NOT NULL GENERATED ALWAYS AS (
         octet_length(config::text) + octet_length(overlays::text)
         + coalesce(octet_length(schema::text), 0) + coalesce(octet_length(defaults::text), 0)
+        + coalesce(octet_length(secrets::text), 0)
     ) STORED,
     CONSTRAINT revisions_pkey PRIMARY KEY (configuration_id, version),
     CONSTRAINT revisions_name_length CHECK (char_length(name) BETWEEN 1 AND 256),
@@ -121,6 +124,7 @@ CREATE TABLE revisions (
     CONSTRAINT revisions_overlays_is_object CHECK (json_typeof(overlays) = 'object'),
     CONSTRAINT revisions_schema_is_object CHECK (json_typeof(schema) = 'object'),
     CONSTRAINT revisions_defaults_is_object CHECK (json_typeof(defaults) = 'object'),
+    CONSTRAINT revisions_secrets_is_array CHECK (json_typeof(secrets) = 'array'),
     CONSTRAINT revisions_version_is_positive CHECK (version >= 1),
     CONSTRAINT revisions_digest_is_sha256 CHECK (digest ~ '^[0-9a-f]{64}$')
 );

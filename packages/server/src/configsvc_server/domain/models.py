@@ -320,6 +320,8 @@ class SnapshotEntry:
     """JSON Merge Patch that is still to be applied to it."""
     defaults: str | None
     """The JSON text of the schema's defaults by JSON Pointer, parents before members."""
+    secrets: str | None = None
+    """The JSON text of the list of JSON Pointers to what the schema marks as secret."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ _HISTORY = f"""
     revised AS (
         INSERT INTO revisions (
             configuration_id, version, application_id, name, comments, config, overlays, schema,
-            defaults, digest, author, message, created_at
+            defaults, secrets, digest, author, message, created_at
         )
         SELECT id, version, application_id, name, comments, config, overlays, schema,
-               %(defaults)s, %(digest)s, %(actor)s, %(message)s, updated_at
+               %(defaults)s, %(secrets)s, %(digest)s, %(actor)s, %(message)s, updated_at
         FROM written
     ),
     released AS (

@@ -18,6 +18,7 @@ from configsvc_server.domain.models import (
 )
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.domain.schema.defaults import schema_defaults
+from configsvc_server.domain.schema.secrets import schema_secrets
 from configsvc_server.domain.strict_json import dumps
 from configsvc_server.repositories.bounds import explained_bounds
 from configsvc_server.repositories.configuration_writes import INSERT, UPDATE
@@ -281,6 +282,7 @@ def _parameters(
 ) -> dict[str, object]:
     schema = document.schema
     defaults = {} if schema is None else schema_defaults(schema)
+    secrets = [] if schema is None else schema_secrets(schema)
     return {
         "action": action,
         "name": document.name,
@@ -289,6 +291,7 @@ def _parameters(
         "overlays": Json(document.overlays, dumps=dumps),
         "schema": None if schema is None else Json(schema, dumps=dumps),
         "defaults": Json(defaults, dumps=dumps) if defaults else None,
+        "secrets": Json(secrets, dumps=dumps) if secrets else None,
         "digest": document_digest(document),
         "actor": provenance.actor,
         "request_id": provenance.request_id,

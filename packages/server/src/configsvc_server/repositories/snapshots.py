@@ -14,7 +14,7 @@ _CURRENT = b"""
            revisions.version, revisions.created_at,
            -- The text of the object goes to clients as it is: no need to read and write it again.
            revisions.config::text, revisions.overlays -> environments.name,
-           revisions.defaults::text
+           revisions.defaults::text, revisions.secrets::text
     FROM environments
     JOIN applications ON applications.id = environments.application_id
     LEFT JOIN served_versions
@@ -58,7 +58,7 @@ _PAST = b"""
     )
     SELECT application.name, revisions.name, revisions.configuration_id, revisions.version,
            revisions.created_at, revisions.config::text, revisions.overlays -> environment.name,
-           revisions.defaults::text
+           revisions.defaults::text, revisions.secrets::text
     FROM environment
     JOIN application ON application.action <> 'delete'
     LEFT JOIN (

@@ -147,7 +147,7 @@ _CHECKS: dict[str, Callable[[JsonValue], str | None]] = {
     **dict.fromkeys(("$ref", "$dynamicRef", "$recursiveRef", "$comment"), _string),
     **dict.fromkeys(("title", "description", "format", "pattern"), _string),
     **dict.fromkeys(("contentEncoding", "contentMediaType"), _string),
-    **dict.fromkeys(("deprecated", "readOnly", "writeOnly", "uniqueItems"), _boolean),
+    **dict.fromkeys(("deprecated", "readOnly", "writeOnly", "x-secret", "uniqueItems"), _boolean),
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _number),
     **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), _count),
     **dict.fromkeys(("minContains", "maxContains", "minProperties", "maxProperties"), _count),
