@@ -376,3 +376,30 @@ def test_defaults_of_parents_come_before_those_of_their_members(
     for name in ("zzz", "b", "long-name"):
         assert pointers.index(f"/{name}") < pointers.index(f"/{name}/a")
     assert found["/b/a"] == 1.0
+
+
+def test_secrets_are_named_in_the_snapshot_beside_the_values(
+    api: TestClient, billing: Json
+) -> None:
+    schema = {"properties": {"password": {"x-secret": True}, "token": {"writeOnly": True}}}
+    create(api, "a", {"password": "p", "host": "h"}, schema=schema)
+    create(api, "b", {"password": "p"})
+
+    found = ok(api.simulate_get(f"{APPLICATION}/environments/default/snapshot"))["configurations"]
+
+    assert found["a"]["secrets"] == ["/password", "/token"]
+    assert found["a"]["config"] == {"password": "p", "host": "h"}
+    assert "secrets" not in found["b"]
+
+
+def test_secrets_in_the_snapshot_of_a_past_time_are_those_of_then(
+    api: TestClient, billing: Json
+) -> None:
+    created = create(api, "a", {"p": "1"}, schema={"properties": {"p": {"x-secret": True}}})
+    ok(api.simulate_patch(path_of(created), json={"schema": None}))
+    path = f"{APPLICATION}/environments/default/snapshot"
+
+    past = ok(api.simulate_get(path, params={"at": created["updated_at"]}))
+
+    assert past["configurations"]["a"]["secrets"] == ["/p"]
+    assert "secrets" not in ok(api.simulate_get(path))["configurations"]["a"]

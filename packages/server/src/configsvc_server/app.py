@@ -13,10 +13,11 @@ from configsvc_server.db.listener import ChangeListener, Heartbeat
 from configsvc_server.db.migrations import Migrator
 from configsvc_server.db.urls import describe_url
 from configsvc_server.http.api import Services, create_api
+from configsvc_server.http.content_coding import compress
 from configsvc_server.http.errors import WsgiApp
 from configsvc_server.http.hosts import ALL_HOSTS, is_loopback
 from configsvc_server.http.resources.configurations import render_configuration
-from configsvc_server.http.resources.snapshots import render_snapshot
+from configsvc_server.http.resources.snapshots import render_delta, render_snapshot
 from configsvc_server.schema_checks.checker import SchemaChecker
 from configsvc_server.services.applications import ApplicationService
 from configsvc_server.services.changes import ChangeService
@@ -153,7 +154,14 @@ def open_services(
             history=HistoryService(database, writer=writer),
             environments=EnvironmentService(database, cache, checks=checks),
             releases=ReleaseService(database, cache, checks=checks),
-            snapshots=SnapshotService(database, cache, render=render_snapshot, waiters=waiters),
+            snapshots=SnapshotService(
+                database,
+                cache,
+                render=render_snapshot,
+                render_delta=render_delta,
+                compress=compress,
+                waiters=waiters,
+            ),
             changes=ChangeService(database, cache, waiters=waiters),
             health=HealthService(database, migrator, outage=outage),
         )

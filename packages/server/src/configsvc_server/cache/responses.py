@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from configsvc_server.cache.single_flight import SingleFlightCache
+from configsvc_server.cache.snapshots import CachedSnapshot, SnapshotHistory, SnapshotKey
 from configsvc_server.cache.waiters import ChangeSignal
 from configsvc_server.db.listener import Heartbeat
 from configsvc_server.domain.models import Change, ChangeFilter, ChangeNotice
 from configsvc_server.domain.pages import Page, PageRequest
 
-__all__ = ["CachedResponse", "ChangePageKey", "ResponseCache", "SnapshotKey"]
+__all__ = ["CachedResponse", "ChangePageKey", "ResponseCache", "SnapshotKey", "VariantKey"]
 
-SnapshotKey: TypeAlias = tuple[str, str]
-"""Application id and environment name."""
+VariantKey: TypeAlias = tuple[str, ...]
+"""Which form of a snapshot, and the tags that it depends on."""
 
 ChangePageKey: TypeAlias = tuple[PageRequest, ChangeFilter]
 """What a follower of the change feed asks for."""
@@ -50,18 +51,26 @@ class ResponseCache:
     """Changes that are kept in pages of the feed, until the next change comes."""
 
     def __init__(self, *, max_bytes: int, heartbeat: Heartbeat) -> None:
-        """Share ``max_bytes`` between single configurations and snapshots.
+        """Share ``max_bytes`` between single configurations, snapshots, and what serves those.
+
+        Compressed snapshots with deltas have an eighth of it, and so has the history.
 
         Args:
             max_bytes: how much may be kept in memory.
             heartbeat: whether evictions of other servers' writes are sure to arrive.
         """
         self.configurations: SingleFlightCache[str, CachedResponse] = SingleFlightCache(
-            max_size=max_bytes // 2, size_of=_size, heartbeat=heartbeat
+            max_size=max_bytes * 3 // 8, size_of=_size, heartbeat=heartbeat
         )
-        self.snapshots: SingleFlightCache[SnapshotKey, CachedResponse] = SingleFlightCache(
-            max_size=max_bytes // 2, size_of=_size, heartbeat=heartbeat
+        self.snapshots: SingleFlightCache[SnapshotKey, CachedSnapshot] = SingleFlightCache(
+            max_size=max_bytes * 3 // 8, size_of=_size, heartbeat=heartbeat
         )
+        self.variants: SingleFlightCache[VariantKey, CachedResponse] = SingleFlightCache(
+            max_size=max_bytes // 8, size_of=_size, heartbeat=None
+        )
+        """Compressed snapshots, and deltas. They are known by the tags of what they are made
+        from, so that nothing makes them wrong."""
+        self.history = SnapshotHistory(max_bytes=max_bytes // 8)
         self.application_ids: SingleFlightCache[str, str] = SingleFlightCache(
             max_size=self.MAX_NAMES, size_of=_one, heartbeat=heartbeat
         )
@@ -117,7 +126,7 @@ class ResponseCache:
         self.signal.close()
 
 
-def _size(response: CachedResponse) -> int:
+def _size(response: CachedResponse | CachedSnapshot) -> int:
     return response.size
 
 

@@ -45,14 +45,16 @@ class SingleFlightCache(Generic[K, V]):
     ATTEMPTS = 3
     """Loads that an eviction may cancel before one is carried through."""
 
-    def __init__(self, *, max_size: int, size_of: Callable[[V], int], heartbeat: Heartbeat) -> None:
+    def __init__(
+        self, *, max_size: int, size_of: Callable[[V], int], heartbeat: Heartbeat | None
+    ) -> None:
         """Create an empty cache.
 
         Args:
             max_size: how much it may hold, in the unit of ``size_of``.
             size_of: returns how much a value takes.
             heartbeat: whether evictions are sure to arrive; while they are not, every
-                value is loaded anew.
+                value is loaded anew. ``None`` for values that nothing makes wrong.
         """
         self._heartbeat = heartbeat
         self._max_size = max_size
@@ -65,7 +67,7 @@ class SingleFlightCache(Generic[K, V]):
         """Return the value in memory, or ``load`` it."""
         attempts = failures = 0
         while True:
-            is_kept = self._heartbeat.is_listening
+            is_kept = self._heartbeat is None or self._heartbeat.is_listening
             with self._lock:
                 entry = self._entries.get(key) if is_kept else None
                 if entry is not None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from configsvc_server.cache.responses import CachedResponse, ResponseCache
+from configsvc_server.cache.snapshots import CachedSnapshot, Superseded
 from configsvc_server.cache.waiters import Waiters
 from configsvc_server.db.database import Database
 from configsvc_server.domain.entity_tags import EntityTags
@@ -26,7 +27,9 @@ class SnapshotService:
         database: Database,
         cache: ResponseCache,
         *,
-        render: Callable[[Snapshot], CachedResponse],
+        render: Callable[[Snapshot], CachedSnapshot],
+        render_delta: Callable[[CachedSnapshot, Superseded], CachedResponse],
+        compress: Callable[[bytes], bytes],
         waiters: Waiters,
     ) -> None:
         """Create the service.
@@ -35,17 +38,21 @@ class SnapshotService:
             database: where they are stored.
             cache: keeps responses.
             render: returns the response of a resolved snapshot.
+            render_delta: returns what makes another snapshot into this one.
+            compress: returns a body compressed.
             waiters: slots to wait in.
         """
         self._database = database
         self._cache = cache
         self._render = render
+        self._render_delta = render_delta
+        self._compress = compress
         self._waiters = waiters
         self._settled_time = SettledTime(database)
 
     def get(
         self, application: str, environment: str, *, bypass_cache: bool = False
-    ) -> CachedResponse:
+    ) -> CachedSnapshot:
         """Return the snapshot as it is now.
 
         Args:
@@ -59,13 +66,15 @@ class SnapshotService:
         _require_storable(environment)
         application_id = self._application_id(application, bypass_cache=bypass_cache)
 
-        def load() -> CachedResponse:
+        def load() -> CachedSnapshot:
             with self._database.autocommit() as connection:
                 store = Repositories(connection)
                 snapshot = store.snapshots.current(application_id, environment)
                 if snapshot is None:
                     raise _missing(store, application, application_id, environment)
-            return self._render(resolve_snapshot(snapshot))
+            rendered = self._render(resolve_snapshot(snapshot))
+            self._cache.history.record(rendered)
+            return rendered
 
         cached = self._cache.snapshots
         read = cached.reload if bypass_cache else cached.get
@@ -73,7 +82,7 @@ class SnapshotService:
 
     def at(
         self, application: str, environment: str, timestamp: datetime
-    ) -> tuple[CachedResponse, bool]:
+    ) -> tuple[CachedSnapshot, bool]:
         """Return the snapshot as it was at a past time, to the byte.
 
         Args:
@@ -115,7 +124,7 @@ class SnapshotService:
         known: EntityTags,
         timeout: float,
         is_abandoned: Callable[[], bool],
-    ) -> tuple[CachedResponse, bool]:
+    ) -> tuple[CachedSnapshot, bool]:
         """Return the snapshot once it is one that the caller does not have.
 
         Args:
@@ -144,6 +153,40 @@ class SnapshotService:
                 if not known.matches_weakly(current.etag):
                     break
         return current, True
+
+    def delta(
+        self, current: CachedSnapshot, known: EntityTags
+    ) -> tuple[str, CachedResponse] | None:
+        """Return what makes the snapshot that the caller has into ``current``.
+
+        It is made once for all who have the same.
+
+        Args:
+            current: the snapshot that is to be the result.
+            known: tags of the snapshots that the caller has.
+
+        Returns:
+            The tag of the snapshot that the delta is for, and the delta with its own tag;
+            ``None`` where the caller's is not remembered, or the delta would not be much smaller
+            than the whole.
+        """
+        base = self._cache.history.find(current, known)
+        if base is None:
+            return None
+        size = sum(len(current.member(name)) for name in base.changed if name in current.entries)
+        if size > len(current.body) // 2:
+            return None
+        key = ("delta", base.etag, current.etag)
+        delta = self._cache.variants.get(key, lambda: self._render_delta(current, base))
+        return (base.etag, delta) if len(delta.body) <= len(current.body) // 2 else None
+
+    def compressed(self, response: CachedResponse | CachedSnapshot) -> CachedResponse:
+        """Return a response with its body compressed, once for all who ask for the same."""
+
+        def load() -> CachedResponse:
+            return CachedResponse(response.etag, self._compress(response.body))
+
+        return self._cache.variants.get(("compressed", response.etag), load)
 
     def _application_id(self, key: str, *, bypass_cache: bool = False) -> str:
         if is_ulid(key):

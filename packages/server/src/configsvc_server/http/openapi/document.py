@@ -19,7 +19,8 @@ Versioned JSON configurations, grouped by application.
 - **Concurrency**: send the ETag of what you read as `If-Match`, and a write is refused with \
 412 if somebody else was faster.
 - **Revisions**: every write makes a numbered, immutable one; environments point at them.
-- **Snapshots** are one conditional GET; `Prefer: wait=30` makes it wait for a change.
+- **Snapshots** are one conditional GET; `Prefer: wait=30` makes it wait for a change, and \
+`A-IM: configsvc-delta` sends only what has changed.
 - **Lists** can be paged by `offset`, or by the cursor in `next`, sent as `after`.
 - **PATCH** is JSON Merge Patch (RFC 7396).
 - A trailing slash is accepted everywhere.
@@ -116,6 +117,19 @@ def _parameters() -> Node:
             _ETAGS,
             where="header",
         ),
+        "AIm": query(
+            "A-IM",
+            "`configsvc-delta`: with `If-None-Match`, answer with what has changed since, if the "
+            "server remembers it (RFC 3229).",
+            {"type": "string", "examples": ["configsvc-delta"]},
+            where="header",
+        ),
+        "AcceptEncoding": query(
+            "Accept-Encoding",
+            "`gzip`: compress what is larger than 1 KiB.",
+            {"type": "string", "examples": ["gzip"]},
+            where="header",
+        ),
         "ChangeMessage": query(
             "X-Change-Message",
             "Why: kept with the change.",
@@ -149,6 +163,19 @@ def _headers() -> Node:
         "PreferenceApplied": {
             "description": "The wait that was granted; missing where none was.",
             "schema": {"type": "string", "examples": ["wait=30"]},
+        },
+        "IM": {
+            "description": "The format of the delta.",
+            "schema": {"const": "configsvc-delta"},
+        },
+        "DeltaBase": {
+            "description": "The entity tag of the snapshot that the delta is for.",
+            "schema": {"type": "string", "examples": ['"0f3a"']},
+        },
+        "ContentEncoding": {
+            "description": "Missing where the body is not compressed; where it is, the ETag of a "
+            "snapshot ends in `-gzip`.",
+            "schema": {"const": "gzip"},
         },
         "RetryAfter": {
             "description": "Seconds to wait before trying again.",

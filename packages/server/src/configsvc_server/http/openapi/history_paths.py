@@ -114,16 +114,23 @@ def _environments() -> Node:
 def _snapshot() -> Node:
     changed = entity("Snapshot")
     changed["headers"]["Preference-Applied"] = header("PreferenceApplied")
+    changed["headers"]["Content-Encoding"] = header("ContentEncoding")
     unchanged = not_modified()
     unchanged["headers"]["Preference-Applied"] = header("PreferenceApplied")
+    delta = answer("SnapshotDelta", "What has changed since the snapshot in `If-None-Match`.")
+    delta["headers"] = {
+        **changed["headers"],
+        "IM": header("IM"),
+        "Delta-Base": header("DeltaBase"),
+    }
     return {
         "parameters": [parameter("Application"), parameter("Environment")],
         "get": operation(
             "getSnapshot",
             "snapshots",
             "Get every configuration that an environment serves at once",
-            parameters=["At", "IfNoneMatch", "Prefer"],
-            responses={200: changed, 304: unchanged},
+            parameters=["At", "IfNoneMatch", "Prefer", "AIm", "AcceptEncoding"],
+            responses={200: changed, 226: delta, 304: unchanged},
             problems=(400, 404, 422, 503),
         ),
     }

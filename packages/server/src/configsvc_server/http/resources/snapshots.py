@@ -1,30 +1,36 @@
 """Snapshots: ``/applications/{application}/environments/{environment}/snapshot``."""
 
+from http import HTTPStatus
 from typing import Final
 
 import falcon
 
 from configsvc_server.cache.responses import CachedResponse
+from configsvc_server.cache.snapshots import CachedSnapshot, EntryText, Superseded
 from configsvc_server.domain.models import Snapshot, SnapshotEntry
+from configsvc_server.domain.snapshot_tags import entry_digest, snapshot_tag
 from configsvc_server.domain.strict_json import dumps
-from configsvc_server.http.conditional import (
-    answer_not_modified,
-    content_etag,
-    has_no_cache,
-    read_if_none_match,
-    read_wait,
+from configsvc_server.http.conditional import has_no_cache, read_if_none_match, read_wait
+from configsvc_server.http.content_coding import (
+    MIN_COMPRESSED,
+    accepts_gzip,
+    coded_etag,
+    uncoded_tags,
 )
 from configsvc_server.http.context import client_disconnected
+from configsvc_server.http.deltas import accepts_delta, answer_delta
 from configsvc_server.http.query_params import QueryParams
 from configsvc_server.http.representations import format_timestamp
 from configsvc_server.services.snapshots import SnapshotService
 
-__all__ = ["SnapshotResource", "render_snapshot"]
+__all__ = ["SnapshotResource", "render_delta", "render_snapshot"]
 
 _PARAMS: Final = frozenset({"at"})
 
 # Private, so that no cache that several people share hands it to somebody who may not read it.
 _FOR_EVER: Final = "private, max-age=31536000, immutable"
+
+_CONFIGURATIONS: Final = b'"configurations":'
 
 
 class SnapshotResource:
@@ -41,7 +47,7 @@ class SnapshotResource:
         timestamp = params.timestamp("at")
         params.finish()
         wait = read_wait(req)
-        known = read_if_none_match(req)
+        known = uncoded_tags(read_if_none_match(req))
         is_final = False
         if timestamp is not None:
             response, is_final = self._service.at(application, environment, timestamp)
@@ -57,32 +63,78 @@ class SnapshotResource:
                 resp.set_header("Preference-Applied", f"wait={wait}")
         else:
             response = self._service.get(application, environment, bypass_cache=has_no_cache(req))
-        resp.set_header("Vary", "Prefer")
+        resp.set_header("Vary", "Prefer, A-IM, Accept-Encoding")
         resp.set_header("Cache-Control", _FOR_EVER if is_final else "no-cache")
-        if not answer_not_modified(resp, response.etag, known):
-            resp.data = response.body
+        is_coded = accepts_gzip(req) and len(response.body) >= MIN_COMPRESSED
+        if known is not None and known.matches_weakly(response.etag):
+            resp.status = HTTPStatus.NOT_MODIFIED
+            resp.etag = coded_etag(response.etag, is_coded=is_coded)
+            return
+        if known is not None and timestamp is None and accepts_delta(req):
+            delta = self._service.delta(response, known)
+            if delta is not None:
+                answer_delta(resp, base=delta[0], etag=response.etag)
+                self._send(req, resp, delta[1])
+                return
+        resp.etag = coded_etag(response.etag, is_coded=is_coded)
+        self._send(req, resp, response)
 
     on_head = on_get
 
+    def _send(
+        self, req: falcon.Request, resp: falcon.Response, found: CachedResponse | CachedSnapshot
+    ) -> None:
+        if accepts_gzip(req) and len(found.body) >= MIN_COMPRESSED:
+            found = self._service.compressed(found)
+            resp.set_header("Content-Encoding", "gzip")
+        resp.data = found.body
 
-def render_snapshot(snapshot: Snapshot) -> CachedResponse:
+
+def render_snapshot(snapshot: Snapshot) -> CachedSnapshot:
     """Return the response of a snapshot; equal content is equal to the byte, and so is its ETag."""
-    configurations = b",".join(map(_entry, snapshot.entries))
-    body = b'{"application_id":%b,"application":%b,"environment":%b,"configurations":{%b}}' % (
+    head = b'"application_id":%b,"application":%b,"environment":%b' % (
         dumps(snapshot.application_id),
         dumps(snapshot.application),
         dumps(snapshot.environment),
-        configurations,
     )
-    return CachedResponse(content_etag(body), body)
+    parts = [b"{%b,%b{" % (head, _CONFIGURATIONS)]
+    entries: dict[str, EntryText] = {}
+    end = len(parts[0])
+    for entry in snapshot.entries:
+        name, text = dumps(entry.name), _entry(entry)
+        separator = b"," if entries else b""
+        start = end + len(separator)
+        end = start + len(name) + 1 + len(text)
+        parts += (separator, name, b":", text)
+        entries[entry.name] = EntryText(entry_digest(text), start, end)
+    parts.append(b"}}")
+    etag = snapshot_tag(
+        (snapshot.application_id, snapshot.application, snapshot.environment),
+        ((name, entry.digest) for name, entry in entries.items()),
+    )
+    key = (snapshot.application_id, snapshot.environment)
+    return CachedSnapshot(key, etag, head, b"".join(parts), entries)
+
+
+def render_delta(current: CachedSnapshot, base: Superseded) -> CachedResponse:
+    """Return what makes a snapshot that somebody has into the current one."""
+    names = sorted(base.changed)
+    body = b'{"base":%b,%b,%b{%b},"removed":%b}' % (
+        dumps(base.etag),
+        current.head,
+        _CONFIGURATIONS,
+        b",".join(current.member(name) for name in names if name in current.entries),
+        dumps([name for name in names if name not in current.entries]),
+    )
+    return CachedResponse(f"{base.etag}-{current.etag}", body)
 
 
 def _entry(entry: SnapshotEntry) -> bytes:
-    return b'%b:{"id":%b,"version":%d,"updated_at":%b,"config":%b%b}' % (
-        dumps(entry.name),
+    return b'{"id":%b,"version":%d,"updated_at":%b,"config":%b%b%b}' % (
         dumps(entry.configuration_id),
         entry.version,
         dumps(format_timestamp(entry.updated_at)),
         entry.config.encode(),
         b"" if entry.defaults is None else b',"defaults":' + entry.defaults.encode(),
+        b"" if entry.secrets is None else b',"secrets":' + entry.secrets.encode(),
     )
