@@ -300,7 +300,7 @@ def test_a_change_since_the_copy_is_reported(
         lambda content: content[:-10],
         lambda content: content.replace(b"10", b"99"),
         lambda content: b"\x00" * len(content),
-        lambda content: content.replace(b"configsvc-snapshot-1", b"configsvc-snapshot-0"),
+        lambda content: content.replace(b"configsvc-snapshot-2", b"configsvc-snapshot-0"),
         lambda _: b"null\n",
     ],
     ids=["empty", "short", "altered", "zeros", "other format", "null"],

@@ -7,7 +7,7 @@ dict, ``json.dumps`` and ``isinstance`` work, and so do copies and pickles, whic
 import json
 from typing import Any, NoReturn, cast
 
-__all__ = ["FrozenDict", "FrozenList", "freeze", "is_same", "loads_frozen"]
+__all__ = ["FrozenDict", "FrozenList", "freeze", "freeze_items", "is_same", "loads_frozen"]
 
 
 def _refuse(*_args: object, **_kwargs: object) -> NoReturn:
@@ -66,7 +66,7 @@ def loads_frozen(text: bytes) -> Any:
     Raises:
         ValueError: the text is not JSON.
     """
-    return _freeze_array_or_scalar(json.loads(text, object_hook=_freeze_members))
+    return freeze_items(json.loads(text, object_hook=_freeze_members))
 
 
 def freeze(value: Any) -> Any:
@@ -95,14 +95,15 @@ def is_same(one: Any, other: Any) -> bool:
 def _freeze_members(members: dict[str, Any]) -> FrozenDict:
     for key, value in members.items():
         if type(value) is list:
-            members[key] = _freeze_array_or_scalar(value)
+            members[key] = freeze_items(value)
     return FrozenDict(members)
 
 
-def _freeze_array_or_scalar(value: Any) -> Any:
-    # Objects in it are frozen already: the parser ends with the outermost.
+def freeze_items(value: Any) -> Any:
+    """Return a read-only copy of an array whose objects are frozen; anything else as it is."""
+    # The parser ends with the outermost object.
     if type(value) is list:
-        return FrozenList([_freeze_array_or_scalar(item) for item in value])
+        return FrozenList([freeze_items(item) for item in value])
     return value
 
 

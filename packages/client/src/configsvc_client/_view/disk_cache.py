@@ -1,28 +1,42 @@
 """Disk cache: the last good snapshot, to start a process while the server is unavailable.
 
-One file for each server, application and environment: a line that describes the snapshot,
-and the snapshot as the server sent it. It is a convenience: whatever is wrong with it or with
-the disk, the application goes on without.
+One file for each server, application and environment: a line that says whose it is, and records.
+The first record is a snapshot, each one after it a delta, so that a change need not write all of a
+large snapshot again. Several processes may share the file. A record whose snapshot came in by
+another process is not written twice; one that does not belong to what is before it is passed over.
+Whatever is wrong with the file or the disk, the application goes on without.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from logging import getLogger
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple
 
-from configsvc_client._values.snapshot import Snapshot, read_snapshot
+from configsvc_client._values.entries import delta_base, plain_tag
+from configsvc_client._values.snapshot import (
+    Snapshot,
+    read_delta,
+    read_snapshot,
+    with_digests,
+    write_snapshot,
+)
 
 __all__ = ["DiskCache", "Saved"]
 
 _log = getLogger("configsvc_client")
 
-_FORMAT: Final = "configsvc-snapshot-1"
+_FORMAT: Final = "configsvc-snapshot-2"
+
+# Group and others may neither read nor write.
+_OTHERS: Final = 0o077
 
 
 class Saved(NamedTuple):
@@ -31,6 +45,17 @@ class Saved(NamedTuple):
     snapshot: Snapshot
     age: float
     """Seconds since it was saved, by the wall clock; never negative."""
+
+
+class _End(NamedTuple):
+    """What is known of the end of the file."""
+
+    etag: str | None
+    """Of the last snapshot in it, without quotes."""
+    base_size: int
+    """Bytes up to the end of the first record."""
+    size: int
+    inode: int
 
 
 class DiskCache:
@@ -44,58 +69,139 @@ class DiskCache:
         """Path of the file."""
         self.error: str | None = None
         """Last problem; ``None`` after a success."""
+        self._end: _End | None = None
 
     def load(self) -> Saved | None:
         """Return the saved snapshot, or ``None`` if there is none that can be trusted."""
         try:
-            content = self.path.read_bytes()
+            with self.path.open("rb") as file:
+                return self._load(file)
         except FileNotFoundError:
             return None
         except OSError as error:
             self._report("can't be read", error)
-            return None
-        try:
-            head, _, body = content.partition(b"\n")
-            about = json.loads(head)
-            if about["format"] != _FORMAT or about["key"] != self._key:
-                raise ValueError("it belongs to another view or format")  # noqa: TRY301
-            if about["sha256"] != hashlib.sha256(body).hexdigest():
-                raise ValueError("it is damaged")  # noqa: TRY301
-            snapshot = read_snapshot(body, about["etag"])
-            age = max(0.0, time.time() - float(about["saved_at"]))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             self._report("is ignored", error)
-            return None
-        return Saved(snapshot, age)
+        return None
 
     def save(self, snapshot: Snapshot, body: bytes) -> None:
-        """Replace the file; a problem is logged and kept in ``error``.
+        """Put a snapshot into the file; a problem is logged and kept in ``error``.
 
         Args:
             snapshot: the snapshot.
-            body: the snapshot as the server sent it.
+            body: the snapshot as the server sent it, or the delta that made it from the one
+                before.
         """
-        about = {
-            "format": _FORMAT,
-            "key": self._key,
-            "etag": snapshot.etag,
-            "saved_at": time.time(),
-            "sha256": hashlib.sha256(body).hexdigest(),
-        }
         try:
-            self._replace(json.dumps(about).encode() + b"\n" + body)
+            base = delta_base(body)
+            if base is None:
+                self._replace(self._record(snapshot, body))
+            elif not self._append(snapshot, body, base):
+                digests = {name: digest.hex() for name, digest in (snapshot.digests or {}).items()}
+                self._replace(self._record(snapshot, write_snapshot(snapshot), digests=digests))
         except OSError as error:
             self._report("can't be written", error)
         else:
             self.error = None
 
-    def _replace(self, content: bytes) -> None:
+    def _load(self, file: BinaryIO) -> Saved:
+        self._read_head(file)
+        records = _records(file)
+        about, body = next(records, (None, b""))
+        if about is None:
+            raise ValueError("it is damaged")
+        snapshot = read_snapshot(body, about["etag"])
+        if snapshot.digests is None and about.get("digests"):
+            snapshot = with_digests(
+                snapshot, {name: bytes.fromhex(text) for name, text in about["digests"].items()}
+            )
+        saved_at = float(about["saved_at"])
+        # What a process was about to write when it ended is torn; what is before it counts.
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            for about, body in records:
+                if about["base"] == snapshot.version:
+                    snapshot = read_delta(body, about["etag"], base=snapshot)
+                    saved_at = float(about["saved_at"])
+        return Saved(snapshot, max(0.0, time.time() - saved_at))
+
+    def _read_head(self, file: BinaryIO) -> None:
+        about = json.loads(file.readline())
+        if about["format"] != _FORMAT or about["key"] != self._key:
+            raise ValueError("it belongs to another view or format")
+
+    def _record(
+        self,
+        snapshot: Snapshot,
+        body: bytes,
+        *,
+        base: str | None = None,
+        digests: Mapping[str, str] | None = None,
+    ) -> bytes:
+        about = {
+            "etag": snapshot.etag,
+            "base": base,
+            "saved_at": time.time(),
+            "length": len(body),
+            "sha256": hashlib.sha256(body).hexdigest(),
+            "digests": digests,
+        }
+        return json.dumps(about).encode() + b"\n" + body + b"\n"
+
+    def _append(self, snapshot: Snapshot, body: bytes, base: str) -> bool:
+        """Append a delta; return whether the snapshot is in the file now."""
+        # "a" would make a file that others may read.
+        flags = os.O_RDWR | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        try:
+            descriptor = os.open(self.path, flags)
+        except FileNotFoundError:
+            return False
+        with os.fdopen(descriptor, "rb") as file:
+            end = self._find_end(file)
+            if end is None:
+                return False
+            if end.etag == snapshot.version:
+                self._end = end
+                return True
+            record = self._record(snapshot, body, base=base)
+            size = end.size + len(record)
+            if end.etag != base or size - end.base_size > end.base_size // 2:
+                return False
+            # One call, so that those of several processes do not mix.
+            if os.write(descriptor, record) != len(record):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._end = end._replace(etag=snapshot.version, size=size)
+            return True
+
+    def _find_end(self, file: BinaryIO) -> _End | None:
+        """Return the end of the file, or ``None`` if nothing can be appended to it."""
+        about = os.fstat(file.fileno())
+        if hasattr(os, "geteuid") and (about.st_uid != os.geteuid() or about.st_mode & _OTHERS):
+            return None
+        end, self._end = self._end, None
+        try:
+            if end is None or end.inode != about.st_ino or end.size > about.st_size:
+                self._read_head(file)
+                first, _ = next(_records(file, skip=True))
+                end = _End(plain_tag(first["etag"]), file.tell(), file.tell(), about.st_ino)
+            file.seek(end.size)
+            for record, _ in _records(file):
+                # That of another process, if it is the next.
+                if record["base"] == end.etag:
+                    end = end._replace(etag=plain_tag(record["etag"]))
+            return end._replace(size=file.tell())
+        except (ValueError, TypeError, KeyError, StopIteration):
+            return None
+
+    def _replace(self, record: bytes) -> None:
+        self._end = None
+        head = json.dumps({"format": _FORMAT, "key": self._key}).encode() + b"\n"
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # mkstemp makes files that only their owner can read.
         descriptor, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
+                file.write(head)
+                file.write(record)
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).replace(self.path)
@@ -110,3 +216,28 @@ class DiskCache:
         if message != self.error:
             _log.warning("%s", message)
         self.error = message
+
+
+def _records(file: BinaryIO, *, skip: bool = False) -> Iterator[tuple[Mapping[str, Any], bytes]]:
+    """Yield the records from here on, each with its description and its body.
+
+    Args:
+        file: the file, at the beginning of a record.
+        skip: whether to pass over bodies without reading them.
+
+    Raises:
+        ValueError, TypeError, KeyError: a record is damaged.
+    """
+    while line := file.readline():
+        about = json.loads(line)
+        length = int(about["length"])
+        body = b""
+        if skip:
+            file.seek(length, os.SEEK_CUR)
+        else:
+            body = file.read(length)
+            if hashlib.sha256(body).hexdigest() != about["sha256"]:
+                raise ValueError("it is damaged")
+        if file.read(1) != b"\n":
+            raise ValueError("it is damaged")
+        yield about, body

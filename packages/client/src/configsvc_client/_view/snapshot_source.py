@@ -1,16 +1,26 @@
-"""Snapshot source: the conditional GET by which a view is kept up to date."""
+"""Snapshot source: the conditional GET by which a view is kept up to date.
+
+It asks for a delta (RFC 3229) wherever it has what one could be applied to, and applies it. A delta
+that does not lead to the snapshot that the server says is thrown away, and the whole fetched.
+"""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import NamedTuple
+from logging import getLogger
+from typing import Final, NamedTuple
 
 from configsvc_client._http.api import PREFIX, Api, segment
 from configsvc_client._http.types import Request, Response, Transport, require_ok
-from configsvc_client._values.snapshot import Snapshot, read_snapshot
+from configsvc_client._values.snapshot import Snapshot, read_delta, read_snapshot
 from configsvc_client.errors import NotFoundError
 
 __all__ = ["Fetched", "SnapshotSource"]
+
+_log = getLogger("configsvc_client")
+
+_DELTA: Final = "configsvc-delta"
+_NO_CACHE: Final = {"Cache-Control": "no-cache"}
 
 
 class Fetched(NamedTuple):
@@ -19,7 +29,7 @@ class Fetched(NamedTuple):
     snapshot: Snapshot | None
     """Snapshot; ``None`` where nothing has changed."""
     body: bytes
-    """Snapshot as it was sent."""
+    """Snapshot as it was sent, or the delta that made it from the one before."""
     granted: bool
     """Whether the server agreed to wait."""
 
@@ -32,6 +42,7 @@ class SnapshotSource:
         self._application = application
         self._environment = environment
         self._path: str | None = None
+        self._has_warned = False
 
     def fetch(
         self,
@@ -56,9 +67,11 @@ class SnapshotSource:
         """
         headers: dict[str, str | bytes] = {}
         if bypass_cache:
-            headers["Cache-Control"] = "no-cache"
+            headers |= _NO_CACHE
         elif current is not None and current.etag:
             headers["If-None-Match"] = current.etag
+            if current.digests is not None:
+                headers["A-IM"] = _DELTA
             if wait:
                 headers["Prefer"] = f"wait={wait:.0f}"
         response = self._get(headers, read_timeout=wait + Api.MARGIN if wait else patience)
@@ -67,6 +80,11 @@ class SnapshotSource:
             if current is None:
                 raise response.broken("says that nothing changed, but nothing was known before")
             return Fetched(None, b"", granted)
+        if response.status == HTTPStatus.IM_USED:
+            patched = self._patch(response, current)
+            if patched is not None:
+                return Fetched(patched, response.body, granted)
+            response = self._get(_NO_CACHE)
         return Fetched(_read(response, current), response.body, granted)
 
     def fetch_once(
@@ -87,7 +105,20 @@ class SnapshotSource:
             if at.utcoffset() is None:
                 raise ValueError(f"{at!r} could be any moment of a day: give it a time zone.")
             params["at"] = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        return _read(self._get({"Cache-Control": "no-cache"}, params), previous)
+        return _read(self._get(_NO_CACHE, params), previous)
+
+    def _patch(self, response: Response, base: Snapshot | None) -> Snapshot | None:
+        """Return ``base`` with a delta applied, or ``None`` if the result is not the right one."""
+        try:
+            if base is None or response.headers.get("IM") != _DELTA:
+                raise ValueError("is a delta that was not asked for")  # noqa: TRY301
+            return read_delta(response.body, response.headers.get("ETag"), base=base)
+        except ValueError as error:
+            # A server or proxy that does so once may do it with every change.
+            log = _log.debug if self._has_warned else _log.warning
+            self._has_warned = True
+            log("%s %s; fetching the whole snapshot instead", response.request.path, error)
+            return None
 
     def _get(
         self,
