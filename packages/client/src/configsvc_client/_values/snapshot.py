@@ -25,7 +25,8 @@ __all__ = [
     "write_snapshot",
 ]
 
-_COMPACT: Final = (",", ":")
+# json.dumps with arguments makes an encoder each time.
+_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +220,8 @@ def read_delta(body: bytes, etag: str | None, *, base: Snapshot) -> Snapshot:
     if base.digests is None or delta_base(body) != base.version:
         raise ValueError("is a delta for another snapshot")
     removed = head.get("removed")
-    if not isinstance(removed, list):
-        raise ValueError("is a delta that does not say what is gone")  # noqa: TRY004 - not ours
+    if not isinstance(removed, list) or not all(isinstance(name, str) for name in removed):
+        raise ValueError("is a delta that does not say what is gone")
     entries.remove(removed)
     entries.sort()
     result = entries.snapshot(head, etag)
@@ -261,11 +262,10 @@ def write_snapshot(snapshot: Snapshot) -> bytes:
     }
     # One by one, so that other threads can run in between.
     members = ",".join(
-        f"{json.dumps(name)}:{json.dumps(_entry(snapshot, name), separators=_COMPACT)}"
-        for name in snapshot.configs
+        f"{_dumps(name)}:{_dumps(_entry(snapshot, name))}" for name in snapshot.configs
     )
-    text = f'{json.dumps(head, separators=_COMPACT)[:-1]},"configurations":{{{members}}}}}'
-    return text.encode()
+    text = f'{_dumps(head)[:-1]},"configurations":{{{members}}}}}'
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _entry(snapshot: Snapshot, name: str) -> dict[str, Any]:

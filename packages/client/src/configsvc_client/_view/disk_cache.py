@@ -153,7 +153,8 @@ class DiskCache:
         flags = os.O_RDWR | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         try:
             descriptor = os.open(self.path, flags)
-        except FileNotFoundError:
+        except OSError:
+            # It is gone, or a link; whatever else it is, writing all of it shows.
             return False
         with os.fdopen(descriptor, "rb") as file:
             end = self._find_end(file)
