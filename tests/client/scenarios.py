@@ -97,7 +97,11 @@ class Database:
     pool_size: int
 
 bound = app.bind("database", Database)
-# Like a host that is written in C: Python's hooks are not called.
+# Like a host that is written in C: Python's hooks are not called. Such a fork is safe only while
+# no other thread wants the interpreter's lock; here, while the other waits for its long poll.
+while app.status().polls < 2:
+    time.sleep(0.005)
+time.sleep(0.3)
 child = ctypes.PyDLL(None).fork()
 if child == 0:
     if sys.argv[2] == "bound":
