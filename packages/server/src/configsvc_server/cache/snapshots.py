@@ -144,10 +144,8 @@ class _Line:
         end = next(found, None)
         if end is None:
             return None
-        start = next(
-            (index for index in range(last, -1, -1) if tags[index] in known.strong | known.weak),
-            None,
-        )
+        wanted = known.strong | known.weak
+        start = next((index for index in range(last, -1, -1) if tags[index] in wanted), None)
         if start is None:
             return None
         first, final = sorted((start, end))
