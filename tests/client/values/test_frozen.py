@@ -3,13 +3,24 @@
 import copy
 import json
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from configsvc_client._values.frozen import FrozenDict, FrozenList, freeze, is_same, loads_frozen
+from configsvc_client._values.frozen import (
+    FrozenDict,
+    FrozenList,
+    freeze,
+    is_same,
+    loads_frozen,
+    thaw,
+)
+from configsvc_client._values.secrets import mark_secrets
+from configsvc_client.testing import FakeConfigClient
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -105,9 +116,44 @@ def test_nothing_can_be_changed(change: str) -> None:
     assert frozen == {"a": [1, 2]}
 
 
-def test_shallow_copies_are_plain_too() -> None:
-    frozen = freeze({"a": [1]})
-    for copied in (frozen.copy(), copy.copy(frozen)):
-        assert type(copied) is dict
-    assert type(frozen["a"].copy()) is list
-    assert type(frozen | {"b": 1}) is dict
+@pytest.mark.parametrize("copied", [lambda value: value.copy(), copy.copy])
+@given(value=JSON)
+def test_short_copies_are_deep_too(copied: Callable[[Any], Any], value: Any) -> None:
+    for frozen in (freeze({"a": value}), freeze([value])):
+        made = copied(frozen)
+        assert made == frozen
+        assert is_plain(made)
+
+
+def test_a_union_of_dicts_is_plain() -> None:
+    assert type(freeze({"a": 1}) | {"b": 1}) is dict
+
+
+@given(JSON)
+def test_what_is_thawed_is_plain(value: Any) -> None:
+    assert thaw(freeze(value)) == value
+    assert is_plain(thaw(freeze(value)))
+
+
+def test_what_is_thawed_may_be_changed_and_changes_nothing_else() -> None:
+    frozen = freeze({"default": {"HOST": "db1", "OPTIONS": [1]}})
+    databases = thaw(frozen)
+    # As Django does with DATABASES.
+    databases["default"].setdefault("TIME_ZONE", None)
+    databases["default"]["OPTIONS"].append(2)
+    assert frozen == {"default": {"HOST": "db1", "OPTIONS": [1]}}
+
+
+def test_what_is_thawed_can_be_written_as_yaml() -> None:
+    value = {"a": [1, {"b": None}], "c": "d"}
+    with pytest.raises(yaml.representer.RepresenterError):
+        yaml.safe_dump(freeze(value))
+    marked = mark_secrets(freeze(value), ["/c"])
+    assert yaml.safe_load(yaml.safe_dump(thaw(marked))) == value
+
+
+def test_snapshots_and_views_can_be_thawed() -> None:
+    app = FakeConfigClient({"billing": {"database": {"hosts": ["a"]}}}).application("billing")
+    for mapping in (app, app.snapshot()):
+        assert thaw(mapping) == {"database": {"hosts": ["a"]}}
+        assert is_plain(thaw(mapping))

@@ -2,18 +2,28 @@
 
 Subclasses of ``dict`` and ``list`` rather than views: reading costs the same as from a plain
 dict, ``json.dumps`` and ``isinstance`` work, and so do copies and pickles, which are plain.
+A copy is deep, always: what is read-only inside a plain dict would be neither.
 """
 
 import json
-from typing import Any, NoReturn, cast
+from collections.abc import Mapping
+from typing import Any, NoReturn, overload
 
-__all__ = ["FrozenDict", "FrozenList", "freeze", "freeze_items", "is_same", "loads_frozen"]
+__all__ = [
+    "FrozenDict",
+    "FrozenList",
+    "freeze",
+    "freeze_items",
+    "is_same",
+    "loads_frozen",
+    "thaw",
+]
 
 
 def _refuse(*_args: object, **_kwargs: object) -> NoReturn:
     raise TypeError(
-        "This configuration is read-only: it is what the server says. Change a"
-        " copy.deepcopy() of it, or change it on the server with client.configurations.update()."
+        "This configuration is read-only: it is what the server says. Change a copy() of it,"
+        " or change it on the server with client.configurations.update()."
     )
 
 
@@ -26,13 +36,13 @@ class FrozenDict(dict[str, Any]):
     clear = pop = popitem = setdefault = update = _refuse
 
     def copy(self) -> dict[str, Any]:
-        """Return a plain, shallow copy."""
-        return dict(self)
+        """Return a plain copy, deep to the last member."""
+        return {key: _copy(member) for key, member in self.items()}
 
     __copy__ = copy
 
     def __deepcopy__(self, memo: object) -> dict[str, Any]:
-        return cast("dict[str, Any]", _thaw(self))
+        return self.copy()
 
     def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
         return dict, (dict(self),)
@@ -48,13 +58,13 @@ class FrozenList(list[Any]):
     remove = reverse = sort = _refuse
 
     def copy(self) -> list[Any]:
-        """Return a plain, shallow copy."""
-        return list(self)
+        """Return a plain copy, deep to the last item."""
+        return [_copy(item) for item in self]
 
     __copy__ = copy
 
     def __deepcopy__(self, memo: object) -> list[Any]:
-        return cast("list[Any]", _thaw(self))
+        return self.copy()
 
     def __reduce__(self) -> tuple[type[list[Any]], tuple[list[Any]]]:
         return list, (list(self),)
@@ -75,6 +85,36 @@ def freeze(value: Any) -> Any:
         return FrozenDict({key: freeze(member) for key, member in value.items()})
     if isinstance(value, list | tuple):
         return FrozenList([freeze(item) for item in value])
+    return value
+
+
+@overload
+def thaw(value: Mapping[str, Any]) -> dict[str, Any]: ...
+@overload
+def thaw(value: list[Any] | tuple[Any, ...]) -> list[Any]: ...
+@overload
+def thaw(value: Any) -> Any: ...
+def thaw(value: Any) -> Any:
+    """Return a copy of plain dicts, lists and strings, which may be changed.
+
+    For what insists on the exact types, such as ``yaml.safe_dump``, or writes into what it is
+    given, such as Django into ``DATABASES``. Secrets are plain strings in it, and no longer
+    masked.
+
+    Args:
+        value: a value of a configuration, a configuration, a snapshot or a view.
+
+    Example:
+        >>> DATABASES = {"default": thaw(app["database"])}
+        >>> DATABASES["default"]["host"] = "localhost"
+    """
+    if isinstance(value, str):
+        # Of a subclass, this makes the plain string.
+        return str(value)
+    if isinstance(value, list | tuple):
+        return [thaw(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): thaw(member) for key, member in value.items()}
     return value
 
 
@@ -107,9 +147,10 @@ def freeze_items(value: Any) -> Any:
     return value
 
 
-def _thaw(value: Any) -> Any:
+def _copy(value: Any) -> Any:
+    # Secrets stay what they are: a copy is printed as easily as what it was made of.
     if isinstance(value, dict):
-        return {key: _thaw(member) for key, member in value.items()}
+        return {key: _copy(member) for key, member in value.items()}
     if isinstance(value, list):
-        return [_thaw(item) for item in value]
+        return [_copy(item) for item in value]
     return value

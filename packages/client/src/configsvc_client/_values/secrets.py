@@ -1,65 +1,75 @@
-"""Secrets: values that a schema marks, and that show themselves in no log."""
+"""Secrets: strings that a schema marks as confidential, masked wherever they are shown."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any, Final, TypeAlias
 
 from configsvc_client._values.frozen import FrozenDict, FrozenList
 from configsvc_client._values.paths import steps_of
 
-__all__ = ["SecretStr", "mark_secrets"]
+__all__ = ["Secret", "mark_secrets"]
+
+_MASK: Final = "'**********'"
 
 _ANY: Final = "*"
+"""Step of a pointer that stands for every member or item."""
+
+_Paths: TypeAlias = list[list[str]]
 
 
-class SecretStr(str):
-    """String with a masked ``repr``."""
+class Secret(str):
+    """String that masks its ``repr``, and is its text everywhere else.
+
+    What shows values shows their ``repr``: a dict or a dataclass with a secret in it, a
+    difference, a log line with ``%r``. Comparison, ``str()``, f-strings, ``json.dumps`` and
+    drivers get the text. Copies and pickles stay masked; :func:`thaw`, ``str()`` and whatever
+    makes another string of it (``+``, a slice) give a plain one.
+
+    Example:
+        >>> password = Secret("hunter2")
+        >>> {"password": password}
+        {'password': '**********'}
+        >>> password == "hunter2", f"postgres://app:{password}@db1"
+        (True, 'postgres://app:hunter2@db1')
+    """
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return "'********'"
+        return _MASK
 
 
-def mark_secrets(config: FrozenDict, pointers: Sequence[str]) -> FrozenDict:
-    """Return ``config`` with its secrets masked.
+def mark_secrets(config: FrozenDict, pointers: Iterable[str]) -> FrozenDict:
+    """Return ``config`` with the strings that some pointers lead to as :class:`Secret`.
+
+    What lies off the pointers is shared with ``config``, which stays as it is. Pointers that
+    lead nowhere, or to a number, a boolean or null, change nothing.
 
     Args:
-        config: a configuration.
-        pointers: JSON Pointers to secrets, with all that is in them; a step ``*`` is any member
-            or item, and an empty pointer everything.
+        config: the values of a configuration.
+        pointers: JSON Pointers into it; the step ``*`` stands for every index or member. Where
+            one leads to an object or array, every string in that is secret.
     """
-    marked: Any = config
-    for pointer in pointers:
-        marked = _mark(marked, steps_of(pointer) if pointer else [])
-    return marked if isinstance(marked, FrozenDict) else config
+    paths = [steps_of(pointer) if pointer else [] for pointer in pointers]
+    marked: FrozenDict = _mark(config, paths) if paths else config
+    return marked
 
 
-def _mark(value: Any, steps: Sequence[str]) -> Any:
-    if not steps:
-        return _mask(value)
-    step, *rest = steps
-    if isinstance(value, dict):
-        return FrozenDict(
-            {
-                name: _mark(member, rest) if step in (_ANY, name) else member
-                for name, member in value.items()
-            }
-        )
-    if isinstance(value, list):
-        return FrozenList(
-            [
-                _mark(item, rest) if step in (_ANY, str(index)) else item
-                for index, item in enumerate(value)
-            ]
-        )
-    return value
-
-
-def _mask(value: Any) -> Any:
+def _mark(value: Any, paths: _Paths) -> Any:
     if isinstance(value, str):
-        return SecretStr(value)
+        is_meant = any(not path for path in paths)
+        return Secret(value) if is_meant and not isinstance(value, Secret) else value
     if isinstance(value, dict):
-        return FrozenDict({name: _mask(member) for name, member in value.items()})
+        members = {key: _mark_part(member, key, paths) for key, member in value.items()}
+        is_same = all(members[key] is member for key, member in value.items())
+        return value if is_same else FrozenDict(members)
     if isinstance(value, list):
-        return FrozenList([_mask(item) for item in value])
+        items = [_mark_part(item, str(index), paths) for index, item in enumerate(value)]
+        is_same = all(new is old for new, old in zip(items, value, strict=True))
+        return value if is_same else FrozenList(items)
     return value
+
+
+def _mark_part(value: Any, step: str, paths: _Paths) -> Any:
+    # A path that has ended already goes on to everything below its end.
+    inner = [path[1:] for path in paths if not path or path[0] in (step, _ANY)]
+    return _mark(value, inner) if inner else value
