@@ -66,7 +66,8 @@ def _parts(thing: Any) -> tuple[Any, ...]:
 def _names() -> Iterator[tuple[ModuleType, str]]:
     for module in MODULES:
         for name in module.__all__:
-            if inspect.isclass(getattr(module, name)) or inspect.isfunction(getattr(module, name)):
+            thing = getattr(module, name)
+            if inspect.isclass(thing) or inspect.isfunction(thing):
                 yield module, name
 
 

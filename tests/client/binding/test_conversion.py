@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configsvc_client._binding.conversion import converter
-from configsvc_client._binding.scalars import ConversionError
+from configsvc_client._binding.problems import ConversionError
 from configsvc_client._values.frozen import freeze
 
 
@@ -141,25 +141,26 @@ def test_nested_dataclasses_are_made() -> None:
 @pytest.mark.parametrize(
     ("model", "value", "expected"),
     [
-        (str, 1, "must be a string, not 1"),
-        (int, "1", "must be an integer, not '1'"),
-        (int, True, "must be an integer, not True"),
-        (int, 1.5, "must be an integer, not 1.5"),
-        (float, "1", "must be a number, not '1'"),
-        (float, False, "must be a number, not False"),
-        (bool, 1, "must be true or false, not 1"),
-        (None, 1, "must be null, not 1"),
+        (str, 1, "must be a string, not an integer"),
+        (int, "1", "must be an integer, not a string"),
+        (int, True, "must be an integer, not a boolean"),
+        (int, 1.5, "must be an integer, not a number"),
+        (int, None, "must be an integer, not null"),
+        (float, "1", "must be a number, not a string"),
+        (float, False, "must be a number, not a boolean"),
+        (bool, 1, "must be true or false, not an integer"),
+        (None, 1, "must be null, not an integer"),
         (list[int], {"a": 1}, "must be an array, not an object"),
         (dict[str, int], [1], "must be an object, not an array"),
         (tuple[int, int], [1], "must have 2 items, not 1"),
-        (Literal["a", "b"], "c", "must be one of 'a', 'b', not 'c'"),
-        (Literal[1], True, "must be one of 1, not True"),
-        (Flag, True, "must be one of 1, not True"),
-        (Level, "middle", "must be one of 'low', 2, not 'middle'"),
-        (datetime, "soon", "must be a date and time as RFC 3339 has it, not 'soon'"),
-        (Decimal, "x", "must be a string with a decimal number, not 'x'"),
-        (Decimal, 1, "must be a string with a decimal number, not 1"),
-        (Host, "a", "must be an object, not 'a'"),
+        (Literal["a", "b"], "c", "must be one of 'a', 'b'"),
+        (Literal[1], True, "must be one of 1, not a boolean"),
+        (Flag, True, "must be one of 1, not a boolean"),
+        (Level, "middle", "must be one of 'low', 2"),
+        (datetime, "soon", "must be a date and time as RFC 3339 has it"),
+        (Decimal, "x", "must be a string with a decimal number"),
+        (Decimal, 1, "must be a string with a decimal number, not an integer"),
+        (Host, "a", "must be an object, not a string"),
         (Checked, {"low": 2, "high": 1}, "is refused: low is above high"),
     ],
     ids=repr,
@@ -172,10 +173,10 @@ def test_all_problems_are_reported_with_their_pointers() -> None:
     value = {"hosts": [{"port": "x"}, {"name": "b"}, 3], "labels": {"a/b": 1}}
     assert problems(Database, value) == [
         ("/hosts/0/name", "is missing"),
-        ("/hosts/0/port", "must be an integer, not 'x'"),
-        ("/hosts/2", "must be an object, not 3"),
+        ("/hosts/0/port", "must be an integer, not a string"),
+        ("/hosts/2", "must be an object, not an integer"),
         ("/pool_size", "is missing"),
-        ("/labels/a~1b", "must be a string, not 1"),
+        ("/labels/a~1b", "must be a string, not an integer"),
     ]
 
 
@@ -184,7 +185,7 @@ def test_a_typeddict_misses_only_what_it_requires() -> None:
 
 
 def test_a_union_reports_the_alternative_that_came_furthest() -> None:
-    assert problems(int | Host, {"name": 1}) == [("/name", "must be a string, not 1")]
+    assert problems(int | Host, {"name": 1}) == [("/name", "must be a string, not an integer")]
 
 
 def test_a_problem_of_pydantic_has_its_pointer() -> None:

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from configsvc_client import Bound
-from configsvc_client._binding.bound import Bound as BoundClass
+from configsvc_client._binding.binding import Binding
 from configsvc_client._binding.defaults import filled
 from configsvc_client._values.frozen import FrozenDict, freeze
 from configsvc_client._values.snapshot import Snapshot, read_snapshot
@@ -39,8 +38,8 @@ def snapshot(config: Any, defaults: Any = None, previous: Snapshot | None = None
 
 def bound(
     subject: Snapshot, path: str, model: type[Any], *, schema_defaults: bool = True
-) -> Bound[Any]:
-    return BoundClass(path, model, lambda: True, subject, schema_defaults=schema_defaults)
+) -> Binding[Any]:
+    return Binding(path, model, subject, schema_defaults=schema_defaults)
 
 
 @pytest.mark.parametrize(
@@ -118,14 +117,14 @@ def test_a_path_into_a_configuration_can_be_bound(path: str, model: Any, expecte
 def test_later_snapshots_are_filled_too() -> None:
     first = snapshot({"pool": {"size": 1}}, {"/pool/timeout": 2})
     subject = bound(first, "database", Database)
-    subject._follow(snapshot({"pool": {"size": 3}}, {"/pool/timeout": 4}, first))
+    subject.follow(snapshot({"pool": {"size": 3}}, {"/pool/timeout": 4}, first))
     assert subject.value.pool == Pool(3, 4)
 
 
 def test_another_default_is_another_value() -> None:
     first = snapshot({"pool": {"size": 1}}, {"/pool/timeout": 2})
     subject = bound(first, "database", Database)
-    subject._follow(snapshot({"pool": {"size": 1}}, {"/pool/timeout": 3}, first))
+    subject.follow(snapshot({"pool": {"size": 1}}, {"/pool/timeout": 3}, first))
     assert subject.value.pool.timeout == 3
 
 
@@ -133,7 +132,7 @@ def test_the_object_stays_while_configuration_and_defaults_do() -> None:
     first = snapshot({"pool": {"size": 1}}, {"/pool/timeout": 2})
     subject = bound(first, "database", Database)
     before = subject.value
-    subject._follow(snapshot({"pool": {"size": 1}}, {"/pool/timeout": 2}, first))
+    subject.follow(snapshot({"pool": {"size": 1}}, {"/pool/timeout": 2}, first))
     assert subject.value is before
 
 
@@ -142,7 +141,7 @@ def test_a_configuration_that_goes_away_leaves_the_object() -> None:
     subject = bound(first, "database", Database)
     empty = json.loads('{"application_id": "2", "application": "b", "environment": "d"}')
     body = json.dumps({**empty, "configurations": {}}).encode()
-    subject._follow(read_snapshot(body, '"f"'))
+    subject.follow(read_snapshot(body, '"f"'))
     assert subject.value == Database(Pool(1))
     assert "There is no 'database'" in str(subject.error)
 

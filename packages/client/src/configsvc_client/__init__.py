@@ -10,10 +10,12 @@ Example:
 
 from typing import TYPE_CHECKING
 
-from configsvc_client._binding.bound import Bound
+from configsvc_client._binding.bound import Bound, BoundSubscription
 from configsvc_client._fork import postfork
 from configsvc_client._http.api import KEEP, Keep, Pages
 from configsvc_client._values.diff import Difference, Differences
+from configsvc_client._values.frozen import thaw
+from configsvc_client._values.secrets import Secret
 from configsvc_client._values.snapshot import Provenance, Snapshot
 from configsvc_client._view.listeners import Change, Subscription
 from configsvc_client._view.status import Status, StatusSubscription
@@ -64,6 +66,7 @@ __all__ = [
     "AuthError",
     "BindError",
     "Bound",
+    "BoundSubscription",
     "Change",
     "ChangeFeed",
     "ChangeLog",
@@ -91,6 +94,7 @@ __all__ = [
     "Release",
     "Releases",
     "Revision",
+    "Secret",
     "ServerError",
     "Snapshot",
     "Status",
@@ -101,6 +105,7 @@ __all__ = [
     "ValidationError",
     "__version__",
     "postfork",
+    "thaw",
 ]
 
 # Imported at their first use: a program that only reads its configuration needs none of them,

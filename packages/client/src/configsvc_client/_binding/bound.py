@@ -1,30 +1,31 @@
 """Bound objects: configurations as typed objects that follow their configuration."""
 
-from collections.abc import Callable, Mapping
-from logging import getLogger
-from typing import Any, Final, Generic, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from configsvc_client._binding.conversion import converter
-from configsvc_client._binding.defaults import filled
-from configsvc_client._binding.scalars import ConversionError, Converter
-from configsvc_client._values.paths import find, locate
-from configsvc_client._values.snapshot import Snapshot
-from configsvc_client.errors import BindError, FieldProblem
+from configsvc_client.errors import BindError
 
-__all__ = ["Bound"]
+if TYPE_CHECKING:
+    from configsvc_client._binding.binding import Binding, Deliver, Listener
 
-_log = getLogger("configsvc_client")
+__all__ = ["Bound", "BoundSubscription", "Owner"]
 
 T_co = TypeVar("T_co", covariant=True)
 
-_ABSENT: Final = object()
+
+class Owner(Protocol):
+    """Owner of what keeps a bound object up to date; handles keep it alive."""
+
+    def check_process(self) -> None:
+        """Start anew what a fork has left behind in the parent, if there was one."""
+        ...
 
 
 class Bound(Generic[T_co]):
     """Bound object of a type, made from the newest document of a configuration that fits.
 
     ``value`` is a complete object made from one document; read it once where several members
-    must fit together.
+    must fit together. Its ``repr`` has no values in it, so that it can be logged.
 
     Example:
         >>> database = app.bind("database", DatabaseSettings)
@@ -33,26 +34,25 @@ class Bound(Generic[T_co]):
         >>> settings = database.value  # one object, so that host and port fit together
         >>> settings.host, settings.port
         ('db1', 5432)
+        >>> database
+        <Bound 'database': DatabaseSettings>
     """
 
     def __init__(
-        self,
-        path: str,
-        model: type[T_co],
-        wake: Callable[[], bool],
-        snapshot: Snapshot,
-        *,
-        schema_defaults: bool = False,
+        self, binding: "Binding[T_co]", owner: Owner, *, deliver: "Deliver | None" = None
     ) -> None:
-        self._path = path
-        self._model = model
-        self._wake = wake
-        self._is_dormant = False
-        self._convert: Converter = converter(model)
-        self._source = _Filled() if schema_defaults else _Plain()
-        self._problem: BindError | None = None
-        self._source.move_to(snapshot, path)
-        self._value: T_co = self._make(self._source.value)
+        """Create a handle.
+
+        Args:
+            binding: the half that follows.
+            owner: what keeps it up to date.
+            deliver: calls the callbacks; without it, they are called directly.
+        """
+        self._binding = binding
+        self._owner = owner
+        # Kept here too: each read goes by it.
+        self._check_process = owner.check_process
+        self._deliver = deliver
 
     @property
     def value(self) -> T_co:
@@ -62,8 +62,8 @@ class Bound(Generic[T_co]):
             >>> app.bind("database", DatabaseSettings).value.host
             'db1'
         """
-        self._wake()
-        return self._value
+        self._check_process()
+        return self._binding.value
 
     @property
     def error(self) -> BindError | None:
@@ -73,85 +73,86 @@ class Bound(Generic[T_co]):
             >>> app.bind("database", DatabaseSettings).error is None
             True
         """
-        return self._problem
-
-    def __repr__(self) -> str:
-        state = "" if self._problem is None else f", newest rejected: {self._problem}"
-        return f"<Bound {self._path!r}: {self._value!r}{state}>"
+        return self._binding.error
 
     @property
     def path(self) -> str:
         """Path that it is bound to."""
-        return self._path
+        return self._binding.path
 
-    def _follow(self, snapshot: Snapshot) -> None:
-        if not self._source.move_to(snapshot, self._path):
-            return
-        try:
-            self._value = self._make(self._source.value)
-        except BindError as error:
-            self._problem = error
-            _log.warning("%s The object made from an earlier version stays.", error)
-        else:
-            self._problem = None
+    def on_change(
+        self, callback: Callable[[T_co, T_co], object], *, call_now: bool = False
+    ) -> "BoundSubscription":
+        """Call ``callback(old, new)`` whenever another object is in use.
 
-    def _after_fork_in_child(self) -> None:
-        self._is_dormant = True
+        It gets accepted objects only: a document that does not fit, or that makes no
+        difference at this path, calls nothing. It is called when the new snapshot is in place
+        and all bound objects follow it, in the thread that fetched it; of objects that come
+        faster than it returns, it gets the newest. What it raises is logged once and changes
+        nothing.
 
-    def _make(self, source: object) -> T_co:
-        name = getattr(self._model, "__name__", str(self._model))
-        if source is _ABSENT:
-            raise BindError(f"There is no {self._path!r} to make {name} of.")
-        try:
-            value: T_co = self._convert(source, ())
-        except ConversionError as error:
-            raise _bind_error(self._path, name, error.problems) from None
-        return value
+        Args:
+            callback: gets the object that it got last, and the one that is in use now.
+            call_now: whether to call it first, in this thread, before this returns, with the
+                present object as both. What it raises then is raised here, and nothing is
+                subscribed.
 
+        Raises:
+            TypeError: the callback is an async function, and there is no loop for it here.
 
-def _bind_error(path: str, name: str, problems: list[FieldProblem]) -> BindError:
-    what = "; ".join(f"{problem.pointer} {problem.message}".strip() for problem in problems)
-    error = BindError(f"{path!r} does not fit {name}: {what}.")
-    error.errors = tuple(problems)
-    return error
+        Example:
+            >>> database = app.bind("database", DatabaseSettings)
+            >>> def resize(old, new):
+            ...     print(f"from {old.pool_size} to {new.pool_size}")
+            >>> subscription = database.on_change(resize, call_now=True)
+            from 10 to 10
+            >>> client.set("billing", "database", {"host": "db1", "pool_size": 20})
+            from 10 to 20
+            >>> subscription.cancel()
+        """
+        if self._deliver is None and _is_async(callback):
+            raise TypeError(
+                f"{callback!r} is an async function, which nothing here would await;"
+                " give a plain function."
+            )
+        binding = self._binding
+        listener = binding.add_listener(
+            callback, owner=self._owner, call_now=call_now, deliver=self._deliver
+        )
+        return BoundSubscription(binding, listener)
 
-
-class _Plain:
-    """Value at a path, as it is."""
-
-    def __init__(self) -> None:
-        self.value: object = None
-
-    def move_to(self, snapshot: Snapshot, path: str) -> bool:
-        """Read the value from another snapshot, and return whether it is another one."""
-        before, self.value = self.value, _lookup(snapshot.configs, path)
-        return self.value is not before
-
-
-class _Filled(_Plain):
-    """Value at a path, with the defaults of the schema filled in."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._config: object = None
-        self._defaults: object = None
-
-    def move_to(self, snapshot: Snapshot, path: str) -> bool:
-        name, _ = locate(snapshot.configs, path)
-        config: Any = snapshot.configs.get(name)
-        defaults = None if config is None else snapshot.defaults(name)
-        # Equal configurations are the same object in each snapshot.
-        if config is not None and config is self._config and defaults is self._defaults:
-            return False
-        self._config, self._defaults = config, defaults
-        before = self.value
-        configurations = {} if config is None else {name: filled(config, defaults or {})}
-        self.value = _lookup(configurations, path)
-        return self.value is not before
+    def __repr__(self) -> str:
+        binding = self._binding
+        state = "" if binding.error is None else f", newest rejected: {binding.error}"
+        return f"<Bound {binding.path!r}: {binding.name}{state}>"
 
 
-def _lookup(configurations: Mapping[str, Any], path: str) -> object:
-    try:
-        return find(configurations, path)
-    except KeyError:
-        return _ABSENT
+class BoundSubscription:
+    """Subscription of a callback to the objects of a :class:`Bound`, until :meth:`cancel`.
+
+    Example:
+        >>> app.bind("database", DatabaseSettings).on_change(lambda old, new: None)
+        <BoundSubscription to 'database'>
+    """
+
+    def __init__(self, binding: "Binding[Any]", listener: "Listener[Any]") -> None:
+        self._binding = binding
+        self._listener = listener
+
+    def cancel(self) -> None:
+        """Stop calling the callback; a call that is under way goes on.
+
+        Example:
+            >>> subscription = app.bind("database", DatabaseSettings).on_change(print)
+            >>> subscription.cancel()
+        """
+        self._binding.remove_listener(self._listener)
+
+    def __repr__(self) -> str:
+        return f"<BoundSubscription to {self._binding.path!r}>"
+
+
+def _is_async(callback: Callable[..., object]) -> bool:
+    from inspect import iscoroutinefunction  # noqa: PLC0415
+
+    return iscoroutinefunction(callback) or iscoroutinefunction(getattr(callback, "__call__", None))  # noqa: B004

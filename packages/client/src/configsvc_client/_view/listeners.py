@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from logging import getLogger
 from typing import Any, Final, Protocol
 
+from configsvc_client._callbacks import call_safely
 from configsvc_client._values.frozen import is_same
 from configsvc_client._values.paths import find
 from configsvc_client._values.snapshot import EMPTY, Snapshot
 
-__all__ = ["Change", "Listeners", "Subscription", "call_safely"]
+__all__ = ["Change", "Listeners", "Subscription", "has_equal_values"]
 
 _log = getLogger("configsvc_client")
 
@@ -168,6 +169,8 @@ class Listeners:
         self._latest = latest
         self._listeners: tuple[Listener, ...] = ()
         self._is_pending = False
+        self.then: Callable[[], None] = lambda: None
+        """Called after all of them, to call what others have to."""
         self._reset()
 
     def _reset(self) -> None:
@@ -221,6 +224,7 @@ class Listeners:
                     if latest is not None:
                         for listener in self._listeners:
                             listener.notify(latest)
+                        self.then()
             finally:
                 calling.release()
 
@@ -233,34 +237,6 @@ class Listeners:
             if isinstance(listener, Subscription):
                 listener._told = latest
                 listener._reset()
-
-
-def call_safely(what: object, call: Callable[[], object], *, has_failed: bool = False) -> bool:
-    """Call a callback, and return whether it raised nothing.
-
-    What it raises is logged once and goes no further, as it must not end the thread that
-    follows changes: asyncio's and gevent's cancellations are no ``Exception``. Only Ctrl-C is
-    left to a main thread that asked for it.
-
-    Args:
-        what: the subscription, for the log.
-        call: the callback with its arguments.
-        has_failed: whether it has failed before, which is logged at debug level.
-    """
-    try:
-        call()
-    except KeyboardInterrupt:
-        if threading.current_thread() is threading.main_thread():
-            raise
-        _log.exception("%r was interrupted; it is called again at the next change", what)
-        return False
-    except BaseException:  # noqa: BLE001 - see above
-        if has_failed:
-            _log.debug("%r failed again", what, exc_info=True)
-        else:
-            _log.exception("%r failed; it is called again at the next change", what)
-        return False
-    return True
 
 
 def has_equal_values(one: Snapshot, other: Snapshot) -> bool:

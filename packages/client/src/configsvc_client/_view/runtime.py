@@ -131,6 +131,11 @@ class ViewRuntime:
             updater.poll()
         return self.store.show()
 
+    def check_process(self) -> None:
+        """Start the updater at the first use of a bound object in a forked child."""
+        if not (self.is_awake and self.store.own):
+            self.wake()
+
     def wait(self, deadline: float) -> None:
         """Wait for the first snapshot.
 
@@ -179,7 +184,7 @@ class ViewRuntime:
             self._status.report()
             raise
         # The other thread may have put the snapshot in place, and bound objects not yet.
-        self.sync.follow()
+        self.sync.catch_up()
         self._status.report()
         return self.store.generation != before
 

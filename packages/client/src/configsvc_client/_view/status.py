@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from configsvc_client._callbacks import call_safely
 from configsvc_client._view.disk_cache import DiskCache
-from configsvc_client._view.listeners import call_safely
 from configsvc_client._view.store import SnapshotStore
 from configsvc_client._view.synchronizer import Synchronizer
 from configsvc_client.errors import ConfigSvcError

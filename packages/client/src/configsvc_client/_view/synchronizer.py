@@ -1,15 +1,18 @@
 """Synchronizer: puts a fetched snapshot in place, in the order that readers rely on."""
 
 import threading
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from configsvc_client._binding.bound import Bound
 from configsvc_client._values.snapshot import EMPTY, Snapshot
 from configsvc_client._view.disk_cache import DiskCache
 from configsvc_client._view.listeners import Listeners, has_equal_values
 from configsvc_client._view.snapshot_source import SnapshotSource
 from configsvc_client._view.store import SnapshotStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from configsvc_client._binding.binding import Binding
 
 __all__ = ["Outcome", "Synchronizer"]
 
@@ -37,7 +40,8 @@ class Synchronizer:
         self._store = store
         self._listeners = listeners
         self._disk = disk
-        self._bindings: Sequence[Bound[object]] = ()
+        self._bindings: Sequence[Binding[Any]] = ()
+        listeners.then = self._tell
         self._reset()
 
     def _reset(self) -> None:
@@ -89,24 +93,33 @@ class Synchronizer:
             self._store.load(saved.snapshot, saved.age)
             self.catch_up()
 
-    def bind(self, make: Callable[[Snapshot], Bound[object]]) -> Bound[object]:
-        """Return the bound object that ``make`` makes, and keep it up to date from here on."""
+    def bind(self, make: "Callable[[Snapshot], Binding[Any]]") -> "Binding[Any]":
+        """Return the binding that ``make`` makes, and keep it up to date from here on."""
         with self._following:
-            bound = make(self._store.held or EMPTY)
-            self._bindings = (*self._bindings, bound)
-            return bound
+            binding = make(self._store.held or EMPTY)
+            self._bindings = (*self._bindings, binding)
+            return binding
 
-    def bindings(self) -> Sequence[Bound[object]]:
-        """Return the bound objects."""
+    def bindings(self) -> "Sequence[Binding[Any]]":
+        """Return the bindings."""
         return self._bindings
 
-    def follow(self) -> None:
-        """Update bound objects to the snapshot, or wait until another thread has done so."""
+    def follow(self) -> bool:
+        """Update bindings to the snapshot, or wait until another thread has done so.
+
+        What was rejected is tried again: a validator may look elsewhere too.
+
+        Returns:
+            Whether any has another object now.
+        """
         with self._following:
-            snapshot = self._store.held
-            if snapshot is not None:
-                for bound in self._bindings:
-                    bound._follow(snapshot)
+            followed = [
+                binding
+                for binding in self._bindings
+                # Asked for each, since a validator may refresh the view.
+                if (held := self._store.held) is not None and binding.follow(held)
+            ]
+        return bool(followed)
 
     def catch_up(self) -> None:
         """Update bound objects, then call the callbacks that have not heard of the snapshot."""
@@ -116,6 +129,13 @@ class Synchronizer:
     def after_fork_in_child(self) -> None:
         """Replace the locks, which a thread of the parent may have held."""
         self._reset()
+        for binding in self._bindings:
+            binding.after_fork_in_child()
+
+    def _tell(self) -> None:
+        for binding in self._bindings:
+            for listener in binding.listeners():
+                listener.notify()
 
     def _save(self, snapshot: Snapshot, body: bytes) -> None:
         if self._disk is None:

@@ -1,10 +1,11 @@
 """Live view: the configurations of one application, read from memory as a mapping."""
 
 import time
-from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import Callable, Hashable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from datetime import datetime
-from typing import Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self
 
+from configsvc_client._binding.bindable import Bindable
 from configsvc_client._binding.bound import Bound
 from configsvc_client._values.diff import Differences, compare
 from configsvc_client._values.paths import find
@@ -17,12 +18,13 @@ from configsvc_client._view.snapshot_source import SnapshotSource
 from configsvc_client._view.status import Status, StatusListeners, duration
 from configsvc_client.options import Options
 
+if TYPE_CHECKING:
+    from configsvc_client._binding.binding import Binding
+
 __all__ = ["ConfigView"]
 
-T = TypeVar("T")
 
-
-class ConfigView(Mapping[str, Mapping[str, Any]]):
+class ConfigView(Bindable, Mapping[str, Mapping[str, Any]]):
     """Live view of the configurations of one application in one environment.
 
     Returned by :meth:`ConfigClient.application`. The first use starts a background thread and
@@ -74,7 +76,7 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
         self._own = self._store.own
         self._configs: dict[str, Mapping[str, Any]] = {}
         self._store.mirror_to(self)
-        self._bound: dict[tuple[str, Any, bool], Bound[Any]] = {}
+        self._bound: dict[Hashable, Bound[Any]] = {}
 
     @property
     def application(self) -> str:
@@ -161,39 +163,6 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
             ('db1', 5432)
         """
         return self._ready()
-
-    def bind(self, path: str, model: type[T], *, schema_defaults: bool = False) -> Bound[T]:
-        """Return a configuration as an object of a type that follows the configuration.
-
-        A later document that does not fit is rejected: the object stays as it is, and
-        :meth:`status` and :attr:`Bound.error` have the reason.
-
-        Args:
-            path: name of a configuration, or a path into one.
-            model: a dataclass, a TypedDict, or a pydantic model.
-            schema_defaults: whether to fill what the configuration lacks from the defaults
-                of its schema; those of the type come after them.
-
-        Raises:
-            BindError: the configuration does not fit now, or does not exist.
-            NotReadyError: there is no snapshot yet, and none came in time.
-            TypeError: the type has annotations that JSON can't be converted to.
-
-        Example:
-            >>> database = app.bind("database", DatabaseSettings)
-            >>> database.value.pool_size
-            10
-        """
-        self._ready()
-        key = (path, model, schema_defaults)
-        if key not in self._bound:
-            wake = self._runtime.wake
-            made = self._runtime.sync.bind(
-                lambda held: Bound(path, model, wake, held, schema_defaults=schema_defaults)
-            )
-            # Two threads may come here at once; both get the one that was first.
-            self._bound.setdefault(key, made)
-        return cast("Bound[T]", self._bound[key])
 
     def on_change(
         self, callback: Callable[[Change], object], path: str = "", *, call_now: bool = False
@@ -364,6 +333,19 @@ class ConfigView(Mapping[str, Mapping[str, Any]]):
     def _ipython_key_completions_(self) -> list[str]:
         # A press of the tab key must not start a thread.
         return list(self._store.held or ())
+
+    def _bind(self, key: Hashable, make: Callable[[Snapshot], "Binding[Any]"]) -> Bound[Any]:
+        self._ready()
+        try:
+            found = self._bound.get(key)
+        except TypeError:
+            # What is in Annotated need not be hashable.
+            return Bound(self._runtime.sync.bind(make), self._runtime)
+        if found is None:
+            made = Bound(self._runtime.sync.bind(make), self._runtime)
+            # Two threads may come here at once; both get the one that was first.
+            found = self._bound.setdefault(key, made)
+        return found
 
     def _ready(self) -> Snapshot:
         store = self._store

@@ -1,0 +1,37 @@
+"""Callbacks of users, called such that nothing they raise goes any further."""
+
+import threading
+from collections.abc import Callable
+from logging import getLogger
+
+__all__ = ["call_safely"]
+
+_log = getLogger("configsvc_client")
+
+
+def call_safely(what: object, call: Callable[[], object], *, has_failed: bool = False) -> bool:
+    """Call a callback, and return whether it raised nothing.
+
+    What it raises is logged once and goes no further, as it must not end the thread that
+    follows changes: asyncio's and gevent's cancellations are no ``Exception``. Only Ctrl-C is
+    left to a main thread that asked for it.
+
+    Args:
+        what: the subscription, for the log.
+        call: the callback with its arguments.
+        has_failed: whether it has failed before, which is logged at debug level.
+    """
+    try:
+        call()
+    except KeyboardInterrupt:
+        if threading.current_thread() is threading.main_thread():
+            raise
+        _log.exception("%r was interrupted; it is called again at the next change", what)
+        return False
+    except BaseException:  # noqa: BLE001 - see above
+        if has_failed:
+            _log.debug("%r failed again", what, exc_info=True)
+        else:
+            _log.exception("%r failed; it is called again at the next change", what)
+        return False
+    return True
