@@ -1,10 +1,10 @@
 """Configurations as a source of pydantic-settings."""
 
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 import pytest
-from pydantic import BaseModel, Field
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from pydantic import AliasChoices, AliasPath, BaseModel, Field, create_model
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from configsvc_client import ConfigView
 from configsvc_client.pydantic_source import ConfigSvcSettingsSource
@@ -70,6 +70,74 @@ def test_aliases_are_looked_up(view: ConfigView) -> None:
     assert Settings().title == "b"  # type: ignore[call-arg]
 
 
+ALIASES: dict[str, tuple[Any, dict[str, Any], str | None]] = {
+    "an alias": (Field(None, alias="title"), {}, "by alias"),
+    "a validation alias": (Field(None, validation_alias="title"), {}, "by alias"),
+    "first choice": (
+        Field(None, validation_alias=AliasChoices("title", "word")),
+        {},
+        "by alias",
+    ),
+    "a later choice": (Field(None, validation_alias=AliasChoices("none", "word")), {}, "by word"),
+    "a path": (Field(None, validation_alias=AliasPath("list", 1, "deep")), {}, "by path"),
+    "a path that leads nowhere": (Field(None, validation_alias=AliasPath("list", 7)), {}, None),
+    "a path among the choices": (
+        Field(None, validation_alias=AliasChoices("none", AliasPath("list", 1, "deep"))),
+        {},
+        "by path",
+    ),
+    "no name beside an alias": (Field(None, alias="none"), {}, None),
+    "populate_by_name": (Field(None, alias="none"), {"populate_by_name": True}, "by name"),
+    "validate_by_name": (Field(None, alias="none"), {"validate_by_name": True}, "by name"),
+    "only by name": (
+        Field(None, alias="title"),
+        {"validate_by_alias": False, "validate_by_name": True},
+        "by name",
+    ),
+    "alias before name": (
+        Field(None, alias="title"),
+        {"populate_by_name": True},
+        "by alias",
+    ),
+    "an alias generator": (Field(None), {"alias_generator": str.upper}, "by generator"),
+    "a prefix of variables": (Field(None), {"env_prefix": "APP_"}, "by name"),
+}
+
+
+@pytest.mark.parametrize("case", ALIASES)
+def test_aliases_mean_what_they_mean_to_pydantic(case: str) -> None:
+    field, config, expected = ALIASES[case]
+    values = {
+        "name": "by name",
+        "title": "by alias",
+        "word": "by word",
+        "NAME": "by generator",
+        "APP_name": "by prefix",
+        "list": ["a", {"deep": "by path"}],
+    }
+    client = FakeConfigClient({"billing": {"all": values}})
+
+    class Configured(FromView):
+        model_config = cast("SettingsConfigDict", {"extra": "ignore", **config})
+
+    settings: Any = create_model("Settings", __base__=Configured, name=(str | None, field))
+    settings.view, settings.path = client.application("billing"), "all"
+    assert settings().name == expected
+
+
+def test_a_source_before_it_wins_under_another_alias(
+    view: ConfigView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Settings(FromView):
+        path = "database"
+        title: str = Field(validation_alias=AliasChoices("name", "TITLE"))
+
+    Settings.view = view
+    assert Settings(TITLE="given").title == "given"  # type: ignore[call-arg]
+    monkeypatch.setenv("TITLE", "from the environment")
+    assert Settings().title == "from the environment"  # type: ignore[call-arg]
+
+
 def test_sources_before_it_win(view: ConfigView, monkeypatch: pytest.MonkeyPatch) -> None:
     class Settings(FromView):
         path = "database"
@@ -99,7 +167,7 @@ def test_a_path_to_no_object_is_an_error(view: ConfigView) -> None:
         name: str
 
     Settings.view = view
-    with pytest.raises(TypeError, match=r"'database\.name' is 'b'"):
+    with pytest.raises(TypeError, match=r"'database\.name' is of type str"):
         Settings()  # type: ignore[call-arg]
 
 
