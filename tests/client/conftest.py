@@ -16,8 +16,8 @@ MakeClient = Callable[..., ConfigClient]
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CONFIGSVC_URL", "CONFIGSVC_TOKEN", "CONFIGSVC_CACHE_DIR"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("URL", "TOKEN", "CACHE_DIR", "ENVIRONMENT", "OVERRIDES"):
+        monkeypatch.delenv(f"CONFIGSVC_{name}", raising=False)
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from configsvc_client.errors import (
     AuthError,
     BindError,
     ClosedError,
+    ConfigFileError,
     ConfigSvcError,
     ConflictError,
     FieldProblem,
@@ -36,6 +37,7 @@ from configsvc_client.errors import (
 )
 
 if TYPE_CHECKING:
+    from configsvc_client._local.explanation import Explanation
     from configsvc_client._resources.applications import Applications
     from configsvc_client._resources.change_feed import ChangeFeed
     from configsvc_client._resources.change_log import ChangeLog
@@ -73,6 +75,7 @@ __all__ = [
     "Changes",
     "ClosedError",
     "ConfigClient",
+    "ConfigFileError",
     "ConfigSvcError",
     "ConfigView",
     "Configuration",
@@ -84,6 +87,7 @@ __all__ = [
     "Differences",
     "Environment",
     "Environments",
+    "Explanation",
     "FieldProblem",
     "Keep",
     "NotFoundError",
@@ -123,6 +127,7 @@ _LATER = {
     "DiffSide": "_resources.models",
     "Environment": "_resources.models",
     "Environments": "_resources.environments",
+    "Explanation": "_local.explanation",
     "Promotion": "_resources.models",
     "Release": "_resources.models",
     "Releases": "_resources.releases",

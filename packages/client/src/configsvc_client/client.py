@@ -26,6 +26,8 @@ from configsvc_client.options import Options, Token, environment_url
 
 # Imported at their first use: see _LATER in __init__.
 if TYPE_CHECKING:
+    from configsvc_client._local.files import LocalFiles
+    from configsvc_client._local.layers import ClientLayers, Fallback
     from configsvc_client._resources.applications import Applications
     from configsvc_client._resources.change_feed import ChangeFeed
     from configsvc_client._resources.changes import Changes
@@ -43,7 +45,8 @@ class ConfigClient:
     children may go on using it. All durations are in seconds.
 
     Args:
-        url: the base URL of the server; ``CONFIGSVC_URL`` by default.
+        url: the base URL of the server; ``CONFIGSVC_URL`` by default. With ``file:``, such as
+            ``file:./config``, a folder or file in its place.
         token: the token that is sent as ``Authorization: Bearer``, or a function that returns
             it and is called before each request; ``CONFIGSVC_TOKEN`` by default.
         timeout: time to wait for a connection, and between two pieces of the response.
@@ -61,6 +64,12 @@ class ConfigClient:
         total_timeout: time for a whole request, from connecting to the last byte of the
             response, with its retries; a long poll may take as long as it waits in addition.
         max_response_size: bytes that a response may have, as it is sent and decompressed.
+        fallback: configurations by application and name, or the folder or file that has them,
+            for a first start without server and copy on disk.
+        overrides: file of values that win over those of the server, if it exists;
+            ``CONFIGSVC_OVERRIDES`` by default; none without it.
+        env_overrides: whether variables such as ``CONFIGSVC_SET__billing__database__pool_size``
+            win over all others.
 
     Example:
         >>> from configsvc_client import ConfigClient
@@ -69,6 +78,9 @@ class ConfigClient:
         >>> app["database"]["pool_size"]
         10
     """
+
+    _files: "LocalFiles | None" = None
+    _layers: "ClientLayers | None" = None
 
     def __init__(
         self,
@@ -87,6 +99,9 @@ class ConfigClient:
         cache_dir: str | os.PathLike[str] | None = None,
         total_timeout: float = 30.0,
         max_response_size: int = 64 * 1024 * 1024,
+        fallback: "Fallback | None" = None,
+        overrides: str | os.PathLike[str] | None = None,
+        env_overrides: bool = False,
     ) -> None:
         folder = cache_dir or os.environ.get("CONFIGSVC_CACHE_DIR")
         options = Options(
@@ -105,10 +120,14 @@ class ConfigClient:
             total_timeout=total_timeout,
             max_response_size=max_response_size,
         )
-        self._open(options, HttpTransport(options, retries=options.retries))
+        self._files = _files(options.url)
+        self._layers = _layers(self._files, fallback, overrides, env_overrides=env_overrides)
+        self._open(options, _transport(options, self._files, retries=options.retries))
+        self._environment = os.environ.get("CONFIGSVC_ENVIRONMENT") or "default"
 
     def _open(self, options: Options, transport: Transport) -> None:
         self._options = options
+        self._environment = "default"
         self._transport = transport
         self._views: dict[tuple[str, str], ConfigView] = {}
         self._closed = False
@@ -183,22 +202,25 @@ class ConfigClient:
 
         return Changes(self._api, self._open_feed)
 
-    def application(self, name: str, *, environment: str = "default") -> ConfigView:
+    def application(self, name: str, *, environment: str | None = None) -> ConfigView:
         """Return the live view of an application.
 
         It is the same object every time, so this may be called wherever a view is needed.
 
         Args:
             name: name or id of the application.
-            environment: name of the environment.
+            environment: name of the environment; ``CONFIGSVC_ENVIRONMENT`` by default, and
+                ``default`` without it.
 
         Raises:
             ClosedError: the client is closed.
+            ConfigFileError: a file of the fallback can't be read.
 
         Example:
             >>> client.application("shop")
             <ConfigView shop/default: not started; the first use starts it>
         """
+        environment = self._environment if environment is None else environment
         if not name or not environment:
             raise ValueError("The names of application and environment can't be empty.")
         with self._lock:
@@ -278,15 +300,16 @@ class ConfigClient:
             updater=self._updater(name, environment),
             remove=remove,
             status_listeners=self._status_listeners,
+            layers=self._layers.of(name, environment) if self._layers is not None else None,
         )
 
     def _updater(self, name: str, environment: str) -> MakeUpdater:
-        options = self._options
+        options, files = self._options, self._files
 
         def make(store: SnapshotStore, sync: Synchronizer, report: Callable[[], None]) -> Updater:
             # A transport of its own: no retries, since a poll that fails comes again anyway,
             # and it can be closed without disturbing anybody else.
-            transport = HttpTransport(options, retries=0)
+            transport = _transport(options, files, retries=0)
             kind = Poller if threads_run() else InlinePoller
             return kind(
                 name=f"{name}/{environment}",
@@ -294,7 +317,7 @@ class ConfigClient:
                 source=SnapshotSource(transport, name, environment),
                 sync=sync,
                 store=store,
-                schedule=PollSchedule(interval=options.poll_interval, long_poll=options.long_poll),
+                schedule=_schedule(options, files),
                 report=report,
             )
 
@@ -303,6 +326,10 @@ class ConfigClient:
     def _open_feed(
         self, params: Mapping[str, str | None], cursor: str, wait: float | None
     ) -> "ChangeFeed":
+        if self._files is not None:
+            from configsvc_client._local.transport import no_server  # noqa: PLC0415 - see above
+
+            no_server(self._files, why="files have no log of changes")
         from configsvc_client._resources.change_feed import open_feed  # noqa: PLC0415 - see above
 
         feed = open_feed(self._options, params, cursor, wait)
@@ -316,3 +343,48 @@ class ConfigClient:
         with self._lock:
             if self._views.get((view.application, view.environment)) is view:
                 del self._views[view.application, view.environment]
+
+
+def _files(url: str) -> "LocalFiles | None":
+    """Return the files in place of a server, if the URL is one of files."""
+    if not url.lower().startswith("file:"):
+        return None
+    from configsvc_client._local.addresses import path_of  # noqa: PLC0415 - see above
+    from configsvc_client._local.files import LocalFiles  # noqa: PLC0415 - see above
+
+    return LocalFiles(path_of(url))
+
+
+def _layers(
+    files: "LocalFiles | None",
+    fallback: "Fallback | None",
+    overrides: str | os.PathLike[str] | None,
+    *,
+    env_overrides: bool,
+) -> "ClientLayers | None":
+    """Return the values below and over those of the server, if there are to be any."""
+    # Also variables that override nothing, to tell why they do not.
+    has_variables = any(name.startswith(("CONFIGSVC_SET", "CONFIGSVC_OVER")) for name in os.environ)
+    if files is None and fallback is None and not overrides and not has_variables:
+        return None
+    from configsvc_client._local.layers import ClientLayers  # noqa: PLC0415 - see above
+
+    return ClientLayers(
+        files=files, fallback=fallback, overrides=overrides, env_overrides=env_overrides
+    )
+
+
+def _transport(options: Options, files: "LocalFiles | None", *, retries: int) -> Transport:
+    if files is None:
+        return HttpTransport(options, retries=retries)
+    from configsvc_client._local.transport import LocalTransport  # noqa: PLC0415 - see above
+
+    return LocalTransport(files)
+
+
+def _schedule(options: Options, files: "LocalFiles | None") -> PollSchedule:
+    if files is None:
+        return PollSchedule(interval=options.poll_interval, long_poll=options.long_poll)
+    from configsvc_client._local.transport import LocalSchedule  # noqa: PLC0415 - see above
+
+    return LocalSchedule()

@@ -8,6 +8,7 @@ __all__ = [
     "AuthError",
     "BindError",
     "ClosedError",
+    "ConfigFileError",
     "ConfigSvcError",
     "ConflictError",
     "FieldProblem",
@@ -229,3 +230,24 @@ class BindError(ConfigSvcError):
 
     errors: Sequence[FieldProblem] = ()
     """Problems, each with the member that it is of."""
+
+
+class ConfigFileError(ConfigSvcError):
+    """File of configuration that can't be read, or has what JSON can't have.
+
+    Example:
+        >>> try:
+        ...     ConfigClient("file:./no such folder").application("billing").refresh()
+        ... except ConfigFileError as error:
+        ...     print(error.file, error.line)
+        /.../no such folder None
+    """
+
+    file: str | None = None
+    """Path of the file; ``None`` where the values are from none."""
+    line: int | None = None
+    """Line of the problem, from 1; ``None`` where it has none."""
+    column: int | None = None
+    """Column of the problem, from 1; ``None`` where it has none."""
+    pointer: str | None = None
+    """JSON Pointer to the value that is the problem; ``None`` where it is not one value."""

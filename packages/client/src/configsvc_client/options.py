@@ -48,7 +48,7 @@ class Options:
         Raises:
             ValueError: a setting has an impossible value; the message says what is possible.
         """
-        self._set_url(_checked_url(self.url))
+        self._set_url()
         if self.token == "":
             object.__setattr__(self, "token", None)
         elif not callable(self.token) and self.token is not None:
@@ -75,7 +75,10 @@ class Options:
                 )
         self._check_files()
 
-    def _set_url(self, parts: SplitResult) -> None:
+    def _set_url(self) -> None:
+        if self.url.lower().startswith("file:"):
+            return
+        parts = _checked_url(self.url)
         name, _, password = parts.netloc.rpartition("@")[0].partition(":")
         if name or password:
             object.__setattr__(self, "credentials", (unquote(name), unquote(password)))

@@ -101,7 +101,7 @@ class InlinePoller:
             delay, is_failure = self._recorder.failed(error, was_failing=was_failing)
             if is_failure:
                 self._store.fail(error)
-                self._sync.load_disk()
+                self._sync.load_stand_in()
         else:
             self._recorder.succeeded(has_change=False, granted=False, was_failing=was_failing)
             delay = self.EVERY

@@ -172,7 +172,7 @@ class Poller:
         delay, is_failure = self._recorder.failed(error, was_failing=self._store.failing)
         if is_failure:
             self._store.fail(error)
-            self._sync.load_disk()
+            self._sync.load_stand_in()
         return delay
 
     def _log_unexpected(self, error: BaseException) -> None:

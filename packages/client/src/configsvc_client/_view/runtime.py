@@ -5,7 +5,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from configsvc_client._fork import check_process, protect
 from configsvc_client._values.snapshot import Snapshot
@@ -19,6 +19,11 @@ from configsvc_client._view.store import SnapshotStore, without_traceback
 from configsvc_client._view.synchronizer import Synchronizer
 from configsvc_client.errors import ClosedError, ConfigSvcError, NotReadyError
 from configsvc_client.options import Options
+
+# Most clients have no layers, and start sooner without the module.
+if TYPE_CHECKING:
+    from configsvc_client._local.explanation import Explanation
+    from configsvc_client._local.layers import ViewLayers
 
 __all__ = ["MakeUpdater", "ViewRuntime"]
 
@@ -37,7 +42,7 @@ class ViewRuntime:
     """Requests of one :meth:`refresh` at most, where other responses keep coming first."""
 
     DISK_GRACE: Final = 2.0
-    """Seconds that a server may take to respond before the copy on disk is used."""
+    """Seconds that a server may take to respond before the copy on disk or the fallback is used."""
 
     JOIN: Final = 0.5
     """Seconds to wait at most for the updater when it is stopped."""
@@ -52,6 +57,7 @@ class ViewRuntime:
         source: SnapshotSource,
         updater: MakeUpdater,
         status_listeners: StatusListeners,
+        layers: "ViewLayers | None" = None,
     ) -> None:
         """Create the parts without starting anything.
 
@@ -63,10 +69,11 @@ class ViewRuntime:
             source: the source for requests in the caller's thread.
             updater: makes the updater that runs in the background.
             status_listeners: told when the status becomes another.
+            layers: values below and over those of the server.
         """
         self._name = f"{application!r} ({environment})"
         self._options = options
-        self._disk = disk
+        self._layers = layers
         self._source = source
         self._make_updater = updater
         self._updater: Updater | None = None
@@ -77,7 +84,7 @@ class ViewRuntime:
         """Whether reads need not come here: an updater runs, or the view is closed."""
         store = self.store = SnapshotStore()
         self.listeners = Listeners(lambda: store.held)
-        self.sync = Synchronizer(store, self.listeners, disk)
+        self.sync = Synchronizer(store, self.listeners, disk, layers)
         self._status = StatusReader(
             application,
             environment,
@@ -86,6 +93,7 @@ class ViewRuntime:
             disk=disk,
             stale_after=options.stale_after,
             listeners=status_listeners,
+            layers=layers,
         )
         self._reset()
         protect(self.after_fork_in_child)
@@ -146,10 +154,10 @@ class ViewRuntime:
             NotReadyError: none came in time.
             NotFoundError, AuthError: the server refuses.
         """
-        if self._disk is not None:
+        if self.sync.has_stand_in:
             # A server that hangs must not keep us from using what we have.
             self.store.wait(min(self.DISK_GRACE, max(0.0, deadline - time.monotonic())))
-            self.sync.load_disk()
+            self.sync.load_stand_in()
         if self.store.wait(max(0.0, deadline - time.monotonic())):
             return
         raise self.not_ready()
@@ -191,6 +199,22 @@ class ViewRuntime:
     def status(self) -> Status:
         """Return the status of the view."""
         return self._status.read()
+
+    def explain(self, path: str) -> "Explanation":
+        """Return where the value at a path comes from, without a request.
+
+        Raises:
+            NotReadyError: there is no snapshot.
+        """
+        held, raw = self.store.held, self.store.raw
+        if held is None or raw is None:
+            raise NotReadyError(f"There is no configuration of {self._name} to explain yet.")
+        if self._layers is not None:
+            source = self.store.stand_in or self._layers.origin
+            return self._layers.explain(path, held, raw, source)
+        from configsvc_client._local.explanation import Explainer  # noqa: PLC0415 - rarely used
+
+        return Explainer(held, raw, source=self.store.stand_in or "server").explain(path)
 
     def stop(self) -> Updater | None:
         """Begin to stop the updater, for good, and return it; ``None`` where none runs."""

@@ -2,12 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from configsvc_client._callbacks import call_safely
 from configsvc_client._view.disk_cache import DiskCache
 from configsvc_client._view.store import SnapshotStore
 from configsvc_client._view.synchronizer import Synchronizer
 from configsvc_client.errors import ConfigSvcError
+
+# Most clients have no layers, and start sooner without the module.
+if TYPE_CHECKING:
+    from configsvc_client._local.layers import ViewLayers
 
 __all__ = ["Status", "StatusListeners", "StatusReader", "StatusSubscription"]
 
@@ -28,12 +33,14 @@ class Status:
     version: str | None
     """ETag of the snapshot; ``None`` where there is none."""
     age: float | None
-    """Seconds since the snapshot was last known to be current; ``None`` where there is none."""
+    """Seconds since the snapshot was last known to be current; ``None`` where there is none, or
+    it never was: a fallback."""
     stale: bool
     """Whether a newer snapshot may exist unnoticed: the last poll failed, or none
-    succeeded for ``stale_after`` seconds, or nothing but the copy on disk is known."""
+    succeeded for ``stale_after`` seconds, or nothing but the copy on disk or the fallback is
+    known."""
     source: str | None
-    """``server`` or ``disk``; ``None`` where there is no snapshot."""
+    """``server``, ``file``, ``disk`` or ``fallback``; ``None`` where there is no snapshot."""
     last_error: ConfigSvcError | None
     """Last failure, even if requests succeed again."""
     polls: int
@@ -54,6 +61,8 @@ class Status:
     """Name or id of the application, as it was given."""
     environment: str
     """Name of the environment."""
+    overrides: int = 0
+    """Number of values that are overridden here, by a file or by variables."""
 
     def __repr__(self) -> str:
         parts = []
@@ -61,10 +70,13 @@ class Status:
             parts.append(f"version {self.version[:8]}")
         if self.age is not None:
             parts.append(f"confirmed {duration(self.age)} ago")
+        if self.source is not None:
             plural = "" if self.configurations == 1 else "s"
             parts.append(f"{self.configurations} configuration{plural}")
-        if self.source == "disk":
-            parts.append("from disk")
+        if self.source not in {"server", None}:
+            parts.append(f"from {self.source}")
+        if self.overrides:
+            parts.append(f"{self.overrides} overridden")
         parts += [self.mode] if self.mode else []
         parts.append(f"{self.polls} polls")
         text = f"{self.state}: {', '.join(parts)}"
@@ -147,6 +159,7 @@ class StatusReader:
         disk: DiskCache | None,
         stale_after: float,
         listeners: StatusListeners,
+        layers: "ViewLayers | None" = None,
     ) -> None:
         """Create a reader.
 
@@ -158,6 +171,7 @@ class StatusReader:
             disk: the copy on disk, if there is one.
             stale_after: age in seconds from which a view is stale.
             listeners: told by :meth:`report`.
+            layers: values below and over those of the server.
         """
         self._application = application
         self._environment = environment
@@ -166,6 +180,7 @@ class StatusReader:
         self._disk = disk
         self._stale_after = stale_after
         self._listeners = listeners
+        self._layers = layers
         self._reported: object = None
         self.mode: Callable[[], str] | None = None
         """Way in which changes come; ``None`` where nothing polls."""
@@ -177,7 +192,7 @@ class StatusReader:
         store, held, mode = self._store, self._store.held, self.mode
         age = store.age()
         is_old = age is not None and age > self._stale_after
-        stale = held is None or store.failing or store.from_disk or is_old
+        stale = held is None or store.failing or store.stand_in is not None or is_old
         if self.is_closed:
             state = "closed"
         elif held is None:
@@ -189,7 +204,7 @@ class StatusReader:
             version=held.version if held else None,
             age=age,
             stale=stale,
-            source=("disk" if store.from_disk else "server") if held else None,
+            source=None if held is None else store.stand_in or self._origin,
             last_error=store.error,
             polls=store.polls,
             failures=store.failures,
@@ -200,7 +215,12 @@ class StatusReader:
             cache_error=self._disk.error if self._disk else None,
             application=self._application,
             environment=self._environment,
+            overrides=self._layers.count(store.raw) if self._layers else 0,
         )
+
+    @property
+    def _origin(self) -> str:
+        return self._layers.origin if self._layers is not None else "server"
 
     def report(self) -> None:
         """Tell the callbacks if state, version, rejections or the copy's problem are others."""

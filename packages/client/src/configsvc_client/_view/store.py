@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from configsvc_client._fork import own_process
 from configsvc_client._values.snapshot import EMPTY, Snapshot
-from configsvc_client.errors import AuthError, ConfigSvcError, NotFoundError
+from configsvc_client.errors import AuthError, ConfigFileError, ConfigSvcError, NotFoundError
 
 __all__ = ["Mirror", "SnapshotStore", "without_traceback"]
 
@@ -48,8 +48,10 @@ class SnapshotStore:
         """Last failure; kept when requests succeed again."""
         self.failing = False
         """Whether the last request failed."""
-        self.from_disk = False
-        """Whether no server has confirmed the snapshot yet."""
+        self.raw: Snapshot | None = None
+        """Snapshot as it was fetched: ``held`` without overrides."""
+        self.stand_in: str | None = None
+        """``disk`` or ``fallback``, where no server has confirmed the snapshot yet."""
         self._confirmed_at = 0.0
         self._reset()
 
@@ -76,8 +78,13 @@ class SnapshotStore:
         return self._held
 
     def age(self) -> float | None:
-        """Return the seconds since the snapshot was last known to be current."""
-        return None if self._held is None else max(0.0, self._clock() - self._confirmed_at)
+        """Return the seconds since the snapshot was last known to be current.
+
+        A fallback never was: there is ``None``, as without a snapshot.
+        """
+        if self._held is None or self.stand_in == "fallback":
+            return None
+        return max(0.0, self._clock() - self._confirmed_at)
 
     def begin(self) -> int:
         """Record a request and return the generation that its response is good for."""
@@ -85,10 +92,17 @@ class SnapshotStore:
             self.polls += 1
             return self.generation
 
-    def swap(self, snapshot: Snapshot, generation: int) -> Snapshot | bool | None:
+    def swap(
+        self, snapshot: Snapshot, generation: int, *, raw: Snapshot | None = None
+    ) -> Snapshot | bool | None:
         """Put ``snapshot`` in place, unless another came since ``generation``.
 
         The response to an older request could be older than what is there.
+
+        Args:
+            snapshot: the snapshot.
+            generation: the result of :meth:`begin` for this request.
+            raw: the snapshot as it was fetched, if it is another.
 
         Returns:
             The snapshot before, ``None`` if there was none, ``False`` if it stays.
@@ -97,7 +111,7 @@ class SnapshotStore:
             if generation != self.generation:
                 return False
             old = self._held
-            self._put(snapshot)
+            self._put(snapshot, raw)
             self.previous = old
             self._note_success()
             return old
@@ -117,17 +131,26 @@ class SnapshotStore:
             self.failures += 1
             self._condition.notify_all()
 
-    def load(self, snapshot: Snapshot, age: float) -> None:
-        """Put a snapshot from the disk in place, unless there is one already.
+    def load(
+        self,
+        snapshot: Snapshot,
+        age: float,
+        *,
+        raw: Snapshot | None = None,
+        stand_in: str = "disk",
+    ) -> None:
+        """Put a snapshot that is not from the server in place, unless there is one already.
 
         Args:
             snapshot: the snapshot.
             age: seconds since it was known to be current.
+            raw: the snapshot without overrides, if it is another.
+            stand_in: where it is from: ``disk`` or ``fallback``.
         """
         with self._condition:
             if self._held is None:
-                self._put(snapshot)
-                self.from_disk = True
+                self._put(snapshot, raw)
+                self.stand_in = stand_in
                 self._confirmed_at = self._clock() - age
                 self._condition.notify_all()
 
@@ -158,8 +181,8 @@ class SnapshotStore:
             return self._held is not None
 
     def is_refused(self) -> bool:
-        """Return whether the server refused the last request, which waiting won't change."""
-        return self.failing and isinstance(self.error, AuthError | NotFoundError)
+        """Return whether the last request failed in a way that waiting won't change."""
+        return self.failing and isinstance(self.error, AuthError | NotFoundError | ConfigFileError)
 
     def after_fork_in_child(self) -> None:
         """Replace the lock, which may have been held, and hide the snapshot: nobody polls yet."""
@@ -167,7 +190,8 @@ class SnapshotStore:
         self._hidden = False
         self._show(EMPTY)
 
-    def _put(self, snapshot: Snapshot) -> None:
+    def _put(self, snapshot: Snapshot, raw: Snapshot | None) -> None:
+        self.raw = snapshot if raw is None else raw
         self._held = snapshot
         self.generation += 1
         if not self._hidden:
@@ -181,7 +205,7 @@ class SnapshotStore:
 
     def _note_success(self) -> None:
         self.failing = False
-        self.from_disk = False
+        self.stand_in = None
         self._confirmed_at = self._clock()
         self._condition.notify_all()
 

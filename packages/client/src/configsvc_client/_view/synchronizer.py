@@ -9,10 +9,12 @@ from configsvc_client._view.listeners import Listeners, has_equal_values
 from configsvc_client._view.snapshot_source import SnapshotSource
 from configsvc_client._view.store import SnapshotStore
 
+# Most clients have no layers, and start sooner without the module.
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from configsvc_client._binding.binding import Binding
+    from configsvc_client._local.layers import ViewLayers
 
 __all__ = ["Outcome", "Synchronizer"]
 
@@ -36,7 +38,14 @@ class Synchronizer:
     whether there is a newer snapshot then or not.
     """
 
-    def __init__(self, store: SnapshotStore, listeners: Listeners, disk: DiskCache | None) -> None:
+    def __init__(
+        self,
+        store: SnapshotStore,
+        listeners: Listeners,
+        disk: DiskCache | None,
+        layers: "ViewLayers | None" = None,
+    ) -> None:
+        self._layers = layers
         self._store = store
         self._listeners = listeners
         self._disk = disk
@@ -71,27 +80,35 @@ class Synchronizer:
         """
         store = self._store
         generation = store.begin()
-        fetched = source.fetch(store.held, wait=wait, bypass_cache=bypass_cache, patience=patience)
-        snapshot, held = fetched.snapshot, store.held
-        if snapshot is None or (held is not None and _is_equal(held, snapshot)):
+        fetched = source.fetch(store.raw, wait=wait, bypass_cache=bypass_cache, patience=patience)
+        snapshot, raw = fetched.snapshot, store.raw
+        if snapshot is None or (raw is not None and _is_equal(raw, snapshot)):
             is_current = store.confirm(generation)
             self.catch_up()
             return Outcome(has_change=False, granted=fetched.granted, overtaken=not is_current)
-        if store.swap(snapshot, generation) is False:
+        if store.swap(self._applied(snapshot), generation, raw=snapshot) is False:
             # Something else came in the meantime; the next request will show which is newer.
             return Outcome(has_change=True, granted=fetched.granted, overtaken=True)
         self.catch_up()
         self._save(snapshot, fetched.body)
         return Outcome(has_change=True, granted=fetched.granted)
 
-    def load_disk(self) -> None:
-        """Put the copy on disk in place if there is no snapshot yet."""
-        if self._disk is None or self._store.held is not None:
+    @property
+    def has_stand_in(self) -> bool:
+        """Whether there is to be a copy on disk, or a fallback."""
+        return self._disk is not None or (self._layers is not None and self._layers.has_fallback)
+
+    def load_stand_in(self) -> None:
+        """Put the copy on disk, or else the fallback, in place if there is no snapshot yet."""
+        if self._store.held is not None:
             return
-        saved = self._disk.load()
+        saved = self._disk.load() if self._disk is not None else None
         if saved is not None:
-            self._store.load(saved.snapshot, saved.age)
-            self.catch_up()
+            self._load(saved.snapshot, saved.age, "disk")
+            return
+        fallback = self._layers.fallback() if self._layers is not None else None
+        if fallback is not None:
+            self._load(fallback, 0.0, "fallback")
 
     def bind(self, make: "Callable[[Snapshot], Binding[Any]]") -> "Binding[Any]":
         """Return the binding that ``make`` makes, and keep it up to date from here on."""
@@ -137,11 +154,21 @@ class Synchronizer:
             for listener in binding.listeners():
                 listener.notify()
 
+    def _load(self, snapshot: Snapshot, age: float, stand_in: str) -> None:
+        self._store.load(self._applied(snapshot), age, raw=snapshot, stand_in=stand_in)
+        self.catch_up()
+
+    def _applied(self, snapshot: Snapshot) -> Snapshot:
+        """Return a snapshot with the overrides in it."""
+        if self._layers is None:
+            return snapshot
+        return self._layers.applied(snapshot, self._store.held)
+
     def _save(self, snapshot: Snapshot, body: bytes) -> None:
         if self._disk is None:
             return
         with self._saving:
-            if self._store.held is snapshot:
+            if self._store.raw is snapshot:
                 self._disk.save(snapshot, body)
 
 

@@ -18,8 +18,11 @@ from configsvc_client._view.snapshot_source import SnapshotSource
 from configsvc_client._view.status import Status, StatusListeners, duration
 from configsvc_client.options import Options
 
+# Imported at their first use.
 if TYPE_CHECKING:
     from configsvc_client._binding.binding import Binding
+    from configsvc_client._local.explanation import Explanation
+    from configsvc_client._local.layers import ViewLayers
 
 __all__ = ["ConfigView"]
 
@@ -51,6 +54,7 @@ class ConfigView(Bindable, Mapping[str, Mapping[str, Any]]):
         updater: MakeUpdater,
         remove: Callable[["ConfigView"], None],
         status_listeners: StatusListeners,
+        layers: "ViewLayers | None" = None,
     ) -> None:
         self._application = application
         self._environment = environment
@@ -58,7 +62,8 @@ class ConfigView(Bindable, Mapping[str, Mapping[str, Any]]):
         self._sources = sources
         self._remove = remove
         disk = None
-        if options.cache_dir is not None:
+        is_local = layers is not None and layers.origin == "file"
+        if options.cache_dir is not None and not is_local:
             disk = DiskCache(
                 options.cache_dir, url=options.url, application=application, environment=environment
             )
@@ -70,6 +75,7 @@ class ConfigView(Bindable, Mapping[str, Mapping[str, Any]]):
             source=sources(environment),
             updater=updater,
             status_listeners=status_listeners,
+            layers=layers,
         )
         self._store = self._runtime.store
         # Kept here, since each read goes by them, and one attribute less is quicker.
@@ -237,6 +243,22 @@ class ConfigView(Bindable, Mapping[str, Mapping[str, Any]]):
         """
         return self._runtime.status()
 
+    def explain(self, path: str) -> "Explanation":
+        """Return where a value comes from, and what it hides, without a request.
+
+        Args:
+            path: dotted, such as ``database.pool_size``, or a JSON Pointer.
+
+        Raises:
+            NotReadyError: there is no snapshot yet.
+
+        Example:
+            >>> app.explain("database.pool_size")
+            /database/pool_size: 10
+              from the server: version 3 of 2026-...
+        """
+        return self._runtime.explain(path)
+
     def diff(
         self,
         since: Mapping[str, Any] | None = None,
@@ -316,16 +338,13 @@ class ConfigView(Bindable, Mapping[str, Mapping[str, Any]]):
         status = self.status()
         if status.state == "not started":
             return f"<ConfigView {name}: not started; the first use starts it>"
-        if status.age is None:
+        if status.source is None:
             error = f": {status.last_error}" if status.last_error else ""
             return f"<ConfigView {name}: {status.state}, no configuration yet{error}>"
         count = status.configurations
         plural = "" if count == 1 else "s"
-        age = duration(status.age)
-        return (
-            f"<ConfigView {name}: {status.state}, {count} configuration{plural},"
-            f" confirmed {age} ago>"
-        )
+        age = "never confirmed" if status.age is None else f"confirmed {duration(status.age)} ago"
+        return f"<ConfigView {name}: {status.state}, {count} configuration{plural}, {age}>"
 
     def __dir__(self) -> list[str]:
         return sorted(name for name in dir(type(self)) if not name.startswith("_"))

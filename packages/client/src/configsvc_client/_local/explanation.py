@@ -1,0 +1,218 @@
+"""Explanation of a value: where it comes from, and what it hides."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any, Final, NamedTuple
+
+from configsvc_client._local.files import Layer
+from configsvc_client._local.merging import leaves, like
+from configsvc_client._values.paths import json_pointer, locate
+from configsvc_client._values.snapshot import Snapshot
+
+__all__ = ["Explainer", "Explanation"]
+
+_DEFAULT: Final = "schema default"
+_ABSENT: Final = object()
+_REMOVED: Final = object()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Explanation:
+    """Explanation of where a value comes from.
+
+    Example:
+        >>> app.explain("database.pool_size")
+        /database/pool_size: 10
+          from the server: version 3 of 2026-...
+    """
+
+    path: str
+    """JSON Pointer to the value, from the name of the configuration on."""
+    value: Any
+    """Value; ``None`` where there is none."""
+    source: str | None
+    """``variable``, ``override file``, ``file``, ``server``, ``disk``, ``fallback`` or ``schema
+    default``, which is for bound objects that ask for it; ``None`` where there is nothing."""
+    detail: str
+    """Name of the variable or file, or version and time of the revision."""
+    hidden: "tuple[Explanation, ...]" = ()
+    """What would be there without it, the next one first."""
+    parts: "tuple[Explanation, ...]" = ()
+    """Values inside it that come from elsewhere."""
+
+    def __repr__(self) -> str:
+        lines = [f"{self.path}: {_shown(self)}"]
+        if self.source is not None:
+            lines.append(f"  {'removed by' if self._is_removal else 'from'} {self._origin}")
+        lines += [f"  hides {_shown(other)} from {other._origin}" for other in self.hidden]
+        for part in self.parts:
+            lines += [f"  {line}" for line in repr(part).splitlines()]
+        return "\n".join(lines)
+
+    @property
+    def _is_removal(self) -> bool:
+        return self.value is None and self.source in {"variable", "override file"}
+
+    @property
+    def _origin(self) -> str:
+        kind = {"disk": "copy on disk", _DEFAULT: "default of the schema"}
+        name = f"the {kind.get(self.source or '', self.source)}"
+        return f"{name}: {self.detail}" if self.detail else name
+
+
+class _Claim(NamedTuple):
+    """Layer with what it has at a path."""
+
+    source: str
+    detail: str
+    value: Any
+    is_patch: bool
+
+
+class Explainer:
+    """Explainer of the values of one snapshot; it looks at what is in memory only."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        raw: Snapshot,
+        *,
+        source: str,
+        patches: Sequence[tuple[str, str, Mapping[str, Any]]] = (),
+        documents: Mapping[str, tuple[Layer, ...]] | None = None,
+        fallback: Mapping[str, tuple[Layer, ...]] | None = None,
+    ) -> None:
+        """Create an explainer.
+
+        Args:
+            snapshot: the snapshot, with overrides.
+            raw: the snapshot as it was fetched.
+            source: where it was fetched.
+            patches: kind, origin and patch of the overrides, the highest last.
+            documents: what the configurations are made of, if not of revisions of a server.
+            fallback: what the fallback is made of.
+        """
+        self._snapshot = snapshot
+        self._raw = raw
+        self._source = source
+        self._patches = patches
+        self._documents = documents or {}
+        self._fallback = (fallback or {}) if source != "fallback" else {}
+
+    def explain(self, path: str) -> Explanation:
+        """Return where the value at a path comes from.
+
+        Args:
+            path: dotted, or a JSON Pointer.
+        """
+        known = {**self._raw.configs, **self._snapshot.configs}
+        name, steps = locate(known, path)
+        return self._explain(name, steps)
+
+    def _explain(self, name: str, steps: list[str]) -> Explanation:
+        pointer = json_pointer([name, *steps])
+        value = _reach(self._snapshot.configs, [name, *steps])
+        claims = list(self._claims(name, steps))
+        for claim in claims:
+            # A string of a file is as secret as that of the server.
+            if isinstance(claim.value, str) and type(claim.value) is not str:
+                value = like(claim.value, value)
+                claims = [other._replace(value=like(claim.value, other.value)) for other in claims]
+        winner = _winner(claims)
+        if winner is None:
+            return Explanation(pointer, None, None, "")
+        top = claims[winner]
+        hidden = [
+            Explanation(pointer, _plain(claim.value), claim.source, claim.detail)
+            for claim in claims[winner + 1 :]
+            if claim.value is not _ABSENT
+        ]
+        if value is _ABSENT and top.value is not _REMOVED:
+            # What a fallback or schema has is not merged into the configuration.
+            default = next((claim for claim in claims if claim.source == _DEFAULT), None)
+            if default is None:
+                return Explanation(pointer, None, None, "", tuple(hidden))
+            rest = tuple(other for other in hidden if other.source != _DEFAULT)
+            return Explanation(pointer, _plain(default.value), _DEFAULT, "", rest)
+        inner = dict.fromkeys(
+            (*steps, *leaf)
+            for claim in claims[:winner]
+            if isinstance(claim.value, Mapping)
+            for leaf in leaves(claim.value)
+        )
+        parts = tuple(self._explain(name, list(leaf)) for leaf in inner)
+        return Explanation(pointer, _plain(value), top.source, top.detail, tuple(hidden), parts)
+
+    def _claims(self, name: str, steps: list[str]) -> Iterator[_Claim]:
+        """Yield what each layer has at a path, the highest first."""
+        for kind, origin, patch in reversed(self._patches):
+            value = _reach(patch, [name, *steps], is_patch=True)
+            if value is not _ABSENT:
+                yield _Claim(kind, origin, value, is_patch=True)
+        layers = self._documents.get(name)
+        if layers is None and name in self._raw.configs:
+            value = _reach(self._raw.configs, [name, *steps])
+            yield _Claim(self._source, self._revision(name), value, is_patch=False)
+        for layer in reversed(layers or ()):
+            value = _reach(layer.document, steps, is_patch=layer.is_patch)
+            if value is not _ABSENT or not layer.is_patch:
+                yield _Claim(self._source, layer.origin, value, layer.is_patch)
+        for layer in reversed(self._fallback.get(name, ())):
+            value = _reach(layer.document, steps, is_patch=layer.is_patch)
+            if value is not _ABSENT:
+                yield _Claim("fallback", layer.origin, value, is_patch=False)
+        if name in self._raw.configs:
+            default = self._raw.defaults(name).get(json_pointer(steps), _ABSENT)
+            if default is not _ABSENT:
+                yield _Claim(_DEFAULT, "", default, is_patch=False)
+
+    def _revision(self, name: str) -> str:
+        revision = self._raw.provenance(name)
+        at = revision.updated_at.astimezone(UTC)
+        return f"version {revision.version} of {at:%Y-%m-%d %H:%M} UTC"
+
+
+def _winner(claims: Sequence[_Claim]) -> int | None:
+    """Return the index of the layer that a value comes from.
+
+    An object is of the lowest layer that is merged into it; the others have parts of it.
+    """
+    found: int | None = None
+    for index, claim in enumerate(claims):
+        if not isinstance(claim.value, Mapping):
+            return index if found is None else found
+        found = index
+        if not claim.is_patch:
+            return found
+    return found
+
+
+def _reach(document: Mapping[str, Any], steps: Sequence[str], *, is_patch: bool = False) -> Any:
+    value: Any = document
+    for step in steps:
+        if isinstance(value, Mapping):
+            if step not in value:
+                return _ABSENT
+            value = value[step]
+        elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            # A patch that puts something else there removes what was inside.
+            return _REMOVED if is_patch else _ABSENT
+    return _REMOVED if is_patch and value is None else value
+
+
+def _plain(value: Any) -> Any:
+    return None if value is _ABSENT or value is _REMOVED else value
+
+
+def _shown(explanation: Explanation) -> str:
+    value = explanation.value
+    if value is None and (explanation.source is None or explanation._is_removal):
+        return "nothing"
+    if isinstance(value, Mapping):
+        return f"an object of {len(value)}"
+    if isinstance(value, list):
+        return f"an array of {len(value)}"
+    return repr(value)
