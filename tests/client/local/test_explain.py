@@ -132,6 +132,34 @@ def test_files_are_named_with_overlays_over_them(folder: Path, make_view: MakeVi
     assert repr(app.explain("database.host")) == f"/database/host: 'db1'\n  from the file: {base}"
 
 
+def test_a_removal_by_an_overlay_is_no_null(folder: Path, make_view: MakeView) -> None:
+    base = folder / "billing" / "database.json"
+    base.write_text('{"host": "db1", "proxy": null}')
+    (folder / "billing" / "prod").mkdir()
+    overlay = folder / "billing" / "prod" / "database.yaml"
+    overlay.write_text("host: null")
+    app = make_view("prod")
+    app.wait_until_ready()
+    assert repr(app.explain("database.host")) == (
+        f"/database/host: nothing\n  removed by the file: {overlay}\n"
+        f"  hides 'db1' from the file: {base}"
+    )
+    assert repr(app.explain("database.proxy")) == f"/database/proxy: None\n  from the file: {base}"
+    assert app.explain("database.proxy").exists
+    assert not app.explain("database.host").exists
+
+
+def test_a_removal_that_is_hidden_is_named(
+    folder: Path, make_view: MakeView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "local.json"
+    file.write_text('{"billing": {"database": {"host": null}}}')
+    monkeypatch.setenv("CONFIGSVC_SET__billing__database__host", "db2")
+    app = make_view(overrides=file, env_overrides=True)
+    app.wait_until_ready()
+    assert f"hides its removal by the override file: {file}" in repr(app.explain("database.host"))
+
+
 def test_the_fallback_is_named(stub: StubServer, make_client: MakeClient) -> None:
     stub.stop()
     app = make_client(stub.url, fallback=FALLBACK).application("billing")

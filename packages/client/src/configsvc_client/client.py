@@ -364,7 +364,9 @@ def _layers(
 ) -> "ClientLayers | None":
     """Return the values below and over those of the server, if there are to be any."""
     # Also variables that override nothing, to tell why they do not.
-    has_variables = any(name.startswith(("CONFIGSVC_SET", "CONFIGSVC_OVER")) for name in os.environ)
+    has_variables = bool(os.environ.get("CONFIGSVC_OVERRIDES")) or any(
+        name.startswith("CONFIGSVC_SET") for name in os.environ
+    )
     if files is None and fallback is None and not overrides and not has_variables:
         return None
     from configsvc_client._local.layers import ClientLayers  # noqa: PLC0415 - see above

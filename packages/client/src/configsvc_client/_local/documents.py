@@ -40,6 +40,9 @@ def read_document(path: Path) -> dict[str, Any]:
         raise file_error(path, "is not in UTF-8", line=line) from None
     try:
         return object_of(SUFFIXES[path.suffix.lower()](path, text), path)
+    except ValueError as error:
+        # Such as a number with too many digits.
+        raise file_error(path, f"has an impossible value ({error})") from None
     except RecursionError:
         raise file_error(path, "is nested too deeply, or in itself") from None
 

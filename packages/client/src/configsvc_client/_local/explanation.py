@@ -31,6 +31,8 @@ class Explanation:
     """JSON Pointer to the value, from the name of the configuration on."""
     value: Any
     """Value; ``None`` where there is none."""
+    exists: bool
+    """Whether there is a value, which may be ``None`` too."""
     source: str | None
     """``variable``, ``override file``, ``file``, ``server``, ``disk``, ``fallback`` or ``schema
     default``, which is for bound objects that ask for it; ``None`` where there is nothing."""
@@ -44,15 +46,16 @@ class Explanation:
     def __repr__(self) -> str:
         lines = [f"{self.path}: {_shown(self)}"]
         if self.source is not None:
-            lines.append(f"  {'removed by' if self._is_removal else 'from'} {self._origin}")
-        lines += [f"  hides {_shown(other)} from {other._origin}" for other in self.hidden]
+            lines.append(f"  {'from' if self.exists else 'removed by'} {self._origin}")
+        lines += [
+            f"  hides {_shown(other)} from {other._origin}"
+            if other.exists
+            else f"  hides its removal by {other._origin}"
+            for other in self.hidden
+        ]
         for part in self.parts:
             lines += [f"  {line}" for line in repr(part).splitlines()]
         return "\n".join(lines)
-
-    @property
-    def _is_removal(self) -> bool:
-        return self.value is None and self.source in {"variable", "override file"}
 
     @property
     def _origin(self) -> str:
@@ -121,10 +124,10 @@ class Explainer:
                 claims = [other._replace(value=like(claim.value, other.value)) for other in claims]
         winner = _winner(claims)
         if winner is None:
-            return Explanation(pointer, None, None, "")
+            return Explanation(pointer, None, False, None, "")
         top = claims[winner]
         hidden = [
-            Explanation(pointer, _plain(claim.value), claim.source, claim.detail)
+            _explanation(pointer, claim.value, claim.source, claim.detail)
             for claim in claims[winner + 1 :]
             if claim.value is not _ABSENT
         ]
@@ -132,9 +135,9 @@ class Explainer:
             # What a fallback or schema has is not merged into the configuration.
             default = next((claim for claim in claims if claim.source == _DEFAULT), None)
             if default is None:
-                return Explanation(pointer, None, None, "", tuple(hidden))
+                return Explanation(pointer, None, False, None, "", tuple(hidden))
             rest = tuple(other for other in hidden if other.source != _DEFAULT)
-            return Explanation(pointer, _plain(default.value), _DEFAULT, "", rest)
+            return Explanation(pointer, default.value, True, _DEFAULT, "", rest)
         inner = dict.fromkeys(
             (*steps, *leaf)
             for claim in claims[:winner]
@@ -142,7 +145,7 @@ class Explainer:
             for leaf in leaves(claim.value)
         )
         parts = tuple(self._explain(name, list(leaf)) for leaf in inner)
-        return Explanation(pointer, _plain(value), top.source, top.detail, tuple(hidden), parts)
+        return _explanation(pointer, value, top.source, top.detail, tuple(hidden), parts)
 
     def _claims(self, name: str, steps: list[str]) -> Iterator[_Claim]:
         """Yield what each layer has at a path, the highest first."""
@@ -203,13 +206,22 @@ def _reach(document: Mapping[str, Any], steps: Sequence[str], *, is_patch: bool 
     return _REMOVED if is_patch and value is None else value
 
 
-def _plain(value: Any) -> Any:
-    return None if value is _ABSENT or value is _REMOVED else value
+def _explanation(
+    pointer: str,
+    value: Any,
+    source: str,
+    detail: str,
+    hidden: tuple[Explanation, ...] = (),
+    parts: tuple[Explanation, ...] = (),
+) -> Explanation:
+    exists = value is not _ABSENT and value is not _REMOVED
+    shown = value if exists else None
+    return Explanation(pointer, shown, exists, source, detail, hidden, parts)
 
 
 def _shown(explanation: Explanation) -> str:
     value = explanation.value
-    if value is None and (explanation.source is None or explanation._is_removal):
+    if not explanation.exists:
         return "nothing"
     if isinstance(value, Mapping):
         return f"an object of {len(value)}"

@@ -29,8 +29,8 @@ def parse(text: str, error: Callable[[str, int | None, int | None], ConfigFileEr
         raise error(f"is no YAML ({problem.problem or problem.context})", *position) from None
     except yaml.YAMLError as problem:
         raise error(f"is no YAML ({' '.join(str(problem).split())})", None, None) from None
-    except ValueError as problem:
-        # Such as a date that no calendar has.
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as problem:
+        # Such as a date that no calendar has, or a tag that its value does not fit.
         raise error(f"has an impossible value ({problem})", None, None) from None
 
 
