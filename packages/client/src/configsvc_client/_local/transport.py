@@ -86,6 +86,9 @@ class LocalSchedule(PollSchedule):
 
     def succeeded(self, *, has_change: bool, asked: float, granted: bool, took: float) -> float:
         """Return the delay before the next look."""
+        if has_change:
+            # It took long because it was read, and more may come.
+            return self.EVERY
         return max(self.EVERY, min(took / self.SHARE, self.SLOWEST))
 
     def failed(
