@@ -1,5 +1,6 @@
 """Explanations of where values come from."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -7,24 +8,12 @@ from typing import Any
 import pytest
 
 from configsvc_client import Explanation, NotReadyError
-from configsvc_client._local.explanation import Explainer
-from configsvc_client._values.frozen import freeze
-from configsvc_client._values.snapshot import Snapshot
 from configsvc_client.testing import FakeConfigClient
 from tests.client.conftest import MakeClient
 from tests.client.local.conftest import MakeView
 from tests.client.stub import StubServer
 
 FALLBACK = {"billing": {"database": {"pool_size": 5, "port": 1}}}
-
-
-class Masked(str):
-    """A string that shows nothing of itself."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'***'"
 
 
 def shown(explanation: Explanation) -> str:
@@ -193,31 +182,41 @@ def test_the_fake_explains_too() -> None:
     assert app.explain("database.pool_size").source == "server"
 
 
-def test_a_value_that_is_masked_is_masked_in_every_layer() -> None:
-    def snapshot(value: str) -> Snapshot:
-        return Snapshot(
-            application="billing",
-            application_id="1",
-            environment="default",
-            etag=None,
-            configs=freeze({"database": {"password": value}}),
-            provenance={"database": ("1", 1, "2026-01-01T00:00:00Z")},
-        )
+def test_a_secret_is_masked_in_every_layer(
+    stub: StubServer, make_client: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub.publish(database={"login": {"password": "hunter1"}})
+    stub.defaults = {"database": {"/login/password": "hunter2"}}
+    original = stub.body
 
-    patches = [
-        ("override file", "a.toml", {"database": {"password": "theirs"}}),
-        ("variable", "B", {"database": {"password": "mine"}}),
+    def body() -> bytes:
+        document = json.loads(original())
+        document["configurations"]["database"]["secrets"] = ["/login"]
+        return json.dumps(document).encode()
+
+    monkeypatch.setattr(stub, "body", body)
+    file = tmp_path / "local.json"
+    file.write_text('{"billing": {"database": {"login": {"password": "hunter3"}}}}')
+    monkeypatch.setenv("CONFIGSVC_SET__billing__database__login__password", "hunter4")
+    app = make_client(
+        stub.url,
+        overrides=file,
+        env_overrides=True,
+        fallback={"billing": {"database": {"login": {"password": "hunter5"}}}},
+    ).application("billing")
+    assert app.get("database.login.password") == "hunter4"
+    explanation = app.explain("database.login.password")
+    assert [other.value for other in (explanation, *explanation.hidden)] == [
+        "hunter4",
+        "hunter3",
+        "hunter1",
+        "hunter5",
+        "hunter2",
     ]
-    explainer = Explainer(
-        snapshot("mine"), snapshot(Masked("original")), source="server", patches=patches
-    )
-    assert re.findall("mine|theirs|original", repr(explainer.explain("database"))) == []
-    explanation = explainer.explain("database.password")
-    assert re.findall("mine|theirs|original", repr(explanation)) == []
-    assert explanation.value == "mine"
-
-
-def test_an_override_of_a_masked_value_is_masked() -> None:
-    from configsvc_client._local.merging import merged
-
-    assert repr(merged({"password": Masked("a")}, {"password": "b"})) == "{'password': '***'}"
+    for text in (
+        repr(explanation),
+        repr(explanation.hidden),
+        repr(app.explain("database")),
+        repr(app["database"]),
+    ):
+        assert "hunter" not in text

@@ -6,7 +6,8 @@ from datetime import UTC
 from typing import Any, Final, NamedTuple
 
 from configsvc_client._local.files import Layer
-from configsvc_client._local.merging import leaves, like
+from configsvc_client._local.merging import leaves
+from configsvc_client._values.frozen import freeze
 from configsvc_client._values.paths import json_pointer, locate
 from configsvc_client._values.snapshot import Snapshot
 
@@ -117,11 +118,6 @@ class Explainer:
         pointer = json_pointer([name, *steps])
         value = _reach(self._snapshot.configs, [name, *steps])
         claims = list(self._claims(name, steps))
-        for claim in claims:
-            # A string of a file is as secret as that of the server.
-            if isinstance(claim.value, str) and type(claim.value) is not str:
-                value = like(claim.value, value)
-                claims = [other._replace(value=like(claim.value, other.value)) for other in claims]
         winner = _winner(claims)
         if winner is None:
             return Explanation(pointer, None, False, None, "")
@@ -150,7 +146,9 @@ class Explainer:
     def _claims(self, name: str, steps: list[str]) -> Iterator[_Claim]:
         """Yield what each layer has at a path, the highest first."""
         for kind, origin, patch in reversed(self._patches):
-            value = _reach(patch, [name, *steps], is_patch=True)
+            if name not in patch:
+                continue
+            value = _reach(self._masked(name, patch[name]), steps, is_patch=True)
             if value is not _ABSENT:
                 yield _Claim(kind, origin, value, is_patch=True)
         layers = self._documents.get(name)
@@ -158,17 +156,25 @@ class Explainer:
             value = _reach(self._raw.configs, [name, *steps])
             yield _Claim(self._source, self._revision(name), value, is_patch=False)
         for layer in reversed(layers or ()):
-            value = _reach(layer.document, steps, is_patch=layer.is_patch)
+            value = _reach(self._masked(name, layer.document), steps, is_patch=layer.is_patch)
             if value is not _ABSENT or not layer.is_patch:
                 yield _Claim(self._source, layer.origin, value, layer.is_patch)
         for layer in reversed(self._fallback.get(name, ())):
-            value = _reach(layer.document, steps, is_patch=layer.is_patch)
+            value = _reach(self._masked(name, layer.document), steps, is_patch=layer.is_patch)
             if value is not _ABSENT:
                 yield _Claim("fallback", layer.origin, value, is_patch=False)
         if name in self._raw.configs:
             default = self._raw.defaults(name).get(json_pointer(steps), _ABSENT)
             if default is not _ABSENT:
-                yield _Claim(_DEFAULT, "", default, is_patch=False)
+                for step in reversed(steps):
+                    default = {step: default}
+                value = _reach(self._masked(name, default), steps)
+                yield _Claim(_DEFAULT, "", value, is_patch=False)
+
+    def _masked(self, name: str, document: Any) -> Any:
+        """Return values of a layer with what the schema says is secret masked."""
+        is_object = isinstance(document, Mapping)
+        return self._raw._masked(name, freeze(document)) if is_object else document
 
     def _revision(self, name: str) -> str:
         revision = self._raw.provenance(name)

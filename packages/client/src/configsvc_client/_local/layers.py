@@ -153,7 +153,8 @@ class ViewLayers:
             configs = merged(configs, patch)
         shared = previous.configs if previous is not None else FrozenDict()
         for name in {name for _, patch in patches for name in patch} & configs.keys():
-            frozen = freeze(configs[name])
+            # A secret of a file or variable is as secret as that of the server.
+            frozen = snapshot._masked(name, freeze(configs[name]))
             old = shared.get(name)
             configs[name] = old if old is not None and is_same(old, frozen) else frozen
         result = copy(snapshot)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["leaves", "like", "merged"]
+__all__ = ["leaves", "merged"]
 
 
 def merged(target: Any, patch: Any) -> Any:
@@ -12,7 +12,7 @@ def merged(target: Any, patch: Any) -> Any:
     What the patch leaves alone is shared with ``target``.
     """
     if not isinstance(patch, Mapping):
-        return like(target, patch)
+        return patch
     result = dict(target) if isinstance(target, Mapping) else {}
     for key, value in patch.items():
         if value is None:
@@ -20,13 +20,6 @@ def merged(target: Any, patch: Any) -> Any:
         else:
             result[key] = merged(result.get(key), value)
     return result
-
-
-def like(model: object, value: Any) -> Any:
-    """Return a string as one that is shown like ``model``: masked where that is masked."""
-    if type(value) is str and isinstance(model, str) and type(model) is not str:
-        return type(model)(value)
-    return value
 
 
 def leaves(patch: Mapping[str, Any], steps: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -168,6 +168,10 @@ class Snapshot(Mapping[str, Mapping[str, Any]]):
             raise KeyError(name)
         return self._defaults.get(name, _NO_DEFAULTS)
 
+    def _masked(self, name: str, config: FrozenDict) -> FrozenDict:
+        """Return other values of a configuration with its secrets masked."""
+        return mark_secrets(config, self._secrets.get(name, ()))
+
     def __repr__(self) -> str:
         names = ", ".join(self.configs) or "empty"
         short = names if len(names) <= self._SHOWN else f"{names[: self._SHOWN]}…"
