@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from logging import getLogger
-from typing import TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 import pydantic
 
@@ -16,6 +16,7 @@ from configsvc_client import (
     ConflictError,
     Environment,
     Release,
+    thaw,
 )
 
 log = getLogger(__name__)
@@ -25,7 +26,7 @@ log = getLogger(__name__)
 class DatabaseSettings:
     host: str
     port: int = 5432
-    replicas: list[str] = field(default_factory=list)
+    replicas: list[str] = field(default_factory=list[str])
 
 
 class Limits(TypedDict):
@@ -48,6 +49,38 @@ def limit(app: ConfigView) -> int:
 
 def sender(app: ConfigView) -> str:
     return app.bind("mail", Mail).value.sender.lower()
+
+
+class Gt:
+    """Limit, as annotated-types has it."""
+
+    def __init__(self, gt: int) -> None:
+        self.gt = gt
+
+
+def special_forms(app: ConfigView) -> list[object]:
+    return [
+        app.bind("limits.per_minute", int | None).value,
+        app.bind("limits.per_minute", Literal[60, 90]).value,
+        app.bind("limits.per_minute", Annotated[int, Gt(0)], strict=True).value,
+        app.bind("limits", dict[str, int]).value.values(),
+    ]
+
+
+def resized(old: DatabaseSettings, new: DatabaseSettings) -> None:
+    log.info("%s → %s", old.host, new.port + 1)
+
+
+def read_mail(value: Any) -> Mail:
+    return Mail.model_validate(value)
+
+
+def follow(app: ConfigView) -> str:
+    settings = app.bind("database", DatabaseSettings, strict=True)
+    settings.on_change(resized, call_now=True).cancel()
+    plain = thaw(app["database"])
+    plain["host"] = "localhost"
+    return app.bind("mail", converter=read_mail).value.sender.lower()
 
 
 def report(change: Change) -> None:
@@ -92,5 +125,6 @@ def main() -> None:
         log.info("%s", app.diff(environment="prod"))
         for application in client.applications.list(q="bill"):
             log.info("%s %s", application.name, application.created_at.isoformat())
+        log.info("%s %s", special_forms(app), follow(app))
         raise_limit(client, client.configurations.find("billing", "limits"))
         subscription.cancel()

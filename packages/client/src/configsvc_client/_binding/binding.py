@@ -62,8 +62,8 @@ class Binding(Generic[T]):
             BindError: the configuration does not fit, or does not exist.
             TypeError: the type has annotations that JSON can't be converted to.
         """
-        self.path = path
-        self.name = _name(model if converter is None else converter)
+        self.path: str = path
+        self.name: str = _name(model if converter is None else converter)
         """Name of the type, or of the converter."""
         self.error: BindError | None = None
         """Reason why the newest document is not in use; ``None`` where it is."""
@@ -187,7 +187,7 @@ class Listener(Generic[T]):
         self._callback = callback
         self._deliver = deliver
         self._has_failed = False
-        self.told = told
+        self.told: T = told
 
     def notify(self) -> None:
         """Call the callback if an object was accepted since the last time.

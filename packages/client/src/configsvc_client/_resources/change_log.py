@@ -37,9 +37,9 @@ class LogReader:
         self._next_cursor = self._page_cursor
         self._last_taken = int(last) if is_amid else None
         self._pending: deque[AuditChange] = deque()
-        self.cursor = cursor
+        self.cursor: str = cursor
         """Position after the change that was taken last."""
-        self.given = 0
+        self.given: int = 0
         """Number of changes that were taken."""
 
     @property

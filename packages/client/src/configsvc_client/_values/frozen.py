@@ -7,7 +7,7 @@ A copy is deep, always: what is read-only inside a plain dict would be neither.
 
 import json
 from collections.abc import Mapping
-from typing import Any, NoReturn, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 __all__ = [
     "FrozenDict",
@@ -32,8 +32,10 @@ class FrozenDict(dict[str, Any]):
 
     __slots__ = ()
 
-    __setitem__ = __delitem__ = __ior__ = _refuse
-    clear = pop = popitem = setdefault = update = _refuse
+    # To a type checker the values are mappings, which nothing can be written to.
+    if not TYPE_CHECKING:
+        __setitem__ = __delitem__ = __ior__ = _refuse
+        clear = pop = popitem = setdefault = update = _refuse
 
     def copy(self) -> dict[str, Any]:
         """Return a plain copy, deep to the last member."""
@@ -53,9 +55,10 @@ class FrozenList(list[Any]):
 
     __slots__ = ()
 
-    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
-    append = clear = extend = insert = pop = _refuse
-    remove = reverse = sort = _refuse
+    if not TYPE_CHECKING:
+        __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+        append = clear = extend = insert = pop = _refuse
+        remove = reverse = sort = _refuse
 
     def copy(self) -> list[Any]:
         """Return a plain copy, deep to the last item."""

@@ -84,15 +84,15 @@ class Snapshot(Mapping[str, Mapping[str, Any]]):
         secrets: Mapping[str, tuple[str, ...]] | None = None,
         digests: Mapping[str, bytes] | None = None,
     ) -> None:
-        self.application = application
+        self.application: str = application
         """Name of the application."""
-        self.application_id = application_id
+        self.application_id: str = application_id
         """Id of the application."""
-        self.environment = environment
+        self.environment: str = environment
         """Name of the environment."""
-        self.etag = etag
+        self.etag: str | None = etag
         """ETag of this content, with its quotes."""
-        self.configs = configs
+        self.configs: FrozenDict = configs
         """Configurations by name: the same as this mapping, and a little quicker."""
         self.digests = digests
         """Digests of the entries as the server has written them, by name; ``None`` where the ETag

@@ -122,8 +122,11 @@ class ConfigView(Bindable, Mapping[str, Mapping[str, Any]]):
         # Asked by ``if app:`` and by debuggers; it must not wait for a server.
         return True
 
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
+    def __eq__(self, other: object) -> bool:
+        return object.__eq__(self, other)
+
+    def __hash__(self) -> int:
+        return object.__hash__(self)
 
     def keys(self) -> KeysView[str]:
         """Return the names of the configurations as they are now."""
