@@ -247,11 +247,11 @@ def test_type_statements_and_parameters_of_classes_are_understood() -> None:
         "type Many[X] = list[X] | X\n"
         "type Tree = dict[str, Tree] | int\n"
         "@dataclass\n"
-        "class Server[T]:\n"
+        "class Server[Item]:\n"
         "    port: Port\n"
-        "    hosts: Many[T]\n"
+        "    hosts: Many[Item]\n"
         "    tree: Tree\n"
-        "    again: 'Server[T] | None' = None\n",
+        "    again: 'Server[Item] | None' = None\n",
         names,
     )
     server = names["Server"]

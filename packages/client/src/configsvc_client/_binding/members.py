@@ -185,6 +185,8 @@ def _parameters(kind: Any) -> tuple[Any, ...]:
 
 
 def _look_up(name: str, owner: Any) -> Any:
+    if name == owner.__name__:
+        return owner
     if name in vars(owner):
         return vars(owner)[name]
     frame = sys._getframe(1)
