@@ -13,6 +13,7 @@ from configsvc_client._http.api import Api
 from configsvc_client._http.poll_schedule import PollSchedule
 from configsvc_client._http.transport import HttpTransport
 from configsvc_client._http.types import Transport
+from configsvc_client._http.untraced import Untraced
 from configsvc_client._view.inline_poller import InlinePoller, threads_run
 from configsvc_client._view.poller import Poller, Updater
 from configsvc_client._view.runtime import MakeUpdater, ViewRuntime
@@ -309,7 +310,7 @@ class ConfigClient:
         def make(store: SnapshotStore, sync: Synchronizer, report: Callable[[], None]) -> Updater:
             # A transport of its own: no retries, since a poll that fails comes again anyway,
             # and it can be closed without disturbing anybody else.
-            transport = _transport(options, files, retries=0)
+            transport = Untraced(_transport(options, files, retries=0))
             kind = Poller if threads_run() else InlinePoller
             return kind(
                 name=f"{name}/{environment}",

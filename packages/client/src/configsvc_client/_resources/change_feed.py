@@ -10,6 +10,7 @@ from configsvc_client._http.poll_schedule import PollSchedule
 from configsvc_client._http.polling import PollRecorder
 from configsvc_client._http.transport import HttpTransport
 from configsvc_client._http.types import Transport
+from configsvc_client._http.untraced import Untraced
 from configsvc_client._resources.change_log import LogReader
 from configsvc_client._resources.models import AuditChange
 from configsvc_client.errors import ClosedError, ConfigSvcError, ServerError, TransportError
@@ -170,7 +171,7 @@ def open_feed(
             without.
     """
     # A transport of its own, without retries, as ConfigClient._updater makes one for a view.
-    transport = HttpTransport(options, retries=0)
+    transport = Untraced(HttpTransport(options, retries=0))
     schedule = PollSchedule(
         interval=options.poll_interval, long_poll=options.long_poll if wait is None else wait
     )
