@@ -24,6 +24,7 @@ from configsvc_client import ConfigClient
         ("http://a:port", {}, "url must be like"),
         ("http://a", {"total_timeout": 0}, "total_timeout must be"),
         ("http://a", {"max_response_size": 0}, "max_response_size must be"),
+        ("http://a", {"share_polls": True}, "share_polls needs a cache_dir"),
         ("http://a", {"verify": "missing.pem"}, "verify: there is no file 'missing.pem'"),
         ("http://a", {"cert": "missing.pem"}, "cert: there is no file 'missing.pem'"),
         ("http://a", {"cert": (__file__, "missing.key")}, "cert: there is no file 'missing.key'"),

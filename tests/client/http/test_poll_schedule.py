@@ -45,6 +45,14 @@ def test_the_first_snapshot_is_followed_by_a_long_poll_at_once() -> None:
     assert schedule().succeeded(has_change=True, asked=0, granted=False, took=0.1) == 0
 
 
+def test_a_probe_is_a_plain_request_that_is_followed_by_a_long_poll_at_once() -> None:
+    subject = schedule()
+    subject.probe()
+    assert subject.wait() == 0
+    assert subject.succeeded(has_change=False, asked=0, granted=False, took=0.1) == 0
+    assert subject.wait() == 30
+
+
 @given(st.integers())
 def test_without_a_granted_wait_the_interval_is_kept_within_a_tenth(seed: int) -> None:
     delay = schedule(seed=seed).succeeded(has_change=False, asked=30, granted=False, took=0.01)

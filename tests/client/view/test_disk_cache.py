@@ -260,3 +260,40 @@ def test_secrets_are_secrets_after_a_start_from_disk(process: Process) -> None:
     assert saved is not None
     assert saved.snapshot["a"]["p"] == "s1"
     assert "s1" not in repr(saved.snapshot["a"])
+
+
+def test_who_knows_a_snapshot_reads_only_what_came_after_it(process: Process) -> None:
+    process.fetch(0)
+    process.follow(1)
+    reader = process.snapshot
+    process.follow(2)
+    process.follow(3)
+    # What is before is not even looked at.
+    content = process.path.read_bytes()
+    process.path.write_bytes(content.replace("é".encode(), b"e ", 1))
+
+    saved = process.cache.load(previous=reader)
+
+    assert reader is not None
+    assert saved is not None
+    assert saved.snapshot["counter"] == {"n": 3}
+    assert saved.snapshot["large0"] is reader["large0"]
+
+
+def test_what_is_as_before_is_shared_also_if_the_file_begins_later(process: Process) -> None:
+    process.fetch(1)
+    reader = process.snapshot
+    process.fetch(0)
+    process.follow(1)
+    process.follow(2)
+    process.follow(1)
+    assert reader is not None
+    other = Process(process.path.parent)
+    # As if it had got there by another way.
+    known = read_snapshot(whole(state(1)), '"another"')
+
+    saved = other.cache.load(previous=known)
+
+    assert saved is not None
+    assert saved.snapshot["counter"] is known["counter"]
+    assert saved.snapshot["large0"] is known["large0"]

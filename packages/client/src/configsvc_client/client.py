@@ -62,6 +62,8 @@ class ConfigClient:
         stale_after: age from which a view is stale, even without an error.
         cache_dir: folder for copies of snapshots, to start from while the server is unavailable;
             ``CONFIGSVC_CACHE_DIR`` by default; none without it.
+        share_polls: whether the processes of a host that have the same ``cache_dir`` share one
+            poller for each view: one polls, the others follow its copy.
         total_timeout: time for a whole request, from connecting to the last byte of the
             response, with its retries; a long poll may take as long as it waits in addition.
         max_response_size: bytes that a response may have, as it is sent and decompressed.
@@ -98,6 +100,7 @@ class ConfigClient:
         start_timeout: float = 10.0,
         stale_after: float = 90.0,
         cache_dir: str | os.PathLike[str] | None = None,
+        share_polls: bool = False,
         total_timeout: float = 30.0,
         max_response_size: int = 64 * 1024 * 1024,
         fallback: "Fallback | None" = None,
@@ -118,6 +121,7 @@ class ConfigClient:
             start_timeout=start_timeout,
             stale_after=stale_after,
             cache_dir=Path(folder) if folder else None,
+            share_polls=share_polls,
             total_timeout=total_timeout,
             max_response_size=max_response_size,
         )
@@ -308,10 +312,15 @@ class ConfigClient:
         options, files = self._options, self._files
 
         def make(store: SnapshotStore, sync: Synchronizer, report: Callable[[], None]) -> Updater:
+            has_threads = threads_run()
+            if options.share_polls and has_threads and files is None:
+                from configsvc_client._view.shared_poller import share  # noqa: PLC0415 - seldom
+
+                return share(options, name, environment, store=store, sync=sync, report=report)
             # A transport of its own: no retries, since a poll that fails comes again anyway,
             # and it can be closed without disturbing anybody else.
             transport = Untraced(_transport(options, files, retries=0))
-            kind = Poller if threads_run() else InlinePoller
+            kind = Poller if has_threads else InlinePoller
             return kind(
                 name=f"{name}/{environment}",
                 transport=transport,

@@ -37,6 +37,7 @@ class Options:
     start_timeout: float = 10.0
     stale_after: float = 90.0
     cache_dir: Path | None = None
+    share_polls: bool = False
     total_timeout: float = 30.0
     max_response_size: int = 64 * 1024 * 1024
     credentials: tuple[str, str] | None = field(default=None, init=False, repr=False)
@@ -86,6 +87,8 @@ class Options:
         object.__setattr__(self, "url", clean.geturl().rstrip("/"))
 
     def _check_files(self) -> None:
+        if self.share_polls and self.cache_dir is None:
+            raise ValueError("share_polls needs a cache_dir, through which processes share")
         cert = (self.cert,) if isinstance(self.cert, str) else self.cert or ()
         authorities = () if isinstance(self.verify, bool) else (self.verify,)
         for name, files in (("verify", authorities), ("cert", cert)):

@@ -83,6 +83,10 @@ class PollSchedule:
         """Whether the server agreed to wait, as far as is known."""
         return self._granted
 
+    def probe(self) -> None:
+        """Have the next request be a plain one, which is followed by a long poll at once."""
+        self._probing = True
+
     def wait(self) -> float:
         """Return the time to ask the server to wait; 0 for a plain request."""
         # After a failure or a cut, a plain request finds out sooner how things are.

@@ -21,6 +21,7 @@ __all__ = [
     "Snapshot",
     "read_delta",
     "read_snapshot",
+    "share",
     "with_digests",
     "write_snapshot",
 ]
@@ -251,6 +252,30 @@ def with_digests(snapshot: Snapshot, digests: Mapping[str, bytes]) -> Snapshot:
         defaults=snapshot._defaults,
         secrets=snapshot._secrets,
         digests=digests,
+    )
+
+
+def share(snapshot: Snapshot, previous: Snapshot) -> Snapshot:
+    """Return a snapshot that has the very objects of ``previous`` wherever they are equal."""
+    configs, defaults = dict(snapshot.configs), dict(snapshot._defaults)
+    for name, config in snapshot.configs.items():
+        old = previous.configs.get(name)
+        secrets = snapshot._secrets.get(name, ()), previous._secrets.get(name, ())
+        # With other marks it is shown in another way.
+        if old is not None and secrets[0] == secrets[1] and is_same(old, config):
+            configs[name] = old
+        if name in defaults:
+            _put(defaults, name, defaults[name], previous._defaults)
+    return Snapshot(
+        application=snapshot.application,
+        application_id=snapshot.application_id,
+        environment=snapshot.environment,
+        etag=snapshot.etag,
+        configs=FrozenDict(configs),
+        provenance=snapshot._provenance,
+        defaults=defaults,
+        secrets=snapshot._secrets,
+        digests=snapshot.digests,
     )
 
 

@@ -25,6 +25,7 @@ from configsvc_client._values.snapshot import (
     Snapshot,
     read_delta,
     read_snapshot,
+    share,
     with_digests,
     write_snapshot,
 )
@@ -71,11 +72,15 @@ class DiskCache:
         """Last problem; ``None`` after a success."""
         self._end: _End | None = None
 
-    def load(self) -> Saved | None:
-        """Return the saved snapshot, or ``None`` if there is none that can be trusted."""
+    def load(self, *, previous: Snapshot | None = None) -> Saved | None:
+        """Return the saved snapshot, or ``None`` if there is none that can be trusted.
+
+        Args:
+            previous: a snapshot to share unchanged configurations with.
+        """
         try:
             with self.path.open("rb") as file:
-                return self._load(file)
+                return self._load(file, previous)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -104,25 +109,25 @@ class DiskCache:
         else:
             self.error = None
 
-    def _load(self, file: BinaryIO) -> Saved:
+    def _load(self, file: BinaryIO, previous: Snapshot | None) -> Saved:
         self._read_head(file)
-        records = _records(file)
-        about, body = next(records, (None, b""))
+        start = file.tell()
+        saved_at = None if previous is None else _skip_to(file, previous)
+        if previous is not None and saved_at is not None:
+            return _apply(file, previous, saved_at)
+        file.seek(start)
+        about, body = next(_records(file), (None, b""))
         if about is None:
             raise ValueError("it is damaged")
-        snapshot = read_snapshot(body, about["etag"])
+        snapshot = read_snapshot(body, about["etag"], previous=previous)
         if snapshot.digests is None and about.get("digests"):
             snapshot = with_digests(
                 snapshot, {name: bytes.fromhex(text) for name, text in about["digests"].items()}
             )
-        saved_at = float(about["saved_at"])
-        # What a process was about to write when it ended is torn; what is before it counts.
-        with contextlib.suppress(ValueError, TypeError, KeyError):
-            for about, body in records:
-                if about["base"] == snapshot.version:
-                    snapshot = read_delta(body, about["etag"], base=snapshot)
-                    saved_at = float(about["saved_at"])
-        return Saved(snapshot, max(0.0, time.time() - saved_at))
+        saved = _apply(file, snapshot, float(about["saved_at"]))
+        if previous is None or saved.snapshot is snapshot:
+            return saved
+        return saved._replace(snapshot=share(saved.snapshot, previous))
 
     def _read_head(self, file: BinaryIO) -> None:
         about = json.loads(file.readline())
@@ -217,6 +222,33 @@ class DiskCache:
         if message != self.error:
             _log.warning("%s", message)
         self.error = message
+
+
+def _skip_to(file: BinaryIO, snapshot: Snapshot) -> float | None:
+    """Go behind the last record with a snapshot that is known, and return when it was saved.
+
+    Returns:
+        The wall clock then; ``None`` if there is none that deltas can be applied to.
+    """
+    found, saved_at = file.tell(), None
+    if snapshot.digests is not None:
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            for about, _ in _records(file, skip=True):
+                if plain_tag(about["etag"]) == snapshot.version:
+                    found, saved_at = file.tell(), float(about["saved_at"])
+    file.seek(found)
+    return saved_at
+
+
+def _apply(file: BinaryIO, snapshot: Snapshot, saved_at: float) -> Saved:
+    """Apply the deltas from here on."""
+    # What a process was about to write when it ended is torn; what is before it counts.
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        for about, body in _records(file):
+            if about["base"] == snapshot.version:
+                snapshot = read_delta(body, about["etag"], base=snapshot)
+                saved_at = float(about["saved_at"])
+    return Saved(snapshot, max(0.0, time.time() - saved_at))
 
 
 def _records(file: BinaryIO, *, skip: bool = False) -> Iterator[tuple[Mapping[str, Any], bytes]]:

@@ -1,5 +1,6 @@
 """Poller: the background thread that keeps a view up to date."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -62,6 +63,7 @@ class Poller:
         store: SnapshotStore,
         schedule: PollSchedule,
         report: Callable[[], None],
+        starts_full: bool = False,
     ) -> None:
         """Create a poller without starting its thread.
 
@@ -73,6 +75,7 @@ class Poller:
             store: the snapshot that there is.
             schedule: decides on the delays.
             report: called after each poll.
+            starts_full: whether to fetch the whole snapshot first, even if nothing changed.
         """
         self._transport = transport
         self._source = source
@@ -91,7 +94,7 @@ class Poller:
             consequence=self._consequence,
             is_stopping=self._is_stopping,
         )
-        self._full_at = time.monotonic()
+        self._full_at = -math.inf if starts_full else time.monotonic()
         self._thread = threading.Thread(target=self._run, name=f"configsvc {name}", daemon=True)
 
     @property
@@ -127,6 +130,8 @@ class Poller:
         started = time.monotonic()
         bypass_cache = started - self._full_at >= self.FULL_EVERY
         was_failing = self._store.failing
+        if bypass_cache:
+            self._schedule.probe()
         wait = self._recorder.begin(may_wait=not bypass_cache and self._store.held is not None)
         self._is_waiting = wait > 0
         try:

@@ -50,7 +50,8 @@ class Status:
     changes: int
     """Snapshots put in place, the first one and the copy on disk included."""
     mode: str | None
-    """``long poll`` or ``interval``; ``None`` where nothing polls."""
+    """``long poll`` or ``interval``; where processes share their polls, ``shared (leading)``,
+    ``shared (following)`` or ``shared (by itself)``; ``None`` where nothing polls."""
     configurations: int
     """Number of configurations."""
     rejected: Mapping[str, str]

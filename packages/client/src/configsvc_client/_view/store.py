@@ -52,7 +52,10 @@ class SnapshotStore:
         """Snapshot as it was fetched: ``held`` without overrides."""
         self.stand_in: str | None = None
         """``disk`` or ``fallback``, where no server has confirmed the snapshot yet."""
-        self._confirmed_at = 0.0
+        self.asked_at = 0.0
+        """Time at which the request began that confirmed the snapshot last."""
+        self.confirmed_at = 0.0
+        """Time at which the snapshot was last known to be current."""
         self._reset()
 
     def _reset(self) -> None:
@@ -84,7 +87,7 @@ class SnapshotStore:
         """
         if self._held is None or self.stand_in == "fallback":
             return None
-        return max(0.0, self._clock() - self._confirmed_at)
+        return max(0.0, self._clock() - self.confirmed_at)
 
     def begin(self) -> int:
         """Record a request and return the generation that its response is good for."""
@@ -93,7 +96,12 @@ class SnapshotStore:
             return self.generation
 
     def swap(
-        self, snapshot: Snapshot, generation: int, *, raw: Snapshot | None = None
+        self,
+        snapshot: Snapshot,
+        generation: int,
+        *,
+        raw: Snapshot | None = None,
+        confirmed_at: float | None = None,
     ) -> Snapshot | bool | None:
         """Put ``snapshot`` in place, unless another came since ``generation``.
 
@@ -101,8 +109,9 @@ class SnapshotStore:
 
         Args:
             snapshot: the snapshot.
-            generation: the result of :meth:`begin` for this request.
+            generation: the result of :meth:`begin`.
             raw: the snapshot as it was fetched, if it is another.
+            confirmed_at: the time at which it was current; now without it.
 
         Returns:
             The snapshot before, ``None`` if there was none, ``False`` if it stays.
@@ -113,22 +122,32 @@ class SnapshotStore:
             old = self._held
             self._put(snapshot, raw)
             self.previous = old
-            self._note_success()
+            self._note_success(confirmed_at)
             return old
 
-    def confirm(self, generation: int) -> bool:
-        """Record that the snapshot of ``generation`` is current; return whether it still is."""
+    def confirm(self, generation: int, *, confirmed_at: float | None = None) -> bool:
+        """Record that the snapshot of ``generation`` is current; return whether it still is.
+
+        Args:
+            generation: the result of :meth:`begin`.
+            confirmed_at: the time at which it was current; now without it.
+        """
         with self._condition:
             if generation == self.generation:
-                self._note_success()
+                self._note_success(confirmed_at)
             return generation == self.generation
 
-    def fail(self, error: ConfigSvcError) -> None:
-        """Record a failed request."""
+    def fail(self, error: ConfigSvcError, *, is_own: bool = True) -> None:
+        """Record a failed request.
+
+        Args:
+            error: the failure.
+            is_own: whether this process made the request.
+        """
         with self._condition:
             self.error = without_traceback(error)
             self.failing = True
-            self.failures += 1
+            self.failures += is_own
             self._condition.notify_all()
 
     def load(
@@ -138,7 +157,7 @@ class SnapshotStore:
         *,
         raw: Snapshot | None = None,
         stand_in: str = "disk",
-    ) -> None:
+    ) -> bool:
         """Put a snapshot that is not from the server in place, unless there is one already.
 
         Args:
@@ -146,13 +165,18 @@ class SnapshotStore:
             age: seconds since it was known to be current.
             raw: the snapshot without overrides, if it is another.
             stand_in: where it is from: ``disk`` or ``fallback``.
+
+        Returns:
+            Whether it is in place.
         """
         with self._condition:
-            if self._held is None:
-                self._put(snapshot, raw)
-                self.stand_in = stand_in
-                self._confirmed_at = self._clock() - age
-                self._condition.notify_all()
+            if self._held is not None:
+                return False
+            self._put(snapshot, raw)
+            self.stand_in = stand_in
+            self.confirmed_at = self._clock() - age
+            self._condition.notify_all()
+            return True
 
     def show(self) -> bool:
         """Let readers see the snapshot, and return whether there is one."""
@@ -203,10 +227,12 @@ class SnapshotStore:
         if mirror is not None:
             mirror._configs = dict(snapshot.configs)
 
-    def _note_success(self) -> None:
+    def _note_success(self, confirmed_at: float | None) -> None:
         self.failing = False
+        # The wall clock, by which a copy on disk is dated, may have been set since.
+        earliest = 0.0 if self.stand_in else self.confirmed_at
         self.stand_in = None
-        self._confirmed_at = self._clock()
+        self.confirmed_at = self._clock() if confirmed_at is None else max(earliest, confirmed_at)
         self._condition.notify_all()
 
 

@@ -1,6 +1,7 @@
 """Synchronizer: puts a fetched snapshot in place, in the order that readers rely on."""
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from configsvc_client._values.snapshot import EMPTY, Snapshot
@@ -36,6 +37,9 @@ class Synchronizer:
     First the snapshot is put in place, then bound objects are updated, then callbacks are
     called, and at last it is saved. What fails on the way is tried again by the next update,
     whether there is a newer snapshot then or not.
+
+    Where the processes of a host share their polls, those that follow wait for the copy, so it
+    is saved before anything that may be slow; and only the process that leads saves.
     """
 
     def __init__(
@@ -48,7 +52,14 @@ class Synchronizer:
         self._layers = layers
         self._store = store
         self._listeners = listeners
-        self._disk = disk
+        self.disk = disk
+        """Copy on disk; ``None`` where there is none."""
+        self.saves = True
+        """Whether this process saves what it fetches."""
+        self.saves_first = False
+        """Whether the copy is saved before bound objects are updated."""
+        self.saved: Snapshot | None = None
+        """Snapshot that this process knows to be on the disk."""
         self._bindings: Sequence[Binding[Any]] = ()
         listeners.then = self._tell
         self._reset()
@@ -79,32 +90,62 @@ class Synchronizer:
                 decides whether to report it.
         """
         store = self._store
+        asked_at = time.monotonic()
         generation = store.begin()
         fetched = source.fetch(store.raw, wait=wait, bypass_cache=bypass_cache, patience=patience)
         snapshot, raw = fetched.snapshot, store.raw
         if snapshot is None or (raw is not None and _is_equal(raw, snapshot)):
             is_current = store.confirm(generation)
+            if is_current:
+                store.asked_at = max(store.asked_at, asked_at)
+            if snapshot is not None and raw is not None and self.saved is not raw:
+                self._save(raw, fetched.body)
             self.catch_up()
             return Outcome(has_change=False, granted=fetched.granted, overtaken=not is_current)
         if store.swap(self._applied(snapshot), generation, raw=snapshot) is False:
             # Something else came in the meantime; the next request will show which is newer.
             return Outcome(has_change=True, granted=fetched.granted, overtaken=True)
+        store.asked_at = max(store.asked_at, asked_at)
+        if self.saves_first:
+            self._save(snapshot, fetched.body)
         self.catch_up()
-        self._save(snapshot, fetched.body)
+        if not self.saves_first:
+            self._save(snapshot, fetched.body)
         return Outcome(has_change=True, granted=fetched.granted)
 
     @property
     def has_stand_in(self) -> bool:
         """Whether there is to be a copy on disk, or a fallback."""
-        return self._disk is not None or (self._layers is not None and self._layers.has_fallback)
+        return self.disk is not None or (self._layers is not None and self._layers.has_fallback)
+
+    def adopt(self, snapshot: Snapshot | None, generation: int, *, confirmed_at: float) -> bool:
+        """Put a snapshot in place that another process fetched, and return whether it was not late.
+
+        Args:
+            snapshot: the snapshot, as it is on the disk; ``None`` for the one that there is.
+            generation: that of the store when this began.
+            confirmed_at: the monotonic time at which it was current.
+        """
+        store, raw = self._store, self._store.raw
+        if snapshot is None or (raw is not None and _is_equal(raw, snapshot)):
+            is_current = store.confirm(generation, confirmed_at=confirmed_at)
+        else:
+            applied = self._applied(snapshot)
+            old = store.swap(applied, generation, raw=snapshot, confirmed_at=confirmed_at)
+            is_current = old is not False
+        if is_current:
+            self.saved = store.raw
+            self.catch_up()
+        return is_current
 
     def load_stand_in(self) -> None:
         """Put the copy on disk, or else the fallback, in place if there is no snapshot yet."""
         if self._store.held is not None:
             return
-        saved = self._disk.load() if self._disk is not None else None
+        saved = self.disk.load() if self.disk is not None else None
         if saved is not None:
-            self._load(saved.snapshot, saved.age, "disk")
+            if self._load(saved.snapshot, saved.age, "disk"):
+                self.saved = saved.snapshot
             return
         fallback = self._layers.fallback() if self._layers is not None else None
         if fallback is not None:
@@ -154,9 +195,11 @@ class Synchronizer:
             for listener in binding.listeners():
                 listener.notify()
 
-    def _load(self, snapshot: Snapshot, age: float, stand_in: str) -> None:
-        self._store.load(self._applied(snapshot), age, raw=snapshot, stand_in=stand_in)
+    def _load(self, snapshot: Snapshot, age: float, stand_in: str) -> bool:
+        applied = self._applied(snapshot)
+        is_in_place = self._store.load(applied, age, raw=snapshot, stand_in=stand_in)
         self.catch_up()
+        return is_in_place
 
     def _applied(self, snapshot: Snapshot) -> Snapshot:
         """Return a snapshot with the overrides in it."""
@@ -165,11 +208,13 @@ class Synchronizer:
         return self._layers.applied(snapshot, self._store.held)
 
     def _save(self, snapshot: Snapshot, body: bytes) -> None:
-        if self._disk is None:
+        if self.disk is None or not self.saves:
             return
         with self._saving:
             if self._store.raw is snapshot:
-                self._disk.save(snapshot, body)
+                self.disk.save(snapshot, body)
+                if self.disk.error is None:
+                    self.saved = snapshot
 
 
 def _is_equal(held: Snapshot, fetched: Snapshot) -> bool:

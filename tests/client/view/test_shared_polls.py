@@ -1,0 +1,517 @@
+"""Processes of one host that share their polls, over the stub."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from configsvc_client import ConfigClient, ConfigView, NotFoundError
+from configsvc_client._values.snapshot import read_snapshot
+from configsvc_client._view.disk_cache import DiskCache
+from configsvc_client._view.host_lock import HostLock
+from configsvc_client._view.shared_poller import SharedPoller
+from configsvc_client._view.shared_state import SharedState, StateFile
+from tests.client.conftest import MakeClient
+from tests.client.stub import StubServer, eventually, hang, serve, status
+
+LEADING, FOLLOWING = "shared (leading)", "shared (following)"
+BY_ITSELF = "shared (by itself)"
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no locks on files")
+
+
+class Worker:
+    """A process that follows a view; see shared_worker.py."""
+
+    def __init__(self, url: str, folder: Path, level: str = "WARNING") -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.client.view.shared_worker", url, str(folder), level],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def tell(self, what: str) -> Any:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{what}\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def report(self) -> dict[str, Any]:
+        facts: dict[str, Any] = self.tell("report")
+        return facts
+
+    @property
+    def value(self) -> Any:
+        return self.report()["value"]
+
+    @property
+    def mode(self) -> Any:
+        return self.report()["mode"]
+
+    def signal(self, number: int) -> None:
+        os.kill(self.process.pid, number)
+
+    def end(self) -> str:
+        """End it, and return what it logged."""
+        self.process.kill()
+        return self.process.communicate()[1]
+
+
+Start = Callable[..., list[Worker]]
+
+
+@pytest.fixture
+def start(stub: StubServer, tmp_path: Path) -> Iterator[Start]:
+    """Starts workers, which are ended after the test."""
+    with ExitStack() as stack:
+
+        def make(count: int, folder: Path = tmp_path / "cache", **options: Any) -> list[Worker]:
+            workers = [Worker(stub.url, folder, **options) for _ in range(count)]
+            for worker in workers:
+                stack.callback(worker.end)
+            for worker in workers:
+                worker.report()
+            return workers
+
+        yield make
+
+
+def split(workers: list[Worker]) -> tuple[Worker, list[Worker]]:
+    """Return the one that leads, and the others, once all follow."""
+    modes: list[str] = []
+
+    def is_settled() -> bool:
+        modes[:] = [worker.mode for worker in workers]
+        return sorted(modes) == [FOLLOWING] * (len(workers) - 1) + [LEADING]
+
+    eventually(is_settled)
+    leader = workers[modes.index(LEADING)]
+    return leader, [worker for worker in workers if worker is not leader]
+
+
+def snapshot_requests(stub: StubServer) -> int:
+    return sum(path.endswith("/snapshot") for _, path, _ in stub.requests)
+
+
+def all_have(workers: list[Worker], value: int) -> bool:
+    return all(worker.value == value for worker in workers)
+
+
+def test_many_processes_poll_as_one(stub: StubServer, start: Start) -> None:
+    workers = start(8)
+    split(workers)
+    # The first snapshot, and the long poll after it.
+    eventually(lambda: snapshot_requests(stub) == 2)
+    stub.publish(database={"pool_size": 20})
+    eventually(lambda: all_have(workers, 20))
+    assert snapshot_requests(stub) == 3
+
+
+def test_followers_know_how_fresh_they_are(stub: StubServer, start: Start) -> None:
+    _, followers = split(start(2))
+    facts = followers[0].report()
+    assert not facts["stale"]
+    assert facts["age"] < 10
+    assert facts["polls"] == 0
+
+
+def test_followers_know_of_an_outage_and_of_its_end(stub: StubServer, start: Start) -> None:
+    _, (follower,) = split(start(2))
+    stub.answer(status(500))
+    eventually(lambda: follower.report()["stale"])
+    assert "500" in follower.report()["error"]
+    assert follower.value == 10
+    stub.answer(serve)
+    eventually(lambda: not follower.report()["stale"])
+    assert follower.report()["polls"] == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_another_takes_over_when_the_leader_dies(
+    stub: StubServer, start: Start, number: int
+) -> None:
+    leader, followers = split(start(3))
+    leader.signal(number)
+    leader.process.wait(10)
+    split(followers)
+    stub.publish(database={"pool_size": 20})
+    eventually(lambda: all_have(followers, 20))
+
+
+def test_another_takes_over_when_the_leader_is_closed(stub: StubServer, start: Start) -> None:
+    leader, followers = split(start(3))
+    assert leader.tell("close") == "closed"
+    split(followers)
+
+
+def test_others_poll_by_themselves_while_the_leader_hangs(stub: StubServer, start: Start) -> None:
+    leader, followers = split(start(3))
+    leader.signal(signal.SIGSTOP)
+    try:
+        stub.publish(database={"pool_size": 20})
+        eventually(lambda: all_have(followers, 20))
+        assert {worker.mode for worker in followers} == {BY_ITSELF}
+    finally:
+        leader.signal(signal.SIGCONT)
+    split([leader, *followers])
+    stub.publish(database={"pool_size": 30})
+    eventually(lambda: all_have([leader, *followers], 30))
+
+
+def test_a_leader_that_wakes_up_does_not_take_others_back(stub: StubServer, start: Start) -> None:
+    leader, (follower,) = split(start(2))
+    leader.signal(signal.SIGSTOP)
+    stub.publish(database={"pool_size": 20})
+    eventually(lambda: follower.value == 20)
+    seen = []
+    leader.signal(signal.SIGCONT)
+
+    def is_settled() -> bool:
+        facts = follower.report()
+        seen.append(facts["value"])
+        return bool(facts["mode"] == FOLLOWING)
+
+    eventually(is_settled)
+    assert set(seen) == {20}
+
+
+def test_a_refresh_of_a_follower_asks_the_server(stub: StubServer, start: Start) -> None:
+    _, (follower,) = split(start(2))
+    # The long poll does not notice this one.
+    stub.configurations, stub.version = {"database": {"pool_size": 20}}, 2
+    assert follower.tell("refresh")
+    assert follower.value == 20
+    assert follower.report()["polls"] == 1
+
+
+def test_a_child_without_hooks_does_not_keep_the_lock_of_its_dead_parent(
+    stub: StubServer, start: Start
+) -> None:
+    leader, (follower,) = split(start(2))
+    child = leader.tell("fork")
+    try:
+        leader.signal(signal.SIGKILL)
+        eventually(lambda: follower.mode == LEADING)
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+# Python 3.12 warns of any fork with threads; that it does no harm is what is tested here.
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_child_follows_its_parent(stub: StubServer, tmp_path: Path) -> None:
+    with ConfigClient(stub.url, cache_dir=tmp_path, share_polls=True) as client:
+        app = client.application("billing")
+        app.wait_until_ready()
+        eventually(lambda: app.status().mode == LEADING)
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            modes = {app["database"]["pool_size"] and app.status().mode}
+            for _ in range(8):
+                time.sleep(SharedPoller.TICK)
+                modes.add(app.status().mode)
+            client.close()
+            os.write(writer, json.dumps(sorted(map(str, modes))).encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert json.loads(os.read(reader, 1000)) == [FOLLOWING]
+        os.close(reader)
+        os.close(writer)
+        # The end of the child has not taken the lock from its parent.
+        assert not other_process_gets(tmp_path)
+        assert app.status().mode == LEADING
+
+
+def other_process_gets(folder: Path) -> bool:
+    (path,) = folder.glob("*.lock")
+    code = (
+        "import sys, pathlib; from configsvc_client._view.host_lock import HostLock;"
+        "sys.exit(HostLock(pathlib.Path(sys.argv[1])).acquire())"
+    )
+    return bool(subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode)
+
+
+def test_two_clients_of_a_process_share_too(
+    stub: StubServer, make_client: MakeClient, tmp_path: Path
+) -> None:
+    clients = [make_client(stub.url, cache_dir=tmp_path, share_polls=True) for _ in range(2)]
+    apps = [client.application("billing") for client in clients]
+    for app in apps:
+        app.wait_until_ready()
+    eventually(lambda: sorted(str(a.status().mode) for a in apps) == [FOLLOWING, LEADING])
+    leader, follower = sorted(apps, key=lambda app: str(app.status().mode), reverse=True)
+    changes: list[tuple[str, ...]] = []
+    follower.on_change(lambda change: changes.append(change.configurations))
+    stub.publish(database={"pool_size": 20}, limits={"per_minute": 60})
+    eventually(lambda: changes == [("database", "limits")])
+    leader.close()
+    eventually(lambda: follower.status().mode == LEADING)
+    assert not other_process_gets(tmp_path)
+
+
+def test_a_process_that_is_refused_lets_others_lead(
+    stub: StubServer, start: Start, tmp_path: Path
+) -> None:
+    def check(handler: Any) -> None:
+        if handler.headers["Authorization"] == "Bearer good":
+            serve(handler)
+        else:
+            handler.reply(401)
+
+    leader, (follower,) = split(start(2))
+    (tmp_path / "cache" / f"token-{leader.process.pid}").write_text("old")
+    stub.answer(check)
+    eventually(lambda: follower.mode == LEADING)
+    assert leader.report()["stale"]
+    assert not follower.report()["stale"]
+
+
+def test_followers_poll_by_themselves_where_the_copy_is_damaged(
+    stub: StubServer, start: Start, tmp_path: Path
+) -> None:
+    leader, (follower,) = split(start(2))
+    follower.signal(signal.SIGSTOP)
+    stub.publish(database={"pool_size": 77777})
+    eventually(lambda: leader.value == 77777)
+    (path,) = (tmp_path / "cache").glob("*.snapshot")
+    eventually(lambda: b"77777" in path.read_bytes())
+    path.write_bytes(path.read_bytes().replace(b"77777", b"99999"))
+    follower.signal(signal.SIGCONT)
+    eventually(lambda: follower.value != 10)
+    assert follower.value == 77777
+    assert follower.report()["polls"] > 0
+
+
+def test_without_locks_each_polls_by_itself(
+    stub: StubServer, make_client: MakeClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "configsvc_client")
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    client = make_client(stub.url, cache_dir=tmp_path / "cache", share_polls=True)
+    app = client.application("billing")
+    app.wait_until_ready()
+    assert app.status().mode == BY_ITSELF
+    assert "No lock, so this process polls by itself" in caplog.text
+
+
+def test_closing_is_prompt_while_the_server_hangs(
+    stub: StubServer, make_client: MakeClient, tmp_path: Path
+) -> None:
+    stub.answer(hang)
+    client = make_client(stub.url, cache_dir=tmp_path, share_polls=True)
+    app = client.application("billing")
+    app._runtime.wake()
+    updater = app._runtime._updater
+    assert isinstance(updater, SharedPoller)
+    eventually(lambda: stub.polls)
+    client.close()
+    eventually(lambda: not updater._thread.is_alive(), 2)
+    assert other_process_gets(tmp_path)
+
+
+class ActedLeader:
+    """The part of a leader, played by the test."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.disk = DiskCache(folder, url=url, application="billing", environment="default")
+        self.lock = HostLock(self.disk.path.with_suffix(".lock"))
+        assert self.lock.acquire()
+        self.file = StateFile(self.disk.path.with_suffix(".state"))
+        self.state = SharedState("acted", 0, None, 0.0, 0.0)
+
+    def say(self, **facts: Any) -> None:
+        self.state = self.state._replace(**facts)
+        self.file.write(self.state)
+
+    def save(self, stub: StubServer) -> None:
+        """Save what the server has, and say so."""
+        etag = f'"{stub.version}"'
+        self.disk.save(read_snapshot(stub.body(), etag), stub.body())
+        now = time.monotonic()
+        generation = self.state.generation + 1
+        self.say(etag=etag, generation=generation, asked_at=now, confirmed_at=now, error=None)
+
+
+@pytest.fixture
+def leader(stub: StubServer, tmp_path: Path) -> Iterator[ActedLeader]:
+    leader = ActedLeader(stub.url, tmp_path)
+    yield leader
+    leader.lock.release()
+
+
+@pytest.fixture
+def follower(stub: StubServer, make_client: MakeClient, tmp_path: Path) -> ConfigView:
+    return make_client(stub.url, cache_dir=tmp_path, share_polls=True).application("billing")
+
+
+def test_a_follower_asks_nobody(
+    stub: StubServer, leader: ActedLeader, follower: ConfigView
+) -> None:
+    leader.save(stub)
+    assert follower["database"]["pool_size"] == 10
+    stub.configurations, stub.version = {"database": {"pool_size": 20}}, 2
+    leader.save(stub)
+    eventually(lambda: follower["database"]["pool_size"] == 20)
+    assert not stub.polls
+
+
+def test_a_follower_goes_back_to_nothing_older_than_its_refresh(
+    stub: StubServer, leader: ActedLeader, follower: ConfigView
+) -> None:
+    leader.save(stub)
+    assert follower["database"]["pool_size"] == 10
+    stub.configurations, stub.version = {"database": {"pool_size": 20}}, 2
+    follower.refresh()
+    leader.say(confirmed_at=time.monotonic())
+    # It can't know which is newer, and asks.
+    eventually(lambda: follower.status().polls >= 2)
+    assert follower["database"]["pool_size"] == 20
+
+
+def test_a_follower_leaves_the_copy_to_its_leader(
+    stub: StubServer, leader: ActedLeader, follower: ConfigView
+) -> None:
+    leader.save(stub)
+    assert follower["database"]["pool_size"] == 10
+    stub.configurations, stub.version = {"database": {"pool_size": 20}}, 2
+    assert follower.refresh()
+    saved = leader.disk.load()
+    assert saved is not None
+    assert saved.snapshot["database"]["pool_size"] == 10
+
+
+def test_a_follower_is_refused_as_its_leader_is(leader: ActedLeader, follower: ConfigView) -> None:
+    leader.say(error=("NotFoundError", "there is no application billing"))
+    with pytest.raises(NotFoundError, match="no application billing"):
+        follower.wait_until_ready()
+    assert follower.status().failures == 0
+
+
+def test_a_follower_polls_by_itself_where_the_leader_gets_no_responses(
+    stub: StubServer, leader: ActedLeader, follower: ConfigView, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "configsvc_client")
+    leader.save(stub)
+    assert follower["database"]["pool_size"] == 10
+    stub.publish(database={"pool_size": 20})
+    leader.say(confirmed_at=time.monotonic() - SharedPoller.LONGEST)
+    eventually(lambda: follower["database"]["pool_size"] == 20)
+    assert "The process that leads gets no responses" in caplog.text
+
+
+def test_a_follower_polls_by_itself_where_the_leader_can_save_nothing(
+    stub: StubServer, leader: ActedLeader, follower: ConfigView, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "configsvc_client")
+    leader.save(stub)
+    assert follower["database"]["pool_size"] == 10
+    stub.publish(database={"pool_size": 20})
+
+    def has_changed() -> bool:
+        leader.say(etag=None, generation=2)
+        return bool(follower["database"]["pool_size"] == 20)
+
+    eventually(has_changed)
+    assert "The copy of the process that leads is not to be had" in caplog.text
+    leader.save(stub)
+    eventually(lambda: follower.status().mode == FOLLOWING)
+
+
+def test_a_state_that_nobody_keeps_up_to_date_is_not_believed(
+    leader: ActedLeader, follower: ConfigView
+) -> None:
+    leader.file._boot = "another"
+    leader.say(etag='"9"', generation=9)
+    assert follower["database"]["pool_size"] == 10
+    assert follower.status().mode == BY_ITSELF
+    leader.lock.release()
+    eventually(lambda: follower.status().mode == LEADING)
+
+
+def test_who_takes_over_saves_what_nobody_has_saved(
+    stub: StubServer, leader: ActedLeader, follower: ConfigView
+) -> None:
+    leader.save(stub)
+    assert follower["database"]["pool_size"] == 10
+    stub.configurations, stub.version = {"database": {"pool_size": 20}}, 2
+    follower.refresh()
+    leader.lock.release()
+
+    def is_saved() -> bool:
+        saved = leader.disk.load()
+        return saved is not None and saved.snapshot.etag == '"2"'
+
+    eventually(is_saved)
+
+
+def test_who_takes_over_finds_out_at_once_how_things_are(
+    stub: StubServer, leader: ActedLeader, follower: ConfigView
+) -> None:
+    leader.save(stub)
+    leader.say(error=("TransportError", "the server is away"))
+    follower.wait_until_ready()
+    eventually(lambda: follower.status().last_error)
+    assert follower.status().stale
+    leader.lock.release()
+    eventually(lambda: not follower.status().stale)
+    assert "Prefer" not in stub.requests[0][2]
+
+
+def test_a_state_ends_with_its_heartbeat(tmp_path: Path) -> None:
+    file = StateFile(tmp_path / "state")
+    state = SharedState("leader", 1, '"1"', 1.0, 2.0, ("ServerError", "500"))
+    file.write(state)
+    assert file.read(max_age=60) == state
+    assert str(state.read_error()) == "500"
+    assert file.read(max_age=0) is None
+
+
+def test_a_state_from_before_a_restart_is_not_believed(tmp_path: Path) -> None:
+    file = StateFile(tmp_path / "state")
+    file._boot = "another"
+    file.write(SharedState("leader", 1, '"1"', 1.0, 2.0))
+    assert StateFile(tmp_path / "state").read(max_age=60) is None
+
+
+def test_a_half_written_state_is_not_believed(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    StateFile(path).write(SharedState("leader", 1, '"1"', 1.0, 2.0))
+    content = path.read_bytes()
+    path.write_bytes(content[:30] + b"9" + content[31:])
+    assert StateFile(path).read(max_age=60) is None
+
+
+def test_a_lock_whose_file_was_removed_is_not_held(tmp_path: Path) -> None:
+    lock = HostLock(tmp_path / "view.lock")
+    assert lock.acquire()
+    (tmp_path / "view.lock").unlink()
+    assert other_takes(tmp_path, lock) is False
+
+
+def other_takes(folder: Path, lock: HostLock) -> bool:
+    code = (
+        "import sys, pathlib; from configsvc_client._view.host_lock import HostLock;"
+        "lock = HostLock(pathlib.Path(sys.argv[1])); print(lock.acquire(), flush=True);"
+        "sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(folder / "view.lock")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"True\n"
+        is_held = lock.acquire()
+        other.communicate()
+    return is_held
