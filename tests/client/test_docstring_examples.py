@@ -9,11 +9,20 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from openfeature.evaluation_context import EvaluationContext
 from pydantic_settings import BaseSettings
 
 import configsvc_client
 from configsvc_client import client as client_module
-from configsvc_client import errors, options, pydantic_source, pytest_plugin, testing
+from configsvc_client import (
+    errors,
+    openfeature,
+    options,
+    prometheus,
+    pydantic_source,
+    pytest_plugin,
+    testing,
+)
 from configsvc_client._http.transport import HttpTransport
 from configsvc_client.testing import FakeConfigClient
 
@@ -26,7 +35,9 @@ MODULES = (
     configsvc_client,
     client_module,
     errors,
+    openfeature,
     options,
+    prometheus,
     pydantic_source,
     pytest_plugin,
     testing,
@@ -116,8 +127,11 @@ def namespace(fake: FakeConfigClient, monkeypatch: pytest.MonkeyPatch) -> Iterat
     names = {
         **public,
         "BaseSettings": BaseSettings,
+        "ConfigCollector": prometheus.ConfigCollector,
+        "ConfigSvcProvider": openfeature.ConfigSvcProvider,
         "ConfigSvcSettingsSource": pydantic_source.ConfigSvcSettingsSource,
         "DatabaseSettings": DatabaseSettings,
+        "EvaluationContext": EvaluationContext,
         "FakeConfigClient": FakeConfigClient,
         "app": fake.application("billing"),
         "client": fake,

@@ -14,7 +14,7 @@ from configsvc_client._view.inline_poller import InlinePoller, threads_run
 from configsvc_client._view.listeners import Listeners
 from configsvc_client._view.poller import Updater
 from configsvc_client._view.snapshot_source import SnapshotSource
-from configsvc_client._view.status import Status, StatusListeners, StatusReader
+from configsvc_client._view.status import Status, StatusListeners, StatusReader, StatusSubscription
 from configsvc_client._view.store import SnapshotStore, without_traceback
 from configsvc_client._view.synchronizer import Synchronizer
 from configsvc_client.errors import ClosedError, ConfigSvcError, NotReadyError
@@ -215,6 +215,14 @@ class ViewRuntime:
         from configsvc_client._local.explanation import Explainer  # noqa: PLC0415 - rarely used
 
         return Explainer(held, raw, source=self.store.stand_in or "server").explain(path)
+
+    def is_of(self, status: Status) -> bool:
+        """Return whether a status is one of this view."""
+        return self._status.is_of(status)
+
+    def on_status(self, callback: Callable[[Status], object]) -> StatusSubscription:
+        """Call ``callback`` with each new status of this view, and of others of its client."""
+        return self._status.subscribe(callback)
 
     def stop(self) -> Updater | None:
         """Begin to stop the updater, for good, and return it; ``None`` where none runs."""

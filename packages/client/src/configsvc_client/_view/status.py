@@ -223,6 +223,15 @@ class StatusReader:
     def _origin(self) -> str:
         return self._layers.origin if self._layers is not None else "server"
 
+    def is_of(self, status: Status) -> bool:
+        """Return whether a status is one of this view."""
+        names = (status.application, status.environment)
+        return names == (self._application, self._environment)
+
+    def subscribe(self, callback: Callable[[Status], object]) -> StatusSubscription:
+        """Call ``callback`` with each new status of this view, and of others of its client."""
+        return self._listeners.subscribe(callback)
+
     def report(self) -> None:
         """Tell the callbacks if state, version, rejections or the copy's problem are others."""
         if not self._listeners:
