@@ -11,8 +11,12 @@ from tests.support.servers import RunningServer
 
 @pytest.fixture
 def client(live_server: RunningServer, make_client: MakeClient) -> ConfigClient:
-    """A client of the server in this process."""
-    return make_client(live_server.url)
+    """A client of the server in this process.
+
+    It polls often where the server does not wait, as it does not while it hears nothing from the
+    database for a moment.
+    """
+    return make_client(live_server.url, poll_interval=1.0)
 
 
 @pytest.fixture
