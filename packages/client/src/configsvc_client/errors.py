@@ -1,8 +1,7 @@
 """Errors of the client, as one small hierarchy under :class:`ConfigSvcError`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 __all__ = [
     "AuthError",
@@ -20,8 +19,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class FieldProblem:
+class FieldProblem(NamedTuple):
     """Problem of one member of a document, parameter or header.
 
     Example:

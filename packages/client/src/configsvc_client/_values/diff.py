@@ -1,8 +1,7 @@
 """Differences between two snapshots, value by value."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, overload
+from typing import Any, Final, NamedTuple, overload
 
 from configsvc_client._values.paths import json_pointer
 
@@ -11,8 +10,7 @@ __all__ = ["Difference", "Differences", "compare"]
 _ABSENT: Final = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(NamedTuple):
     """Difference of one value.
 
     Example:

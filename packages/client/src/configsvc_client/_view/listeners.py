@@ -2,9 +2,8 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from logging import getLogger
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from configsvc_client._callbacks import call_safely
 from configsvc_client._values.frozen import is_same
@@ -18,8 +17,7 @@ _log = getLogger("configsvc_client")
 _ABSENT: Final = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """Change of a view, as a callback gets it.
 
     Its representation has no values, so that it can be logged.

@@ -1,8 +1,7 @@
 """Status of a live view."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from configsvc_client._callbacks import call_safely
 from configsvc_client._view.disk_cache import DiskCache
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Status", "StatusListeners", "StatusReader", "StatusSubscription"]
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(NamedTuple):
     """Status of a live view at the time of the call.
 
     Example:
