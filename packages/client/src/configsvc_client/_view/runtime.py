@@ -112,7 +112,7 @@ class ViewRuntime:
         if not self.wake():
             # Only the first readers wait; while the server is unavailable the rest would pile up.
             self.wait(self._deadline)
-        return self.store.held or self.store.current
+        return self.store.newest() or self.store.current
 
     def wake(self) -> bool:
         """Start the updater if none is running, and return whether there is a snapshot.

@@ -16,6 +16,7 @@ from configsvc_client._view.poller import Updater
 from configsvc_client._view.runtime import MakeUpdater, ViewRuntime
 from configsvc_client._view.snapshot_source import SnapshotSource
 from configsvc_client._view.status import Status, StatusListeners, duration
+from configsvc_client._view.store import Reads, reads_of, snapshot_of
 from configsvc_client.options import Options
 
 # Imported at their first use.
@@ -80,7 +81,7 @@ class ConfigView(Bindable, Mapping[str, Mapping[str, Any]]):
         self._store = self._runtime.store
         # Kept here, since each read goes by them, and one attribute less is quicker.
         self._own = self._store.own
-        self._configs: dict[str, Mapping[str, Any]] = {}
+        self._reads: Reads = reads_of(EMPTY)
         self._store.mirror_to(self)
         self._bound: dict[Hashable, Bound[Any]] = {}
 
@@ -103,7 +104,7 @@ class ConfigView(Bindable, Mapping[str, Mapping[str, Any]]):
         """
         if self._own:
             try:
-                return self._configs[name]
+                return self._reads[name]  # type: ignore[no-any-return]
             except KeyError:
                 # Either it does not exist, or there is no snapshot here yet.
                 pass
@@ -370,9 +371,8 @@ class ConfigView(Bindable, Mapping[str, Mapping[str, Any]]):
         return found
 
     def _ready(self) -> Snapshot:
-        store = self._store
-        current = store.current
-        if current is not EMPTY and store.own:
+        current = snapshot_of(self._reads)
+        if current is not EMPTY and self._own:
             return current
         return self._runtime.ready()
 
