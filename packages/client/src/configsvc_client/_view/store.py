@@ -14,7 +14,9 @@ from configsvc_client.errors import AuthError, ConfigFileError, ConfigSvcError, 
 __all__ = ["Mirror", "Reads", "SnapshotStore", "reads_of", "snapshot_of", "without_traceback"]
 
 
-_SNAPSHOT: Final = object()
+# No name has it: half of a character can't be stored. A dict with keys that are all strings is
+# quicker to read.
+_SNAPSHOT: Final = "\ud800 snapshot"
 
 Reads: TypeAlias = dict[Any, Any]
 """Configurations by name, and their snapshot by a key that nobody else has.
