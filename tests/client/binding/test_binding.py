@@ -13,6 +13,7 @@ import pytest
 
 from configsvc_client import BindError, Bound
 from configsvc_client._binding.binding import Binding
+from configsvc_client._values.frozen import FrozenDict
 from configsvc_client._values.snapshot import Snapshot, read_snapshot
 
 
@@ -79,6 +80,23 @@ def test_whatever_a_validator_raises_is_a_rejection(gate: type[Gate], error: Exc
     assert isinstance(binding.error, BindError)
     with pytest.raises(BindError, match="does not fit Guarded"):
         Binding("pool", Guarded, first)
+
+
+def test_a_document_nested_too_deeply_for_its_defaults_is_a_rejection() -> None:
+    first = snapshot(pool={"size": 1})
+    binding = Binding[Pool]("pool", Pool, first, schema_defaults=True)
+    nested: dict[str, Any] = {}
+    for _ in range(100_000):
+        nested = FrozenDict({"a": nested})
+    deep = snapshot(pool={"size": 2})
+    deep.configs = FrozenDict({"pool": FrozenDict({"size": 2, "deep": nested})})
+    for _ in range(2):
+        assert not binding.follow(deep)
+        assert "nested too deeply" in str(binding.error)
+    assert binding.value == Pool(1)
+    with pytest.raises(BindError, match="nested too deeply"):
+        Binding("pool", Pool, deep, schema_defaults=True)
+    assert binding.follow(snapshot(pool={"size": 3}))
 
 
 def test_what_was_rejected_is_tried_again_with_the_same_snapshot(gate: type[Gate]) -> None:

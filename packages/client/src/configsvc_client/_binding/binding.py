@@ -7,7 +7,13 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from configsvc_client._binding.conversion import converter as converter_of
 from configsvc_client._binding.defaults import filled
-from configsvc_client._binding.problems import ConversionError, Converter, Steps, guarded
+from configsvc_client._binding.problems import (
+    ConversionError,
+    Converter,
+    Steps,
+    guarded,
+    problems_of,
+)
 from configsvc_client._callbacks import call_safely
 from configsvc_client._values.frozen import FrozenDict, FrozenList
 from configsvc_client._values.paths import find, locate
@@ -71,7 +77,10 @@ class Binding(Generic[T]):
             converter_of(model, strict=strict) if converter is None else _foreign(converter)
         )
         self._source = _Filled() if schema_defaults else _Plain()
-        self._source.move_to(snapshot, path)
+        try:
+            self._source.move_to(snapshot, path)
+        except Exception as failure:  # noqa: BLE001 - see follow
+            raise _bind_error(path, self.name, problems_of(failure, None, ())) from None
         self._listeners: tuple[Listener[T], ...] = ()
         self._lock = threading.Lock()
         made, error = self._attempt()
@@ -89,10 +98,16 @@ class Binding(Generic[T]):
         Returns:
             Whether another object was accepted.
         """
-        has_moved = self._source.move_to(snapshot, self.path)
-        if not has_moved and self.error is None:
-            return False
-        made, error = self._attempt()
+        made: Any = None
+        error, has_moved = self.error, True
+        try:
+            has_moved = self._source.move_to(snapshot, self.path)
+        except Exception as failure:  # noqa: BLE001 - such as a document nested too deeply
+            error = _bind_error(self.path, self.name, problems_of(failure, None, ()))
+        else:
+            if not has_moved and error is None:
+                return False
+            made, error = self._attempt()
         previous, self.error = self.error, error
         if error is not None:
             if has_moved or str(error) != str(previous):
@@ -266,10 +281,10 @@ class _Filled(_Plain):
         # Equal configurations are the same object in each snapshot.
         if config is not None and config is self._config and defaults is self._defaults:
             return False
-        self._config, self._defaults = config, defaults
-        before = self.value
         configurations = {} if config is None else {name: filled(config, defaults or {})}
-        self.value = _lookup(configurations, path)
+        before, self.value = self.value, _lookup(configurations, path)
+        # Not before: what could not be filled has to be tried again.
+        self._config, self._defaults = config, defaults
         return self.value is not before
 
 
