@@ -1,0 +1,1 @@
+"""Site with one page."""

@@ -1,0 +1,1 @@
+"""Samples of the folder ``examples``, run as their own text says, over a real server."""
