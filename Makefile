@@ -55,6 +55,10 @@ quick: setup ## The everyday check: lint, types and the tests that are fast
 	$(RUN) mypy
 	HYPOTHESIS_PROFILE=few $(RUN) pytest -n $(WORKERS) -q -m "not slow" $(ARGS)
 
+.PHONY: hosts
+hosts: setup ## Run the client in every host, and print what was measured as a table
+	$(RUN) pytest -n 2 -q tests/hosts --hosts-table dist/hosts.md $(ARGS)
+
 VERSION ?= 3.13
 
 .PHONY: test-python

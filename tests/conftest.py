@@ -32,6 +32,8 @@ SLOW = (
     "client/view/test_failures.py",
     "client/view/test_processes.py",
     "docs/test_safe_changes.py",
+    "examples",
+    "hosts",
     "server/cli",
     "server/db/test_embedded.py",
     "server/http/test_openapi.py",

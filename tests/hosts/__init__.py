@@ -1,0 +1,1 @@
+"""Real hosts of the client: servers, workers, kernels and scripts, each a process of its own."""

@@ -1,0 +1,30 @@
+"""Reading for all applications: a view that is used at import, before any fork."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = ["answer"]
+
+
+@dataclass(frozen=True)
+class Database:
+    pool_size: int
+
+
+def _reader() -> Callable[[], tuple[int, int]]:
+    from configsvc_client import ConfigClient
+
+    app = ConfigClient().application("billing")
+    bound = app.bind("database", Database)
+    return lambda: (app["database"]["pool_size"], bound.value.pool_size)
+
+
+# For comparison, the same application runs without the client, too.
+read = _reader() if "CONFIGSVC_URL" in os.environ else lambda: (10, 10)
+read()
+
+
+def answer() -> str:
+    """Return process id, value, and value of the bound object, as the tests parse them."""
+    return " ".join(map(str, (os.getpid(), *read())))
