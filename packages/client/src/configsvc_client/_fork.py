@@ -73,7 +73,11 @@ def protect(renew: Callable[[], None]) -> None:
             and connections.
     """
     own_process()
-    _renewals.add(weakref.WeakMethod(renew, _renewals.discard))
+    # Those that are gone are looked for here: a callback of theirs could come amid anything.
+    for reference in list(_renewals):
+        if reference() is None:
+            _renewals.discard(reference)
+    _renewals.add(weakref.WeakMethod(renew))
 
 
 def check_process() -> None:

@@ -164,6 +164,10 @@ class Poller:
                 delay = self.PAUSE
             if not self._is_inherited:
                 self._stopping.wait(delay)
+        while self._is_inherited:
+            # A greenlet that a fork has copied. It can't end: the threading module of the child
+            # knows no such thread any more, and would say so on stderr.
+            threading.Event().wait()
 
     def _is_stopping(self) -> bool:
         return self._is_inherited or self._stopping.is_set()
