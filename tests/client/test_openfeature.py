@@ -14,7 +14,7 @@ from openfeature.flag_evaluation import Reason
 from openfeature.provider import ProviderStatus
 
 from configsvc_client import TransportError
-from configsvc_client.openfeature import ConfigSvcProvider
+from configsvc_client.openfeature_provider import ConfigSvcProvider
 from configsvc_client.testing import FakeConfigClient
 from tests.client.conftest import MakeClient
 from tests.client.stub import StubServer, drop, eventually, serve

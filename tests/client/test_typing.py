@@ -133,5 +133,5 @@ def test_the_public_names_have_complete_types(tmp_path: Path) -> None:
     verdict = pyright(tmp_path, "--verifytypes", "configsvc_client", "--ignoreexternal")
     counts = verdict["typeCompleteness"]
     assert counts["exportedSymbolCounts"]["withKnownType"] > 100
-    unknown = [symbol["fullName"] for symbol in counts["symbols"] if not symbol["isTypeKnown"]]
+    unknown = [symbol["name"] for symbol in counts["symbols"] if not symbol["isTypeKnown"]]
     assert counts["completenessScore"] >= 0.98, unknown

@@ -93,7 +93,7 @@ class Snapshot(Mapping[str, Mapping[str, Any]]):
         """ETag of this content, with its quotes."""
         self.configs: FrozenDict = configs
         """Configurations by name: the same as this mapping, and a little quicker."""
-        self.digests = digests
+        self.digests: Mapping[str, bytes] | None = digests
         """Digests of the entries as the server has written them, by name; ``None`` where the ETag
         is not put together from them, so that a delta could not be checked."""
         self._provenance = provenance
