@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from logging import getLogger
 
-__all__ = ["call_safely"]
+__all__ = ["call_safely", "log_failure"]
 
 _log = getLogger("configsvc_client")
 
@@ -29,9 +29,14 @@ def call_safely(what: object, call: Callable[[], object], *, has_failed: bool = 
         _log.exception("%r was interrupted; it is called again at the next change", what)
         return False
     except BaseException:  # noqa: BLE001 - see above
-        if has_failed:
-            _log.debug("%r failed again", what, exc_info=True)
-        else:
-            _log.exception("%r failed; it is called again at the next change", what)
+        log_failure(what, has_failed=has_failed)
         return False
     return True
+
+
+def log_failure(what: object, *, has_failed: bool) -> None:
+    """Log what a callback raises, which is being handled; at debug level if it failed before."""
+    if has_failed:
+        _log.debug("%r failed again", what, exc_info=True)
+    else:
+        _log.exception("%r failed; it is called again at the next change", what)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
+from operator import length_hint
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 from urllib.parse import quote
 
@@ -233,6 +234,11 @@ class _Items(Iterator[T]):
                 raise StopIteration
             items, self._total, self._next = self._fetch(self._next)
             self._page, self._asked = iter(items), True
+
+    @property
+    def has_pending(self) -> bool:
+        """Whether there are items that need no request."""
+        return length_hint(self._page) > 0
 
     @property
     def progress(self) -> str:

@@ -10,7 +10,7 @@ from configsvc_client._values.frozen import is_same
 from configsvc_client._values.paths import find
 from configsvc_client._values.snapshot import EMPTY, Snapshot
 
-__all__ = ["Change", "Listeners", "Subscription", "has_equal_values"]
+__all__ = ["Change", "Listeners", "Subscription", "change_between", "has_equal_values"]
 
 _log = getLogger("configsvc_client")
 
@@ -128,7 +128,7 @@ class Subscription:
             # The first snapshot is no change.
             if before is None or before is after or self._is_cancelled:
                 return
-            change = self._change(before, after)
+            change = change_between(before, after, self._path)
             if change is not None:
                 self._has_failed |= not call_safely(
                     self, lambda: self._callback(change), has_failed=self._has_failed
@@ -137,22 +137,6 @@ class Subscription:
     def after_fork_in_child(self) -> None:
         """Replace the lock, and take as told what the parent calls back for."""
         self._reset()
-
-    def _change(self, before: Snapshot, after: Snapshot) -> Change | None:
-        if not self._path:
-            if before is not EMPTY and has_equal_values(before, after):
-                return None
-            return Change("", None if before is EMPTY else before, after, before, after)
-        old, new = _value(before, self._path), _value(after, self._path)
-        if old is new or (old is not _ABSENT is not new and is_same(old, new)):
-            return None
-        return Change(
-            self._path,
-            None if old is _ABSENT else old,
-            None if new is _ABSENT else new,
-            before,
-            after,
-        )
 
 
 class Listeners:
@@ -235,6 +219,24 @@ class Listeners:
             if isinstance(listener, Subscription):
                 listener._told = latest
                 listener._reset()
+
+
+def change_between(before: Snapshot, after: Snapshot, path: str) -> Change | None:
+    """Return the change at a path, or of anything for an empty path; ``None`` for none."""
+    if not path:
+        if before is not EMPTY and has_equal_values(before, after):
+            return None
+        return Change("", None if before is EMPTY else before, after, before, after)
+    old, new = _value(before, path), _value(after, path)
+    if old is new or (old is not _ABSENT is not new and is_same(old, new)):
+        return None
+    return Change(
+        path,
+        None if old is _ABSENT else old,
+        None if new is _ABSENT else new,
+        before,
+        after,
+    )
 
 
 def has_equal_values(one: Snapshot, other: Snapshot) -> bool:

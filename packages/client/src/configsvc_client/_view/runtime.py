@@ -80,11 +80,12 @@ class ViewRuntime:
         self._inherited: list[Updater] = []
         self._deadline = 0.0
         self._closed = False
-        self.is_awake = False
+        self.is_awake: bool = False
         """Whether reads need not come here: an updater runs, or the view is closed."""
-        store = self.store = SnapshotStore()
-        self.listeners = Listeners(lambda: store.held)
-        self.sync = Synchronizer(store, self.listeners, disk, layers)
+        store = SnapshotStore()
+        self.store: SnapshotStore = store
+        self.listeners: Listeners = Listeners(lambda: store.held)
+        self.sync: Synchronizer = Synchronizer(store, self.listeners, disk, layers)
         self._status = StatusReader(
             application,
             environment,
@@ -100,6 +101,11 @@ class ViewRuntime:
 
     def _reset(self) -> None:
         self._lock = threading.RLock()
+
+    @property
+    def start_timeout(self) -> float:
+        """Seconds that the first readers wait for the first snapshot."""
+        return self._options.start_timeout
 
     def ready(self) -> Snapshot:
         """Return the snapshot, waiting for the first one until ``start_timeout`` is over.

@@ -54,7 +54,7 @@ class SnapshotStore:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self.own = own_process()
+        self.own: object = own_process()
         """Flag that is false in a forked child which has not been renewed yet."""
         self._reads = reads_of(EMPTY)
         self._mirror: Callable[[], Mirror | None] = lambda: None
@@ -62,24 +62,25 @@ class SnapshotStore:
         self._held: Snapshot | None = None
         self.previous: Snapshot | None = None
         """Snapshot before; ``None`` before the first change."""
-        self.generation = 0
+        self.generation: int = 0
         """Number of snapshots so far."""
-        self.polls = 0
+        self.polls: int = 0
         """Number of requests so far, also failed ones."""
-        self.failures = 0
+        self.failures: int = 0
         """Number of failed requests so far."""
         self.error: ConfigSvcError | None = None
         """Last failure; kept when requests succeed again."""
-        self.failing = False
+        self.failing: bool = False
         """Whether the last request failed."""
         self.raw: Snapshot | None = None
         """Snapshot as it was fetched: ``held`` without overrides."""
         self.stand_in: str | None = None
         """``disk`` or ``fallback``, where no server has confirmed the snapshot yet."""
-        self.asked_at = 0.0
+        self.asked_at: float = 0.0
         """Time at which the request began that confirmed the snapshot last."""
-        self.confirmed_at = 0.0
+        self.confirmed_at: float = 0.0
         """Time at which the snapshot was last known to be current."""
+        self._watchers: tuple[Callable[[], None], ...] = ()
         self._reset()
 
     def _reset(self) -> None:
@@ -184,7 +185,7 @@ class SnapshotStore:
             self.error = without_traceback(error)
             self.failing = True
             self.failures += is_own
-            self._condition.notify_all()
+            self._notify()
 
     def load(
         self,
@@ -211,7 +212,7 @@ class SnapshotStore:
             self._put(snapshot, raw)
             self.stand_in = stand_in
             self.confirmed_at = self._clock() - age
-            self._condition.notify_all()
+            self._notify()
             return True
 
     def show(self) -> bool:
@@ -239,6 +240,14 @@ class SnapshotStore:
         with self._condition:
             self._condition.wait_for(lambda: self._held is not None or self.is_refused(), timeout)
             return self._held is not None
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Call ``watcher`` whenever :meth:`wait` may have an end, for those who can't block.
+
+        It is called under the lock, so it must be quick, raise nothing, and ask for nothing
+        that takes the lock.
+        """
+        self._watchers = (*self._watchers, watcher)
 
     def is_refused(self) -> bool:
         """Return whether the last request failed in a way that waiting won't change."""
@@ -269,7 +278,12 @@ class SnapshotStore:
         earliest = 0.0 if self.stand_in else self.confirmed_at
         self.stand_in = None
         self.confirmed_at = self._clock() if confirmed_at is None else max(earliest, confirmed_at)
+        self._notify()
+
+    def _notify(self) -> None:
         self._condition.notify_all()
+        for watcher in self._watchers:
+            watcher()
 
 
 def without_traceback(error: ConfigSvcError) -> ConfigSvcError:

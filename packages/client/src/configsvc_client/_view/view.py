@@ -25,60 +25,20 @@ if TYPE_CHECKING:
     from configsvc_client._local.explanation import Explanation
     from configsvc_client._local.layers import ViewLayers
 
-__all__ = ["ConfigView"]
+__all__ = ["ConfigView", "ViewReads"]
 
 
-class ConfigView(Bindable, Mapping[str, Mapping[str, Any]]):
-    """Live view of the configurations of one application in one environment.
+class ViewReads(Bindable, Mapping[str, Mapping[str, Any]]):
+    """Reading half of a view: a mapping of what is in memory, and objects bound to it."""
 
-    Returned by :meth:`ConfigClient.application`. The first use starts a background thread and
-    waits for the first snapshot; from then on no read touches the network. Threads may share
-    a view. A forked child may go on using it: its own thread starts at the first use there.
+    _START: str
+    """What starts the view, for people."""
 
-    Example:
-        >>> app = client.application("billing")
-        >>> app["database"]["pool_size"]
-        10
-        >>> list(app)
-        ['database', 'limits']
-        >>> app
-        <ConfigView billing/default: live, 2 configurations, confirmed ... ago>
-    """
-
-    def __init__(
-        self,
-        application: str,
-        environment: str,
-        *,
-        options: Options,
-        sources: Callable[[str], SnapshotSource],
-        updater: MakeUpdater,
-        remove: Callable[["ConfigView"], None],
-        status_listeners: StatusListeners,
-        layers: "ViewLayers | None" = None,
-    ) -> None:
+    def __init__(self, application: str, environment: str, runtime: ViewRuntime) -> None:
         self._application = application
         self._environment = environment
-        self._start_timeout = options.start_timeout
-        self._sources = sources
-        self._remove = remove
-        disk = None
-        is_local = layers is not None and layers.origin == "file"
-        if options.cache_dir is not None and not is_local:
-            disk = DiskCache(
-                options.cache_dir, url=options.url, application=application, environment=environment
-            )
-        self._runtime = ViewRuntime(
-            application,
-            environment,
-            options=options,
-            disk=disk,
-            source=sources(environment),
-            updater=updater,
-            status_listeners=status_listeners,
-            layers=layers,
-        )
-        self._store = self._runtime.store
+        self._runtime = runtime
+        self._store = runtime.store
         # Kept here, since each read goes by them, and one attribute less is quicker.
         self._own = self._store.own
         self._reads: Reads = reads_of(EMPTY)
@@ -174,6 +134,125 @@ class ConfigView(Bindable, Mapping[str, Mapping[str, Any]]):
         """
         return self._ready()
 
+    def explain(self, path: str) -> "Explanation":
+        """Return where a value comes from, and what it hides, without a request.
+
+        Args:
+            path: dotted, such as ``database.pool_size``, or a JSON Pointer.
+
+        Raises:
+            NotReadyError: there is no snapshot yet.
+
+        Example:
+            >>> app.explain("database.pool_size")
+            /database/pool_size: 10
+              from the server: version 3 of 2026-...
+        """
+        return self._runtime.explain(path)
+
+    def status(self) -> Status:
+        """Return the status of this view, without a request and without starting anything.
+
+        Example:
+            >>> app.status()
+            live: version ..., confirmed ... ago, 2 configurations, ...
+        """
+        return self._runtime.status()
+
+    def __repr__(self) -> str:
+        kind = type(self).__name__
+        name = f"{self._application}/{self._environment}"
+        status = self._runtime.status()
+        if status.state == "not started":
+            return f"<{kind} {name}: not started; {self._START}>"
+        if status.source is None:
+            error = f": {status.last_error}" if status.last_error else ""
+            return f"<{kind} {name}: {status.state}, no configuration yet{error}>"
+        count = status.configurations
+        plural = "" if count == 1 else "s"
+        age = "never confirmed" if status.age is None else f"confirmed {duration(status.age)} ago"
+        return f"<{kind} {name}: {status.state}, {count} configuration{plural}, {age}>"
+
+    def __dir__(self) -> list[str]:
+        return sorted(name for name in dir(type(self)) if not name.startswith("_"))
+
+    def _ipython_key_completions_(self) -> list[str]:
+        # A press of the tab key must not start a thread.
+        return list(self._store.held or ())
+
+    def _bind(self, key: Hashable, make: Callable[[Snapshot], "Binding[Any]"]) -> Bound[Any]:
+        self._ready()
+        try:
+            found = self._bound.get(key)
+        except TypeError:
+            # What is in Annotated need not be hashable.
+            return self._handle(self._runtime.sync.bind(make))
+        if found is None:
+            made = self._handle(self._runtime.sync.bind(make))
+            # Two threads may come here at once; both get the one that was first.
+            found = self._bound.setdefault(key, made)
+        return found
+
+    def _handle(self, binding: "Binding[Any]") -> Bound[Any]:
+        return Bound(binding, self._runtime)
+
+    def _ready(self) -> Snapshot:
+        """Return the snapshot; a subclass decides how long to wait for the first one."""
+        raise NotImplementedError
+
+
+class ConfigView(ViewReads):
+    """Live view of the configurations of one application in one environment.
+
+    Returned by :meth:`ConfigClient.application`. The first use starts a background thread and
+    waits for the first snapshot; from then on no read touches the network. Threads may share
+    a view. A forked child may go on using it: its own thread starts at the first use there.
+
+    Example:
+        >>> app = client.application("billing")
+        >>> app["database"]["pool_size"]
+        10
+        >>> list(app)
+        ['database', 'limits']
+        >>> app
+        <ConfigView billing/default: live, 2 configurations, confirmed ... ago>
+    """
+
+    _START = "the first use starts it"
+
+    def __init__(
+        self,
+        application: str,
+        environment: str,
+        *,
+        options: Options,
+        sources: Callable[[str], SnapshotSource],
+        updater: MakeUpdater,
+        remove: Callable[["ConfigView"], None],
+        status_listeners: StatusListeners,
+        layers: "ViewLayers | None" = None,
+    ) -> None:
+        self._start_timeout = options.start_timeout
+        self._sources = sources
+        self._remove = remove
+        disk = None
+        is_local = layers is not None and layers.origin == "file"
+        if options.cache_dir is not None and not is_local:
+            disk = DiskCache(
+                options.cache_dir, url=options.url, application=application, environment=environment
+            )
+        runtime = ViewRuntime(
+            application,
+            environment,
+            options=options,
+            disk=disk,
+            source=sources(environment),
+            updater=updater,
+            status_listeners=status_listeners,
+            layers=layers,
+        )
+        super().__init__(application, environment, runtime)
+
     def on_change(
         self, callback: Callable[[Change], object], path: str = "", *, call_now: bool = False
     ) -> Subscription:
@@ -237,31 +316,6 @@ class ConfigView(Bindable, Mapping[str, Mapping[str, Any]]):
             False
         """
         return self._runtime.refresh()
-
-    def status(self) -> Status:
-        """Return the status of this view, without a request and without starting anything.
-
-        Example:
-            >>> app.status()
-            live: version ..., confirmed ... ago, 2 configurations, ...
-        """
-        return self._runtime.status()
-
-    def explain(self, path: str) -> "Explanation":
-        """Return where a value comes from, and what it hides, without a request.
-
-        Args:
-            path: dotted, such as ``database.pool_size``, or a JSON Pointer.
-
-        Raises:
-            NotReadyError: there is no snapshot yet.
-
-        Example:
-            >>> app.explain("database.pool_size")
-            /database/pool_size: 10
-              from the server: version 3 of 2026-...
-        """
-        return self._runtime.explain(path)
 
     def diff(
         self,
@@ -336,39 +390,6 @@ class ConfigView(Bindable, Mapping[str, Mapping[str, Any]]):
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
-
-    def __repr__(self) -> str:
-        name = f"{self._application}/{self._environment}"
-        status = self.status()
-        if status.state == "not started":
-            return f"<ConfigView {name}: not started; the first use starts it>"
-        if status.source is None:
-            error = f": {status.last_error}" if status.last_error else ""
-            return f"<ConfigView {name}: {status.state}, no configuration yet{error}>"
-        count = status.configurations
-        plural = "" if count == 1 else "s"
-        age = "never confirmed" if status.age is None else f"confirmed {duration(status.age)} ago"
-        return f"<ConfigView {name}: {status.state}, {count} configuration{plural}, {age}>"
-
-    def __dir__(self) -> list[str]:
-        return sorted(name for name in dir(type(self)) if not name.startswith("_"))
-
-    def _ipython_key_completions_(self) -> list[str]:
-        # A press of the tab key must not start a thread.
-        return list(self._store.held or ())
-
-    def _bind(self, key: Hashable, make: Callable[[Snapshot], "Binding[Any]"]) -> Bound[Any]:
-        self._ready()
-        try:
-            found = self._bound.get(key)
-        except TypeError:
-            # What is in Annotated need not be hashable.
-            return Bound(self._runtime.sync.bind(make), self._runtime)
-        if found is None:
-            made = Bound(self._runtime.sync.bind(make), self._runtime)
-            # Two threads may come here at once; both get the one that was first.
-            found = self._bound.setdefault(key, made)
-        return found
 
     def _ready(self) -> Snapshot:
         current = snapshot_of(self._reads)
