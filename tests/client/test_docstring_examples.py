@@ -1,5 +1,7 @@
 """Every example in the docstrings of the public API runs, and shows what it says."""
 
+import ast
+import asyncio
 import doctest
 import inspect
 from collections.abc import Iterator
@@ -13,18 +15,21 @@ from openfeature.evaluation_context import EvaluationContext
 from pydantic_settings import BaseSettings
 
 import configsvc_client
-from configsvc_client import client as client_module
 from configsvc_client import (
+    aio,
     errors,
-    openfeature,
+    openfeature_provider,
     options,
     prometheus,
     pydantic_source,
     pytest_plugin,
     testing,
 )
+from configsvc_client import client as client_module
+from configsvc_client._aio import bound as async_bound
+from configsvc_client._aio.threads import Inline
 from configsvc_client._http.transport import HttpTransport
-from configsvc_client.testing import FakeConfigClient
+from configsvc_client.testing import FakeAsyncConfigClient, FakeConfigClient
 
 if TYPE_CHECKING:
     from configsvc_client.options import Options
@@ -33,9 +38,11 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 SOURCE = Path(configsvc_client.__file__).parent
 MODULES = (
     configsvc_client,
+    aio,
+    async_bound,
     client_module,
     errors,
-    openfeature,
+    openfeature_provider,
     options,
     prometheus,
     pydantic_source,
@@ -80,6 +87,11 @@ def _names() -> Iterator[tuple[ModuleType, str]]:
             thing = getattr(module, name)
             if inspect.isclass(thing) or inspect.isfunction(thing):
                 yield module, name
+
+
+def is_async(test: doctest.DocTest) -> bool:
+    """Return whether the examples are of the async face."""
+    return any(part in test.name for part in ("Async", "aio", "ChangeStream"))
 
 
 TESTS = collect()
@@ -128,7 +140,7 @@ def namespace(fake: FakeConfigClient, monkeypatch: pytest.MonkeyPatch) -> Iterat
         **public,
         "BaseSettings": BaseSettings,
         "ConfigCollector": prometheus.ConfigCollector,
-        "ConfigSvcProvider": openfeature.ConfigSvcProvider,
+        "ConfigSvcProvider": openfeature_provider.ConfigSvcProvider,
         "ConfigSvcSettingsSource": pydantic_source.ConfigSvcSettingsSource,
         "DatabaseSettings": DatabaseSettings,
         "EvaluationContext": EvaluationContext,
@@ -143,7 +155,44 @@ def namespace(fake: FakeConfigClient, monkeypatch: pytest.MonkeyPatch) -> Iterat
     names["client"].close()
 
 
-@pytest.mark.parametrize("test", TESTS, ids=[test.name for test in TESTS])
+@pytest.fixture
+def async_namespace(fake: FakeConfigClient, namespace: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The same for examples that await something, run one after the other on one loop."""
+    client = FakeAsyncConfigClient()
+    client._fake = fake
+    client._open(fake, Inline())
+    with asyncio.Runner() as runner:
+
+        def execute(source: str) -> None:
+            code = compile(source, "<example>", "single", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+            async def run() -> None:
+                result = eval(code, names)
+                if result is not None:
+                    await result
+                # As at a prompt, where the loop goes on between the lines.
+                for _ in range(3):
+                    await asyncio.sleep(0)
+
+            runner.run(run())
+
+        others = {"FakeAsyncConfigClient": FakeAsyncConfigClient, "asyncio": asyncio}
+        names = {**namespace, **others, "app": client.application("billing"), "client": client}
+        yield names | {"execute": execute}
+
+
+SYNC = [test for test in TESTS if not is_async(test)]
+ASYNC = [test for test in TESTS if is_async(test)]
+
+
+@pytest.mark.parametrize("test", ASYNC, ids=[test.name for test in ASYNC])
+def test_an_async_example_is_true(test: doctest.DocTest, async_namespace: dict[str, Any]) -> None:
+    for example in test.examples:
+        example.source = f"execute({example.source!r})\n"
+    test_an_example_is_true(test, async_namespace)
+
+
+@pytest.mark.parametrize("test", SYNC, ids=[test.name for test in SYNC])
 def test_an_example_is_true(test: doctest.DocTest, namespace: dict[str, Any]) -> None:
     report: list[str] = []
     test.globs = namespace

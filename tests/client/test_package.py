@@ -32,6 +32,18 @@ def test_a_public_name_is_there_and_documented(name: str) -> None:
         configsvc_client.ChangeLog,
         configsvc_client.Snapshot,
         configsvc_client.Bound,
+        configsvc_client.AsyncConfigClient,
+        configsvc_client.AsyncConfigView,
+        configsvc_client.AsyncApplications,
+        configsvc_client.AsyncConfigurations,
+        configsvc_client.AsyncEnvironments,
+        configsvc_client.AsyncReleases,
+        configsvc_client.AsyncChanges,
+        configsvc_client.AsyncChangeFeed,
+        configsvc_client.AsyncChangeLog,
+        configsvc_client.AsyncPages,
+        configsvc_client.AsyncSubscription,
+        configsvc_client.ChangeStream,
     ],
 )
 def test_a_public_method_has_an_example(kind: type) -> None:
@@ -42,9 +54,10 @@ def test_a_public_method_has_an_example(kind: type) -> None:
             continue
         doc = inspect.getdoc(function) or ""
         assert doc
-        if name not in {"keys", "values", "items", "application", "environment"} or kind is (
-            configsvc_client.ConfigClient
-        ):
+        if name not in {"keys", "values", "items", "application", "environment"} or kind in {
+            configsvc_client.ConfigClient,
+            configsvc_client.AsyncConfigClient,
+        }:
             assert ">>>" in doc or name == "path", f"{kind.__name__}.{name}"
 
 

@@ -1,9 +1,11 @@
 """Fake client: its own methods; as a client, the suite in ``contract`` tests it."""
 
+import asyncio
+
 import pytest
 
-from configsvc_client import Change, ConfigClient, TransportError
-from configsvc_client.testing import FakeConfigClient
+from configsvc_client import Change, ConfigClient, NotReadyError, TransportError
+from configsvc_client.testing import FakeAsyncConfigClient, FakeConfigClient
 
 
 @pytest.fixture
@@ -94,3 +96,18 @@ def test_failure_makes_views_stale_until_it_ends(client: FakeConfigClient) -> No
 def test_requests_are_remembered(client: FakeConfigClient) -> None:
     client.applications.get("billing")
     assert client.requests[-1].path == "/api/v1/applications/billing"
+
+
+def test_the_async_fixture_gives_a_client_that_needs_no_plugin(
+    async_config_client: FakeAsyncConfigClient,
+) -> None:
+    async_config_client.set("billing", "database", {"pool_size": 10})
+
+    async def main() -> int:
+        app = async_config_client.application("billing")
+        with pytest.raises(NotReadyError):
+            app["database"]
+        await app.ready()
+        return int(app["database"]["pool_size"])
+
+    assert asyncio.run(main()) == 10

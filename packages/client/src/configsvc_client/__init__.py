@@ -37,6 +37,17 @@ from configsvc_client.errors import (
 )
 
 if TYPE_CHECKING:
+    from configsvc_client._aio.pages import AsyncChangeFeed, AsyncChangeLog, AsyncPages
+    from configsvc_client._aio.resources import (
+        AsyncApplications,
+        AsyncChanges,
+        AsyncConfigurations,
+        AsyncEnvironments,
+        AsyncReleases,
+    )
+    from configsvc_client._aio.streams import ChangeStream
+    from configsvc_client._aio.subscriptions import AsyncSubscription
+    from configsvc_client._aio.view import AsyncConfigView
     from configsvc_client._local.explanation import Explanation
     from configsvc_client._resources.applications import Applications
     from configsvc_client._resources.change_feed import ChangeFeed
@@ -57,6 +68,7 @@ if TYPE_CHECKING:
         Validation,
     )
     from configsvc_client._resources.releases import Releases
+    from configsvc_client.aio import AsyncConfigClient
 
     __version__: str
 
@@ -64,6 +76,17 @@ __all__ = [
     "KEEP",
     "Application",
     "Applications",
+    "AsyncApplications",
+    "AsyncChangeFeed",
+    "AsyncChangeLog",
+    "AsyncChanges",
+    "AsyncConfigClient",
+    "AsyncConfigView",
+    "AsyncConfigurations",
+    "AsyncEnvironments",
+    "AsyncPages",
+    "AsyncReleases",
+    "AsyncSubscription",
     "AuditChange",
     "AuthError",
     "BindError",
@@ -72,6 +95,7 @@ __all__ = [
     "Change",
     "ChangeFeed",
     "ChangeLog",
+    "ChangeStream",
     "Changes",
     "ClosedError",
     "ConfigClient",
@@ -117,9 +141,21 @@ __all__ = [
 _LATER = {
     "Application": "_resources.models",
     "Applications": "_resources.applications",
+    "AsyncApplications": "_aio.resources",
+    "AsyncChangeFeed": "_aio.pages",
+    "AsyncChangeLog": "_aio.pages",
+    "AsyncChanges": "_aio.resources",
+    "AsyncConfigClient": "aio",
+    "AsyncConfigView": "_aio.view",
+    "AsyncConfigurations": "_aio.resources",
+    "AsyncEnvironments": "_aio.resources",
+    "AsyncPages": "_aio.pages",
+    "AsyncReleases": "_aio.resources",
+    "AsyncSubscription": "_aio.subscriptions",
     "AuditChange": "_resources.models",
     "ChangeFeed": "_resources.change_feed",
     "ChangeLog": "_resources.change_log",
+    "ChangeStream": "_aio.streams",
     "Changes": "_resources.changes",
     "Configuration": "_resources.models",
     "ConfigurationDiff": "_resources.models",

@@ -1,5 +1,5 @@
 """Pytest plugin under its old name, for those who name it in ``pytest_plugins``."""
 
-from configsvc_client_pytest import config_client
+from configsvc_client_pytest import async_config_client, config_client
 
-__all__ = ["config_client"]
+__all__ = ["async_config_client", "config_client"]

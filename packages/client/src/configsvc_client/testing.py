@@ -17,12 +17,15 @@ Example:
     >>> client.set("billing", "database", {"pool_size": 20})
     >>> app["database"]["pool_size"]
     20
+
+:class:`FakeAsyncConfigClient` is the same for :class:`~configsvc_client.AsyncConfigClient`.
 """
 
 import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from configsvc_client._aio.threads import Inline
 from configsvc_client._fake import FakeServer
 from configsvc_client._http.poll_schedule import PollSchedule
 from configsvc_client._http.types import Request
@@ -33,11 +36,12 @@ from configsvc_client._view.runtime import MakeUpdater
 from configsvc_client._view.snapshot_source import SnapshotSource
 from configsvc_client._view.store import SnapshotStore
 from configsvc_client._view.synchronizer import Synchronizer
+from configsvc_client.aio import AsyncConfigClient
 from configsvc_client.client import ConfigClient
 from configsvc_client.errors import ConfigSvcError, NotFoundError
 from configsvc_client.options import Options
 
-__all__ = ["FakeConfigClient"]
+__all__ = ["FakeAsyncConfigClient", "FakeConfigClient"]
 
 
 class FakeConfigClient(ConfigClient):
@@ -153,6 +157,97 @@ class FakeConfigClient(ConfigClient):
     def _refresh(self) -> None:
         for updater in tuple(self._updaters):
             updater.start()
+
+
+class FakeAsyncConfigClient(AsyncConfigClient):
+    """Async client with a server in memory; see :mod:`configsvc_client.testing`.
+
+    A change is in every view when the line that makes it returns. Callbacks are called on the
+    loop, which comes to them in an ``await``: a call of a wrapper is one, ``asyncio.sleep(0)``
+    another.
+
+    Args:
+        applications: configurations by application and name, to begin with.
+
+    Example:
+        >>> client = FakeAsyncConfigClient({"billing": {"database": {"pool_size": 10}}})
+        >>> app = client.application("billing")
+        >>> await app.ready()
+        >>> app["database"]
+        {'pool_size': 10}
+    """
+
+    def __init__(
+        self, applications: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None
+    ) -> None:
+        self._fake = FakeConfigClient(applications)
+        self._open(self._fake, Inline())
+
+    @property
+    def requests(self) -> list[Request]:
+        """Requests so far, oldest first.
+
+        Example:
+            >>> application = await client.applications.get("billing")
+            >>> client.requests[-1].method, client.requests[-1].path
+            ('GET', '/api/v1/applications/billing')
+        """
+        return self._fake.requests
+
+    def set(self, application: str, name: str, config: Mapping[str, Any]) -> None:
+        """Set a configuration, as another client would.
+
+        Application and configuration are created where they are missing.
+
+        Args:
+            application: the name of the application.
+            name: the name of the configuration.
+            config: all its values.
+
+        Example:
+            >>> client.set("billing", "database", {"pool_size": 20})
+            >>> client.application("billing")["database"]
+            {'pool_size': 20}
+        """
+        self._fake.set(application, name, config)
+
+    def remove(self, application: str, name: str) -> None:
+        """Delete a configuration, as another client would.
+
+        Args:
+            application: the name of the application.
+            name: the name of the configuration.
+
+        Example:
+            >>> client.remove("billing", "limits")
+            >>> list(client.application("billing"))
+            ['database']
+        """
+        self._fake.remove(application, name)
+
+    def fail(self, error: ConfigSvcError | None) -> None:
+        """Raise an error for every request from now on.
+
+        Args:
+            error: the error; ``None`` to answer requests again.
+
+        Example:
+            >>> client.fail(TransportError("the server is away"))
+            >>> client.application("billing").status().stale
+            True
+        """
+        self._fake.fail(error)
+
+    def close(self) -> None:
+        """Close it where no event loop is running, as a fixture does.
+
+        Example:
+            >>> client.close()
+            >>> client
+            <FakeAsyncConfigClient http://fake.invalid, closed>
+        """
+        self._end()
+        self._fake.close()
 
 
 class _DrainedFeed(ChangeFeed):

@@ -1,0 +1,1 @@
+"""Async face: views, wrappers and subscriptions for event loops, over the threads of the core."""

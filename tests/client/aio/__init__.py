@@ -1,0 +1,1 @@
+"""Tests of the async face of the client."""
