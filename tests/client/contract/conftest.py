@@ -1,12 +1,13 @@
 """The two servers that the suite runs over, and what most of its tests begin with."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from configsvc_client import Application, ConfigClient, Configuration, ConfigView, Environment
 from configsvc_client.testing import FakeConfigClient
+from tests.client.contract.over_asyncio import BlockingClient
 
 if TYPE_CHECKING:
     from tests.support.servers import RunningServer
@@ -21,17 +22,23 @@ def database_url(emptied_database_url: str) -> str:
     return emptied_database_url
 
 
-@pytest.fixture(params=["fake", "live"])
+@pytest.fixture(params=["fake", "live", pytest.param("asyncio", marks=pytest.mark.slow)])
 def client(request: pytest.FixtureRequest, impatient: None) -> Iterator[ConfigClient]:
-    """A client of the server in memory, and one of waitress over PostgreSQL, on a real port.
+    """A client of the server in memory, and two of waitress over PostgreSQL, on a real port.
 
-    A test for which it can't be both says so by :func:`live_only`.
+    The last one is the async face, with an event loop in a thread.
+
+    A test for which it can't be both says so by :func:`live_only` or :func:`threads_only`.
     """
     if request.param == "fake":
         with FakeConfigClient() as client:
             yield client
     else:
         server: RunningServer = request.getfixturevalue("live_server")
+        if request.param == "asyncio":
+            with BlockingClient(server.url) as client:
+                yield cast("ConfigClient", client)
+            return
         with ConfigClient(server.url) as client:
             yield client
 

@@ -16,6 +16,12 @@ def live_only(reason: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("client", ["live"], indirect=True)
 
 
+def threads_only(reason: str) -> pytest.MarkDecorator:
+    """Leave out the async face, for a difference that it declares."""
+    assert reason
+    return pytest.mark.parametrize("client", ["fake", "live"], indirect=True)
+
+
 def subscribe(view: ConfigView, path: str = "") -> NextChange:
     """Subscribe to a view, and return a function that waits for the next change and returns it.
 

@@ -8,7 +8,7 @@ import pytest
 
 from configsvc_client import BindError, Change, ConfigClient, ConfigView
 from tests.client.contract.conftest import Put
-from tests.client.contract.running import subscribe
+from tests.client.contract.running import subscribe, threads_only
 from tests.client.stub import eventually
 
 
@@ -53,6 +53,7 @@ def test_a_path_can_be_bound(app: ConfigView) -> None:
     assert app.bind("limits.hosts", list).value == ["a", "b"]
 
 
+@threads_only("what stands before the async face makes another handle")
 def test_the_same_object_is_bound_every_time(app: ConfigView) -> None:
     assert app.bind("database", Database) is app.bind("database", Database)
 
@@ -116,6 +117,7 @@ def test_what_does_not_fit_at_first_is_an_error(app: ConfigView, path: str) -> N
     assert not app.status().rejected
 
 
+@threads_only("a validator can await nothing")
 def test_a_validator_that_reads_the_view_does_not_block(app: ConfigView, put: Put) -> None:
     @dataclass
     class Reader:
@@ -187,6 +189,7 @@ def test_callbacks_of_a_bound_object_get_accepted_objects(app: ConfigView, put: 
     assert told == [(10, 10), (10, 20)]
 
 
+@threads_only("a callback on the loop can not wait for it")
 def test_a_callback_finds_snapshot_and_all_bound_objects_in_place(
     app: ConfigView, put: Put
 ) -> None:

@@ -12,6 +12,7 @@ from configsvc_client import (
     Environment,
     NotFoundError,
 )
+from tests.client.contract.running import threads_only
 
 
 def done(changes: Iterable[AuditChange]) -> list[tuple[str, str]]:
@@ -104,6 +105,7 @@ def test_the_log_tells_which_environments_serve_something_else(
     assert newest.environments == ("beta", "default")
 
 
+@threads_only("an async list asks nothing before it is iterated over")
 def test_a_deleted_application_stays_in_the_log_with_all_that_it_had(
     client: ConfigClient, billing: Application, database: Configuration, prod: Environment
 ) -> None:

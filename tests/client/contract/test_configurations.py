@@ -14,6 +14,7 @@ from configsvc_client import (
     NotFoundError,
     ValidationError,
 )
+from tests.client.contract.running import threads_only
 
 Write: TypeAlias = Callable[[ConfigClient, Configuration], Any]
 
@@ -102,6 +103,7 @@ def test_a_deleted_configuration_is_gone(client: ConfigClient, database: Configu
 # Lists ------------------------------------------------------------------------------------
 
 
+@threads_only("an async list has no progress in its repr")
 def test_a_list_is_complete_and_in_order(client: ConfigClient, billing: Application) -> None:
     expected = [f"c{number}" for number in range(25)]
     for name in expected:

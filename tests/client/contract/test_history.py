@@ -12,8 +12,10 @@ from configsvc_client import (
     ValidationError,
 )
 from tests.client.contract.conftest import Served
+from tests.client.contract.running import threads_only
 
 
+@threads_only("an async list has no progress in its repr")
 def test_history_is_gone_through_from_either_end(
     client: ConfigClient, grown: Configuration
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from configsvc_client import Change, ConfigClient, ConfigView
 from tests.client.contract.conftest import Put
-from tests.client.contract.running import subscribe
+from tests.client.contract.running import subscribe, threads_only
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ def test_a_value_of_another_type_is_a_change(
     assert type(reported[0].new) is type(after)
 
 
+@threads_only("a callback on the loop can not wait for it")
 def test_a_callback_sees_the_new_values_everywhere(app: ConfigView, put: Put) -> None:
     bound = app.bind("database", Database)
     seen: SimpleQueue[Any] = SimpleQueue()
@@ -79,6 +80,7 @@ def test_a_callback_sees_the_new_values_everywhere(app: ConfigView, put: Put) ->
     assert seen.empty()
 
 
+@threads_only("its subscriptions have another repr")
 def test_a_cancelled_subscription_is_told_nothing(app: ConfigView, put: Put) -> None:
     reported: list[Change] = []
     subscription = app.on_change(reported.append, "limits")
@@ -91,6 +93,7 @@ def test_a_cancelled_subscription_is_told_nothing(app: ConfigView, put: Put) -> 
     assert not reported
 
 
+@threads_only("a callback on the loop can not wait for it")
 def test_changes_made_by_a_callback_are_told_in_order(app: ConfigView, put: Put) -> None:
     reported: SimpleQueue[int] = SimpleQueue()
 
