@@ -4,9 +4,10 @@
     uv run python benchmarks/client.py --against ../before --rounds 3 --seconds 10
 
 Everything is shown beside what it is compared with: a plain dict, ``import requests``, the
-parsed JSON alone. The last figures need a server, which is started for them; give ``--url`` to
-use one that runs already. With ``--against`` the client and the server of another checkout,
-which needs a virtual environment of its own, are measured by turns with those of this one.
+parsed JSON alone, and for the async face the threaded one. The last figures need a server, which
+is started for them; give ``--url`` to use one that runs already. With ``--against`` the client and
+the server of another checkout, which needs a virtual environment of its own, are measured by turns
+with those of this one.
 """
 
 import argparse
@@ -45,6 +46,9 @@ WORKERS: Final = 4
 
 IMPORTS: Final = 21
 """How often each module is imported; the fastest counts."""
+
+PARTS: Final = 3
+"""How often each face is measured; the medians count."""
 
 PROBE_TIMEOUT: Final = 60.0
 """How long a process may take to end, in seconds."""
@@ -231,6 +235,9 @@ def print_costs(target: Target, snapshots: str) -> None:
         f"cached read        {read['view']:.0f} ns, a plain dict {read['dict']:.0f} ns:"
         f" {read['view'] / read['dict']:.1f} times"
     )
+    print(
+        f"cached async read  {read['async']:.0f} ns: {read['async'] / read['view']:.2f} times that"
+    )
     imports = measure_imports(target)
     print(
         f"import             {imports['client']:.0f} ms, requests {imports['requests']:.0f} ms:"
@@ -247,9 +254,23 @@ def print_costs(target: Target, snapshots: str) -> None:
 
 
 def measure_latency(
-    target: Target, views: int, *, changes: int, seconds: float, pause: float | None
+    target: Target,
+    views: int,
+    *,
+    changes: int,
+    seconds: float,
+    pause: float | None,
+    face: str = "watch",
 ) -> dict[str, float]:
     """Return the milliseconds from each write to the callbacks of all views.
+
+    Args:
+        target: the client and the server.
+        views: number of live views.
+        changes: number of changes.
+        seconds: time after which no more changes are made.
+        pause: seconds between two changes; ``None`` for enough to have all views wait again.
+        face: the probe that watches, ``watch`` or ``watch-async``.
 
     Raises:
         BenchmarkError: hardly any change arrived.
@@ -261,7 +282,7 @@ def measure_latency(
         client = stack.enter_context(ConfigClient(target.url, token=target.token))
         _prepare(client)
         workers = [
-            stack.enter_context(target.start_probe("watch", share)) for share in shares if share
+            stack.enter_context(target.start_probe(face, share)) for share in shares if share
         ]
         for worker in workers:
             if worker.stdout is None or worker.stdout.readline().strip() != "ready":
@@ -308,14 +329,36 @@ def _prepare(client: ConfigClient) -> None:
 
 def print_arrivals(target: Target, options: argparse.Namespace) -> None:
     """Measure and print what needs a server."""
-    limits = {"changes": options.changes, "seconds": options.seconds, "pause": options.pause}
+    limits = {
+        "changes": max(2, options.changes // PARTS),
+        "seconds": options.seconds / PARTS,
+        "pause": options.pause,
+    }
     for views in options.views:
-        found = measure_latency(target, views, **limits)
-        print(
-            f"latency, {views:3} views  p50 {found['p50']:.1f} ms, p99 {found['p99']:.1f} ms, worst"
-            f" {found['worst']:.1f} ms; {found['arrivals']:.0f} arrivals,"
-            f" {found['missed']:.0f} overtaken by a later change"
+        # By turns, in several parts, so that whatever else the machine does hits both.
+        parts: dict[str, list[dict[str, float]]] = {"watch": [], "watch-async": []}
+        for number in range(PARTS):
+            for face in sorted(parts, reverse=number % 2 == 0):
+                parts[face].append(measure_latency(target, views, **limits, face=face))
+        medians = {}
+        for face, measured in parts.items():
+            found = {
+                figure: statistics.median(part[figure] for part in measured)
+                for figure in measured[0]
+            }
+            medians[face] = found
+            print(
+                f"latency, {views:3} views{', asyncio' * (face != 'watch')}"
+                f"  p50 {found['p50']:.1f} ms, p99 {found['p99']:.1f} ms,"
+                f" worst {found['worst']:.1f} ms; {found['arrivals']:.0f} arrivals,"
+                f" {found['missed']:.0f} overtaken by a later change"
+            )
+        ratios = ", ".join(
+            f"{name} {medians['watch-async'][figure] / medians['watch'][figure]:.2f}"
+            for figure, name in _COMPARED.items()
+            if name.startswith("p")
         )
+        print(f"                   asyncio / threads since the request: {ratios}")
     if options.idle:
         idle = target.probe("idle", options.idle)
         print(

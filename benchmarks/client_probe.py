@@ -1,11 +1,12 @@
 """Measurements of the client SDK of one checkout; ``client.py`` runs them in its interpreter.
 
-    python benchmarks/client_probe.py read|memory|watch VIEWS|idle SECONDS
+    python benchmarks/client_probe.py read|memory|watch VIEWS|watch-async VIEWS|idle SECONDS
 
 It knows nothing but the public SDK, so that it fits every checkout. The server is that of
 ``CONFIGSVC_URL``; what was measured is printed as JSON.
 """
 
+import asyncio
 import gc
 import json
 import sys
@@ -27,7 +28,7 @@ LARGE_PATH = "/api/v1/applications/large/environments/default/snapshot"
 
 
 def read() -> object:
-    """Return the nanoseconds of a cached read, and of one of a plain dict."""
+    """Return the nanoseconds of a cached read by either face, and of one of a plain dict."""
     plain = {"database": {"pool_size": 10}}
     app = FakeConfigClient({APPLICATION: plain}).application(APPLICATION)
 
@@ -35,7 +36,20 @@ def read() -> object:
         statement = "it['database']['pool_size']"
         return min(timeit.repeat(statement, globals=names, number=1_000_000, repeat=7)) * 1000
 
-    return {"view": nanoseconds({"it": app}), "dict": nanoseconds({"it": plain})}
+    found = {"view": nanoseconds({"it": app}), "dict": nanoseconds({"it": plain})}
+    async_app = _ready_async_view(plain)
+    return found if async_app is None else {**found, "async": nanoseconds({"it": async_app})}
+
+
+def _ready_async_view(configurations: dict[str, dict[str, int]]) -> object:
+    try:
+        from configsvc_client.testing import FakeAsyncConfigClient  # noqa: PLC0415
+    except ImportError:
+        # Of a checkout from before there was one.
+        return None
+    app = FakeAsyncConfigClient({APPLICATION: configurations}).application(APPLICATION)
+    asyncio.run(app.ready())
+    return app
 
 
 def memory(url: str) -> object:
@@ -81,6 +95,26 @@ def watch(views: int) -> object:
     return seen
 
 
+def watch_async(views: int) -> object:
+    """Do the same with the async face: all views on one event loop."""
+    from configsvc_client import AsyncConfigClient  # noqa: PLC0415 - see above
+
+    seen: list[tuple[int, float]] = []
+
+    async def main() -> None:
+        clients = [AsyncConfigClient() for _ in range(views)]
+        for client in clients:
+            view = client.application(APPLICATION)
+            await view.ready(30)
+            view.on_change(lambda change: seen.append((change.new, time.monotonic())), "probe.n")
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+        await asyncio.gather(*(client.aclose() for client in clients))
+
+    asyncio.run(main())
+    return seen
+
+
 def idle(seconds: float) -> object:
     """Return the requests that an idle view makes in a minute, and how it polls."""
     with ConfigClient() as client:
@@ -101,6 +135,8 @@ if __name__ == "__main__":
         result = memory(*arguments)
     elif name == "watch":
         result = watch(int(*arguments))
+    elif name == "watch-async":
+        result = watch_async(int(*arguments))
     else:
         result = idle(float(*arguments))
     print(json.dumps(result))
