@@ -62,7 +62,8 @@ class AsyncFace:
         self._await(self._app.ready())
 
     def pool_size(self) -> int:
-        return self._on_loop(lambda: self._app["database"]["pool_size"])
+        size: int = self._on_loop(lambda: self._app["database"]["pool_size"])
+        return size
 
     def status(self) -> Status:
         return self._on_loop(self._app.status)

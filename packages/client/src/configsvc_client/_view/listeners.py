@@ -190,6 +190,9 @@ class Listeners:
         self.add(subscription)
         if call_now and latest is not None:
             subscription.notify(latest)
+        if self._latest() is not latest:
+            # It came in between, and the others may have been called already.
+            self.publish()
         return subscription
 
     def publish(self) -> None:
