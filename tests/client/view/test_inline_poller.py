@@ -51,6 +51,13 @@ def test_threads_run_in_workers_that_have_them_enabled(
     assert threads_run() is expected
 
 
+def test_threads_run_where_uwsgi_says_so(uwsgi: SimpleNamespace) -> None:
+    uwsgi.has_threads = 1
+    assert threads_run()
+    uwsgi.has_threads = 0
+    assert not threads_run()
+
+
 def test_threads_run_in_other_hosts() -> None:
     assert threads_run()
 

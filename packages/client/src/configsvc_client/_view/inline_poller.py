@@ -21,16 +21,18 @@ _WITH_THREADS: Final = {"enable-threads", "threads", "gevent", "asyncio"}
 def threads_run() -> bool:
     """Return whether the host lets threads of Python run here.
 
-    uWSGI does not unless it is told to: it holds the interpreter's lock between requests. And
-    its master forks without regard to that lock, so that a worker hangs for ever where a thread
-    had it just then: no thread is to run before the workers are there.
+    uWSGI before 2.0.27 does not unless it is told to: it holds the interpreter's lock between
+    requests. And the master of any version forks without regard to that lock, so that a worker
+    hangs for ever where a thread had it just then (unbit/uwsgi#2387): no thread is to run before
+    the workers are there.
     """
     uwsgi = sys.modules.get("uwsgi")
     options = getattr(uwsgi, "opt", None)
     if not isinstance(options, dict):
         return True
     given = {key.decode() if isinstance(key, bytes) else str(key) for key in options}
-    return bool(given & _WITH_THREADS) and bool(getattr(uwsgi, "worker_id", lambda: 1)())
+    has_threads = getattr(uwsgi, "has_threads", False) or given & _WITH_THREADS
+    return bool(has_threads) and bool(getattr(uwsgi, "worker_id", lambda: 1)())
 
 
 class InlinePoller:
