@@ -1,6 +1,5 @@
 """Fixtures of the client's tests."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -11,9 +10,6 @@ import responses
 from configsvc_client import ConfigClient
 from configsvc_client._http.poll_schedule import PollSchedule
 from tests.client.stub import StubServer, stub_server
-
-# Sentry's SDK imports it wherever it is installed, and from then on it warns at every fork.
-sys.modules.setdefault("eventlet", None)  # type: ignore[arg-type]
 
 MakeClient = Callable[..., ConfigClient]
 

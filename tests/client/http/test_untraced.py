@@ -4,15 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import sentry_sdk
 from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from sentry_sdk.transport import Transport
 
 from configsvc_client import ConfigSvcError
 from tests.client.conftest import MakeClient
+from tests.client.http.sentry import Transport, sentry_sdk
 from tests.client.stub import StubServer, eventually
 
 
