@@ -185,6 +185,9 @@ class Poller:
         return delay
 
     def _log_unexpected(self, error: BaseException) -> None:
+        if self._is_inherited:
+            # A greenlet that a fork has copied, whose sockets were taken away.
+            return
         what = repr(type(error))
         if what == self._unexpected:
             _log.debug("Unexpected error again while polling %s", self._name, exc_info=True)
