@@ -137,4 +137,5 @@ def test_ctrl_c_ends_the_wait_for_the_first_snapshot(place: Place) -> None:
     with script(_FIRST_READ, place) as process:
         process.send_signal(signal.SIGINT)
         process.wait(20)
-        assert "KeyboardInterrupt" in errors(process).splitlines()[-1]
+        # The thread that polls may have its say after the interpreter.
+        assert "KeyboardInterrupt" in errors(process).splitlines()

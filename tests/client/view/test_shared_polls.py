@@ -230,7 +230,7 @@ def test_a_child_follows_its_parent(stub: StubServer, tmp_path: Path) -> None:
         os.close(writer)
         # The end of the child has not taken the lock from its parent.
         assert not other_process_gets(tmp_path)
-        assert app.status().mode == LEADING
+        eventually(lambda: app.status().mode == LEADING)
 
 
 def other_process_gets(folder: Path) -> bool:
@@ -273,8 +273,8 @@ def test_a_process_that_is_refused_lets_others_lead(
     (tmp_path / "cache" / f"token-{leader.process.pid}").write_text("old")
     stub.answer(check)
     eventually(lambda: follower.mode == LEADING)
-    assert leader.report()["stale"]
-    assert not follower.report()["stale"]
+    eventually(lambda: leader.report()["stale"])
+    eventually(lambda: not follower.report()["stale"])
 
 
 def test_followers_poll_by_themselves_where_the_copy_is_damaged(
@@ -301,7 +301,7 @@ def test_without_locks_each_polls_by_itself(
     client = make_client(stub.url, cache_dir=tmp_path / "cache", share_polls=True)
     app = client.application("billing")
     app.wait_until_ready()
-    assert app.status().mode == BY_ITSELF
+    eventually(lambda: app.status().mode == BY_ITSELF)
     assert "No lock, so this process polls by itself" in caplog.text
 
 
@@ -434,7 +434,7 @@ def test_a_state_that_nobody_keeps_up_to_date_is_not_believed(
     leader.file._boot = "another"
     leader.say(etag='"9"', generation=9)
     assert follower["database"]["pool_size"] == 10
-    assert follower.status().mode == BY_ITSELF
+    eventually(lambda: follower.status().mode == BY_ITSELF)
     leader.lock.release()
     eventually(lambda: follower.status().mode == LEADING)
 
