@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from configsvc_server.domain.errors import FieldError, InvalidError
 from configsvc_server.domain.schema.locations import SchemaLocation
 from configsvc_server.domain.schema.references import (
-    REFERENCE_KEYWORDS,
+    AppliedSchemas,
     References,
     resolve_references,
 )
@@ -50,7 +50,7 @@ class _DefaultCollector:
         self._references = references
         self._defaults: dict[str, JsonValue] = {}
         self._members = 0
-        self._steps = 0
+        self._applied = AppliedSchemas(self._applied_by, max_steps=_MAX_STEPS)
         self._bytes = 0
 
     def defaults(self) -> dict[str, JsonValue]:
@@ -70,7 +70,7 @@ class _DefaultCollector:
         """Return the members of the members in ``level``, each with its schemas."""
         following: dict[Path, list[SchemaLocation]] = {}
         for member, locations in level.items():
-            for location in self._applied(locations):
+            for location in self._applied.of(locations):
                 for name in self._properties(location):
                     if self._members == _MAX_MEMBERS:
                         return following
@@ -85,7 +85,7 @@ class _DefaultCollector:
         return properties if is_object(properties) else ()
 
     def _add_default(self, member: Path, locations: list[SchemaLocation]) -> None:
-        for location in self._applied(locations):
+        for location in self._applied.of(locations):
             schema = self._references.schemas[location]
             if is_object(schema) and "default" in schema:
                 pointer = json_pointer(member)
@@ -96,29 +96,12 @@ class _DefaultCollector:
                 self._defaults[pointer] = schema["default"]
                 return
 
-    def _applied(self, locations: list[SchemaLocation]) -> list[SchemaLocation]:
-        """Return ``locations`` and what applies wherever these do, nearest first."""
-        applied = dict.fromkeys(locations)
-        waiting = list(applied)
-        for location in waiting:  # grows while it is walked
-            for target in self._applied_by(location):
-                self._steps += 1
-                if self._steps > _MAX_STEPS:
-                    return waiting
-                if target not in applied:
-                    applied[target] = None
-                    waiting.append(target)
-        return waiting
-
     def _applied_by(self, location: SchemaLocation) -> Iterator[SchemaLocation]:
         """Yield the schemas that one schema applies by reference or by ``allOf``."""
         schema = self._references.schemas[location]
         if not is_object(schema):
             return
-        for keyword in REFERENCE_KEYWORDS:
-            target = self._references.targets.get((*location, keyword))
-            if target is not None:
-                yield target
+        yield from self._references.targets_of(location)
         required = schema.get("allOf")
         if is_array(required):
             yield from ((*location, "allOf", index) for index in range(len(required)))

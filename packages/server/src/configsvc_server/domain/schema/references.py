@@ -6,7 +6,7 @@ unique in a schema, which makes a ``$dynamicRef`` mean the same as a ``$ref``.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import unquote, urldefrag, urljoin
@@ -21,7 +21,7 @@ from configsvc_server.domain.strict_json import (
     json_pointer,
 )
 
-__all__ = ["REFERENCE_KEYWORDS", "References", "resolve_references"]
+__all__ = ["REFERENCE_KEYWORDS", "AppliedSchemas", "References", "resolve_references"]
 
 REFERENCE_KEYWORDS = ("$ref", "$dynamicRef")
 """The keywords whose value is a reference."""
@@ -45,6 +45,49 @@ class References:
 
     violations: list[Violation]
     """References that are unresolved or circular, and identifiers that are not unique."""
+
+    def targets_of(self, location: SchemaLocation) -> Iterator[SchemaLocation]:
+        """Yield the schemas that the references of one schema mean."""
+        for keyword in REFERENCE_KEYWORDS:
+            target = self.targets.get((*location, keyword))
+            if target is not None:
+                yield target
+
+
+class AppliedSchemas:
+    """Schemas that apply wherever others do, found within a bound of steps."""
+
+    def __init__(
+        self,
+        applied_by: Callable[[SchemaLocation], Iterable[SchemaLocation]],
+        *,
+        max_steps: int,
+    ) -> None:
+        """Create a search that has taken no step yet.
+
+        Args:
+            applied_by: returns what one schema applies directly.
+            max_steps: schemas that all searches together may come by.
+        """
+        self._applied_by = applied_by
+        self._steps_left = max_steps
+        self.is_exhausted = False
+        """Whether a search ended early."""
+
+    def of(self, locations: Iterable[SchemaLocation]) -> list[SchemaLocation]:
+        """Return ``locations`` and what they apply, nearest first, as far as the steps go."""
+        applied = dict.fromkeys(locations)
+        waiting = list(applied)
+        for location in waiting:  # grows while it is walked
+            for target in self._applied_by(location):
+                if self._steps_left == 0:
+                    self.is_exhausted = True
+                    return waiting
+                self._steps_left -= 1
+                if target not in applied:
+                    applied[target] = None
+                    waiting.append(target)
+        return waiting
 
 
 def resolve_references(schema: JsonValue) -> References:

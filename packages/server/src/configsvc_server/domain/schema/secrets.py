@@ -10,7 +10,7 @@ from typing import Final
 
 from configsvc_server.domain.schema.locations import IN_PLACE_KEYWORDS, SchemaLocation, subschemas
 from configsvc_server.domain.schema.references import (
-    REFERENCE_KEYWORDS,
+    AppliedSchemas,
     References,
     resolve_references,
 )
@@ -72,7 +72,7 @@ class _SecretCollector:
     def __init__(self, references: References) -> None:
         self._references = references
         self._members = 0
-        self._steps = 0
+        self._applied = AppliedSchemas(self._applied_by, max_steps=_MAX_STEPS)
 
     def secrets(self) -> list[str]:
         """Return the pointers, outer values first."""
@@ -82,7 +82,9 @@ class _SecretCollector:
         for _ in range(MAX_DEPTH + 1):
             following: dict[Path, list[SchemaLocation]] = {}
             for member, locations in level.items():
-                applied = self._applied(locations)
+                applied = self._applied.of(locations)
+                if self._applied.is_exhausted:
+                    raise _TooManyError
                 if any(_is_marked(self._references.schemas[place]) for place in applied):
                     found.append(json_pointer(member))
                     size += len(found[-1])
@@ -111,28 +113,11 @@ class _SecretCollector:
                     raise _TooManyError
                 yield step, location + path
 
-    def _applied(self, locations: list[SchemaLocation]) -> list[SchemaLocation]:
-        """Return ``locations`` and what may apply wherever these do."""
-        applied = dict.fromkeys(locations)
-        waiting = list(applied)
-        for location in waiting:  # grows while it is walked
-            for target in self._applied_by(location):
-                self._steps += 1
-                if self._steps > _MAX_STEPS:
-                    raise _TooManyError
-                if target not in applied:
-                    applied[target] = None
-                    waiting.append(target)
-        return waiting
-
     def _applied_by(self, location: SchemaLocation) -> Iterator[SchemaLocation]:
         schema = self._references.schemas[location]
         if not is_object(schema):
             return
-        for keyword in REFERENCE_KEYWORDS:
-            target = self._references.targets.get((*location, keyword))
-            if target is not None:
-                yield target
+        yield from self._references.targets_of(location)
         for path, _ in subschemas(schema):
             if path[0] in _IN_PLACE:
                 yield location + path
