@@ -4,11 +4,12 @@ from http import HTTPStatus
 
 from configsvc_client._fake.calls import Call, Reply, page
 from configsvc_client._fake.configurations import remove
-from configsvc_client._fake.documents import Record, digest, merged
+from configsvc_client._fake.documents import Record, digest
 from configsvc_client._fake.environments import DEFAULT
 from configsvc_client._fake.problems import invalid
 from configsvc_client._fake.state import State, check_name, matches
 from configsvc_client._resources.ids import is_ulid
+from configsvc_client._values.merging import merged
 
 __all__ = ["collection", "single"]
 

@@ -3,9 +3,10 @@
 from http import HTTPStatus
 
 from configsvc_client._fake.calls import Call, Reply, page
-from configsvc_client._fake.documents import Record, digest, merged, resolved
+from configsvc_client._fake.documents import Record, digest, resolved
 from configsvc_client._fake.problems import invalid
 from configsvc_client._fake.state import ACTOR, State, check_name, matches
+from configsvc_client._values.merging import merged
 
 __all__ = ["MEMBERS", "collection", "nested", "remove", "single", "validate", "write"]
 

@@ -1,4 +1,4 @@
-"""JSON documents: patches, digests and differences."""
+"""JSON documents: values, digests and differences."""
 
 import hashlib
 import json
@@ -6,23 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from configsvc_client._values.diff import compare
+from configsvc_client._values.merging import merged
 
-__all__ = ["Record", "differences", "digest", "merged", "resolved"]
+__all__ = ["Record", "differences", "digest", "resolved"]
 
 Record = dict[str, Any]
-
-
-def merged(target: Any, patch: Any) -> Any:
-    """Apply a JSON Merge Patch (RFC 7396)."""
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(target) if isinstance(target, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merged(result.get(key), value)
-    return result
 
 
 def resolved(document: Mapping[str, Any], environment: str) -> Any:

@@ -4,9 +4,10 @@ import re
 from http import HTTPStatus
 
 from configsvc_client._fake.calls import Call, Reply, page
-from configsvc_client._fake.documents import Record, digest, merged, resolved
+from configsvc_client._fake.documents import Record, digest, resolved
 from configsvc_client._fake.problems import conflict, invalid, not_found
 from configsvc_client._fake.state import State
+from configsvc_client._values.merging import merged
 
 __all__ = ["DEFAULT", "collection", "single", "snapshot"]
 

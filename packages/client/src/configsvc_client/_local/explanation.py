@@ -6,8 +6,8 @@ from datetime import UTC
 from typing import Any, Final, NamedTuple
 
 from configsvc_client._local.files import Layer
-from configsvc_client._local.merging import leaves
 from configsvc_client._values.frozen import freeze
+from configsvc_client._values.merging import leaves
 from configsvc_client._values.paths import json_pointer, locate
 from configsvc_client._values.snapshot import Snapshot
 

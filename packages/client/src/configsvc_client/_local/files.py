@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from configsvc_client._local.documents import SUFFIXES, file_error, object_of, read_document
-from configsvc_client._local.merging import merged
+from configsvc_client._values.merging import merged
 from configsvc_client.errors import ConfigFileError, NotFoundError
 
 __all__ = ["Layer", "LocalFiles", "LocalState", "LocalValues"]

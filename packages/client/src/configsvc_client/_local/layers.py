@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from configsvc_client._local.addresses import absolute, is_file_address, path_of
 from configsvc_client._local.files import LocalFiles, LocalState, LocalValues
-from configsvc_client._local.merging import leaves, merged
 from configsvc_client._local.overrides import (
     Override,
     file_overrides,
@@ -21,6 +20,7 @@ from configsvc_client._local.overrides import (
     warn_of_variables,
 )
 from configsvc_client._values.frozen import FrozenDict, freeze, is_same
+from configsvc_client._values.merging import leaves, merged
 from configsvc_client._values.snapshot import Snapshot, read_snapshot
 from configsvc_client.errors import NotFoundError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
 from configsvc_client._local.documents import SUFFIXES, file_error, read_document
-from configsvc_client._local.merging import leaves
+from configsvc_client._values.merging import leaves
 from configsvc_client._values.paths import json_pointer, steps_of
 
 __all__ = ["Override", "file_overrides", "log_overrides", "variable_overrides", "warn_of_variables"]
