@@ -1,4 +1,4 @@
-"""What is remembered of snapshots, and for how long."""
+"""Snapshot history: what is remembered of snapshots, and for how long."""
 
 import hashlib
 from collections.abc import Mapping

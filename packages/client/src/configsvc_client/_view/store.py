@@ -218,7 +218,7 @@ class SnapshotStore:
     def show(self) -> bool:
         """Let readers see the snapshot, and return whether there is one."""
         with self._condition:
-            if self._held is not None and not self._hidden:
+            if self._held is not None and not self._hidden and self.current is not self._held:
                 self._show(self._held)
             return self._held is not None
 
