@@ -1,11 +1,13 @@
 """Bindings: following snapshots, and telling who listens."""
 
+import asyncio
 import gc
 import json
 import logging
 import threading
 import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +27,7 @@ class Pool:
 class Gate:
     """What a validator depends on besides the document."""
 
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 @pytest.fixture
@@ -80,6 +82,28 @@ def test_whatever_a_validator_raises_is_a_rejection(gate: type[Gate], error: Exc
     assert isinstance(binding.error, BindError)
     with pytest.raises(BindError, match="does not fit Guarded"):
         Binding("pool", Guarded, first)
+
+
+@pytest.mark.parametrize(
+    "error", [SystemExit(2), asyncio.CancelledError(), GeneratorExit(), KeyboardInterrupt()]
+)
+def test_what_is_no_exception_is_a_rejection_in_a_thread_that_follows(
+    gate: type[Gate], error: BaseException
+) -> None:
+    binding = Binding[Guarded]("pool", Guarded, snapshot(pool={"size": 1}))
+    gate.error = error
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(binding.follow, snapshot(pool={"size": 2})).result() is False
+    assert f"is refused with {type(error).__name__}" in str(binding.error)
+    gate.error = None
+    assert binding.follow(snapshot(pool={"size": 2}))
+
+
+def test_ctrl_c_in_a_validator_reaches_the_main_thread(gate: type[Gate]) -> None:
+    binding = Binding[Guarded]("pool", Guarded, snapshot(pool={"size": 1}))
+    gate.error = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        binding.follow(snapshot(pool={"size": 2}))
 
 
 def test_a_document_nested_too_deeply_for_its_defaults_is_a_rejection() -> None:

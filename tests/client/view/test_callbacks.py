@@ -47,6 +47,30 @@ def test_whatever_a_callback_raises_polling_goes_on(
     assert app["database"]["pool_size"] == 30
 
 
+@pytest.mark.parametrize("kind", [asyncio.CancelledError, NoException, SystemExit])
+def test_whatever_a_validator_raises_polling_goes_on(
+    stub: StubServer, make_client: MakeClient, kind: type[BaseException]
+) -> None:
+    app = make_client(stub.url).application("billing")
+
+    def convert(value: Any) -> int:
+        if value["pool_size"] == 20:
+            raise kind
+        return int(value["pool_size"])
+
+    pool = app.bind("database", converter=convert)
+    other = app.bind("database", dict)
+    told: list[int] = []
+    app.on_change(lambda change: told.append(change.new), "database.pool_size")
+    stub.publish(database={"pool_size": 20})
+    eventually(lambda: told == [20])
+    assert (pool.value, other.value) == (10, {"pool_size": 20})
+    assert kind.__name__ in app.status().rejected["database"]
+    stub.publish(database={"pool_size": 30})
+    eventually(lambda: pool.value == 30)
+    assert pool.error is None
+
+
 def test_an_interrupt_reaches_the_main_thread_that_called(
     client: FakeConfigClient, app: ConfigView
 ) -> None:

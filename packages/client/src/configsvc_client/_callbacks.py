@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from logging import getLogger
 
-__all__ = ["call_safely", "log_failure"]
+__all__ = ["call_safely", "is_interrupt", "log_failure"]
 
 _log = getLogger("configsvc_client")
 
@@ -23,15 +23,18 @@ def call_safely(what: object, call: Callable[[], object], *, has_failed: bool = 
     """
     try:
         call()
-    except KeyboardInterrupt:
-        if threading.current_thread() is threading.main_thread():
+    except BaseException as error:
+        if is_interrupt(error):
             raise
-        _log.exception("%r was interrupted; it is called again at the next change", what)
-        return False
-    except BaseException:  # noqa: BLE001 - see above
         log_failure(what, has_failed=has_failed)
         return False
     return True
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Return whether an error is Ctrl-C in the thread that it is for."""
+    is_main = threading.current_thread() is threading.main_thread()
+    return isinstance(error, KeyboardInterrupt) and is_main
 
 
 def log_failure(what: object, *, has_failed: bool) -> None:

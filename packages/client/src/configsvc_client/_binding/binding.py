@@ -14,7 +14,7 @@ from configsvc_client._binding.problems import (
     guarded,
     problems_of,
 )
-from configsvc_client._callbacks import call_safely
+from configsvc_client._callbacks import call_safely, is_interrupt
 from configsvc_client._values.frozen import FrozenDict, FrozenList
 from configsvc_client._values.paths import find, locate
 from configsvc_client._values.snapshot import Snapshot
@@ -102,12 +102,16 @@ class Binding(Generic[T]):
         error, has_moved = self.error, True
         try:
             has_moved = self._source.move_to(snapshot, self.path)
-        except Exception as failure:  # noqa: BLE001 - such as a document nested too deeply
-            error = _bind_error(self.path, self.name, problems_of(failure, None, ()))
-        else:
             if not has_moved and error is None:
                 return False
             made, error = self._attempt()
+        except BaseException as failure:
+            # Such as a document nested too deeply, or a validator that calls sys.exit: that must
+            # neither end the thread nor keep the other bindings from following.
+            if is_interrupt(failure):
+                raise
+            problems = problems_of(failure, self._source.value, ())
+            error = _bind_error(self.path, self.name, problems)
         previous, self.error = self.error, error
         if error is not None:
             if has_moved or str(error) != str(previous):
