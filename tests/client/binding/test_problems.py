@@ -43,6 +43,17 @@ def test_an_exception_of_a_validator_is_told_by_its_type_and_place(kind: type[Ex
     assert PASSWORD not in message
 
 
+def test_an_exception_that_cannot_be_told_in_words_is_told_by_its_type() -> None:
+    class WordlessError(ValueError):
+        def __str__(self) -> str:
+            raise AttributeError("detail")
+
+    settings: Any = refuse(lambda _: WordlessError())
+    ((pointer, message),) = problems(dict[str, settings], {"main": {"password": PASSWORD}})
+    assert pointer == "/main"
+    assert message.startswith("is refused with WordlessError at ")
+
+
 def test_a_validator_without_end_is_a_problem() -> None:
     @dataclass
     class Settings:

@@ -4,6 +4,7 @@ They are logged and shown, so none of them has a value of the configuration in i
 types and pointers.
 """
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import PurePath
@@ -95,7 +96,7 @@ def guarded(make: Callable[[], Any], value: Any, steps: Steps) -> Any:
     raise ConversionError(found)
 
 
-def problems_of(error: Exception, value: Any, steps: Steps) -> list[FieldProblem]:
+def problems_of(error: BaseException, value: Any, steps: Steps) -> list[FieldProblem]:
     """Return the problems that an exception of foreign code stands for, at least one.
 
     A ``ValueError`` or ``AssertionError`` is how a validator speaks, so its message is kept,
@@ -117,7 +118,7 @@ def problems_of(error: Exception, value: Any, steps: Steps) -> list[FieldProblem
     return [FieldProblem(json_pointer(at), hide(message)) for at, message in found]
 
 
-def _details(error: Exception, value: Any, steps: Steps) -> Iterator[tuple[Steps, str]]:
+def _details(error: BaseException, value: Any, steps: Steps) -> Iterator[tuple[Steps, str]]:
     if hasattr(error, "error_count"):
         # A pydantic.ValidationError, without importing it.
         details: Any = error
@@ -157,11 +158,14 @@ def _noted(error: Exception) -> Iterator[str | int]:
             yield step
 
 
-def _message(error: Exception) -> str:
+def _message(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "is nested too deeply"
-    if isinstance(error, ValueError | AssertionError) and str(error):
-        return f"is refused: {error}"
+    if isinstance(error, ValueError | AssertionError):
+        # Its own message may be what fails.
+        with contextlib.suppress(Exception):
+            if text := str(error):
+                return f"is refused: {text}"
     # Enough to find it by; the message may quote a value.
     message, trace = f"is refused with {type(error).__name__}", error.__traceback__
     while trace is not None and trace.tb_next is not None:
