@@ -204,6 +204,15 @@ class TestStatus:
         app.wait_until_ready()
         assert len(told) == 1
 
+    def test_is_not_told_after_a_cancellation_in_the_same_round(
+        self, client: FakeConfigClient, app: ConfigView
+    ) -> None:
+        told: list[Status] = []
+        client.on_status(lambda _: later.cancel())
+        later = client.on_status(told.append)
+        app.wait_until_ready()
+        assert told == []
+
     def test_is_not_told_after_a_cancellation(
         self, client: FakeConfigClient, app: ConfigView
     ) -> None:

@@ -142,7 +142,9 @@ class StatusListeners:
     def publish(self, status: Status) -> None:
         """Call all callbacks."""
         for subscription in self._subscriptions:
-            subscription.notify(status)
+            # One that was called before it may have cancelled it.
+            if subscription in self._subscriptions:
+                subscription.notify(status)
 
 
 class StatusReader:
