@@ -128,6 +128,16 @@ def test_another_default_is_another_value() -> None:
     assert subject.value.pool.timeout == 3
 
 
+def test_a_default_of_a_secret_is_masked() -> None:
+    entry = {"config": {}, "defaults": {"/host": "hunter2"}, "secrets": ["/host"]}
+    facts = {"id": "1", "version": 1, "updated_at": "2026-11-24T08:00:00Z"}
+    document = {"application_id": "2", "application": "billing", "environment": "default"}
+    body = json.dumps({**document, "configurations": {"database": {**facts, **entry}}}).encode()
+    subject = bound(read_snapshot(body, None), "database", dict)
+    assert subject.value == {"host": "hunter2"}
+    assert "hunter2" not in repr(subject.value)
+
+
 def test_the_object_stays_while_configuration_and_defaults_do() -> None:
     first = snapshot({"pool": {"size": 1}}, {"/pool/timeout": 2})
     subject = bound(first, "database", Database)

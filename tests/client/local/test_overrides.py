@@ -1,5 +1,6 @@
 """Overrides by a file and by variables."""
 
+import json
 import logging
 from pathlib import Path
 from queue import Queue
@@ -233,3 +234,22 @@ def test_overridden_values_are_read_only_too(make_view: MakeView, file: Path) ->
     assert isinstance(database, FrozenDict)
     with pytest.raises(TypeError, match="read-only"):
         database["pool_size"] = 1
+
+
+def test_a_secret_that_is_marked_later_is_masked_beside_overrides(
+    stub: StubServer, make_client: MakeClient, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub.publish(database={"password": "hunter2"})
+    app = make_client(stub.url, overrides=file).application("billing")
+    assert app["database"] == {"password": "hunter2", "pool_size": 20}
+    original = stub.body
+
+    def body() -> bytes:
+        document = json.loads(original())
+        document["configurations"]["database"]["secrets"] = ["/password"]
+        return json.dumps(document).encode()
+
+    monkeypatch.setattr(stub, "body", body)
+    app.refresh()
+    assert app["database"]["password"] == "hunter2"
+    assert "hunter2" not in repr(app["database"])

@@ -12,6 +12,7 @@ from configsvc_client._values.snapshot import (
     Snapshot,
     read_delta,
     read_snapshot,
+    share,
     write_snapshot,
 )
 from tests.client.snapshot_documents import Entries, delta, entry, etag_of, whole
@@ -189,6 +190,19 @@ def test_with_other_marks_an_equal_configuration_is_another() -> None:
 
     assert "s" not in repr(result["a"]).replace("'p'", "")
     assert result["a"]["p"] == "s"
+
+
+def test_defaults_of_secrets_are_masked_and_with_other_marks_are_others() -> None:
+    defaults = {"/p": "hunter2", "/o": {"k": "hunter3"}, "/list": ["hunter4"], "/q": "open"}
+    plain = {"a": entry({}, defaults=defaults)}
+    marked = {"a": entry({}, defaults=defaults, secrets=["/p", "/o/*", "/list/0"])}
+
+    result = read_delta(delta(plain, marked), etag_of(marked), base=read(plain))
+
+    assert result.defaults("a") == defaults
+    assert "hunter" not in repr(result.defaults("a"))
+    assert "open" in repr(result.defaults("a"))
+    assert "hunter" not in repr(share(read(marked), read(plain)).defaults("a"))
 
 
 @given(documents)

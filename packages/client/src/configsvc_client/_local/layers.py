@@ -151,12 +151,14 @@ class ViewLayers:
         configs: dict[str, Any] = dict(snapshot.configs)
         for _, patch in patches:
             configs = merged(configs, patch)
-        shared = previous.configs if previous is not None else FrozenDict()
         for name in {name for _, patch in patches for name in patch} & configs.keys():
             # A secret of a file or variable is as secret as that of the server.
             frozen = snapshot._masked(name, freeze(configs[name]))
-            old = shared.get(name)
-            configs[name] = old if old is not None and is_same(old, frozen) else frozen
+            configs[name] = frozen
+            # With other marks it is shown in another way.
+            if previous is not None and snapshot._has_secrets_of(previous, name):
+                old = previous.configs.get(name)
+                configs[name] = old if old is not None and is_same(old, frozen) else frozen
         result = copy(snapshot)
         result.configs = FrozenDict(configs)
         return result

@@ -1,12 +1,12 @@
 """Secrets: strings that a schema marks as confidential, masked wherever they are shown."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from configsvc_client._values.frozen import FrozenDict, FrozenList
 from configsvc_client._values.paths import steps_of
 
-__all__ = ["Secret", "mark_secrets"]
+__all__ = ["Secret", "mark_default_secrets", "mark_secrets"]
 
 _MASK: Final = "'**********'"
 
@@ -49,9 +49,30 @@ def mark_secrets(config: FrozenDict, pointers: Iterable[str]) -> FrozenDict:
         pointers: JSON Pointers into it; the step ``*`` stands for every index or member. Where
             one leads to an object or array, every string in that is secret.
     """
-    paths = [steps_of(pointer) if pointer else [] for pointer in pointers]
+    paths = _paths(pointers)
     marked: FrozenDict = _mark(config, paths) if paths else config
     return marked
+
+
+def mark_default_secrets(defaults: Mapping[str, Any], pointers: Iterable[str]) -> FrozenDict:
+    """Return defaults with those strings as :class:`Secret` that some pointers lead to.
+
+    Args:
+        defaults: values by JSON Pointer into a configuration.
+        pointers: as of :func:`mark_secrets`.
+    """
+    paths = _paths(pointers)
+    marked = {}
+    for pointer, value in defaults.items():
+        inner = paths
+        for step in steps_of(pointer):
+            inner = _inside(inner, step)
+        marked[pointer] = _mark(value, inner) if inner else value
+    return FrozenDict(marked)
+
+
+def _paths(pointers: Iterable[str]) -> _Paths:
+    return [steps_of(pointer) if pointer else [] for pointer in pointers]
 
 
 def _mark(value: Any, paths: _Paths) -> Any:
@@ -70,6 +91,10 @@ def _mark(value: Any, paths: _Paths) -> Any:
 
 
 def _mark_part(value: Any, step: str, paths: _Paths) -> Any:
-    # A path that has ended already goes on to everything below its end.
-    inner = [path[1:] for path in paths if not path or path[0] in (step, _ANY)]
+    inner = _inside(paths, step)
     return _mark(value, inner) if inner else value
+
+
+def _inside(paths: _Paths, step: str) -> _Paths:
+    # A path that has ended already goes on to everything below its end.
+    return [path[1:] for path in paths if not path or path[0] in (step, _ANY)]

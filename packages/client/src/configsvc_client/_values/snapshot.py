@@ -12,7 +12,7 @@ from configsvc_client._values.entries import (
     snapshot_tag,
 )
 from configsvc_client._values.frozen import FrozenDict, is_same
-from configsvc_client._values.secrets import mark_secrets
+from configsvc_client._values.secrets import mark_default_secrets, mark_secrets
 
 __all__ = [
     "EMPTY",
@@ -171,6 +171,10 @@ class Snapshot(Mapping[str, Mapping[str, Any]]):
         """Return other values of a configuration with its secrets masked."""
         return mark_secrets(config, self._secrets.get(name, ()))
 
+    def _has_secrets_of(self, other: "Snapshot", name: str) -> bool:
+        """Return whether a configuration has the same secrets as in another snapshot."""
+        return self._secrets.get(name, ()) == other._secrets.get(name, ())
+
     def __repr__(self) -> str:
         names = ", ".join(self.configs) or "empty"
         short = names if len(names) <= self._SHOWN else f"{names[: self._SHOWN]}…"
@@ -260,7 +264,9 @@ def share(snapshot: Snapshot, previous: Snapshot) -> Snapshot:
         old = previous.configs.get(name)
         secrets = snapshot._secrets.get(name, ()), previous._secrets.get(name, ())
         # With other marks it is shown in another way.
-        if old is not None and secrets[0] == secrets[1] and is_same(old, config):
+        if old is None or secrets[0] != secrets[1]:
+            continue
+        if is_same(old, config):
             configs[name] = old
         if name in defaults:
             _put(defaults, name, defaults[name], previous._defaults)
@@ -345,8 +351,14 @@ class _Entries:
             self._provenance[name] = (
                 before._provenance[name] if is_same_text else _provenance(entry)
             )
-            _put(self._defaults, name, _defaults(entry), before._defaults)
-            _put(self._secrets, name, _secrets(entry), before._secrets)
+            secrets = _secrets(entry)
+            defaults = _defaults(entry)
+            if defaults and secrets:
+                defaults = mark_default_secrets(defaults, secrets)
+            # With other marks they are shown in another way.
+            is_as_before = secrets == before._secrets.get(name, ())
+            _put(self._defaults, name, defaults, before._defaults if is_as_before else {})
+            _put(self._secrets, name, secrets, before._secrets)
             self._configs[name] = self._config(name, entry, is_same_text=is_same_text)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"is no snapshot ({error!r})") from None
