@@ -138,3 +138,16 @@ def test_an_error_can_be_pickled_and_copied_with_its_place(write: Any) -> None:
         read_document(write("a.json", "{"))
     for same in (copy.copy(caught.value), pickle.loads(pickle.dumps(caught.value))):
         assert (same.line, same.column, str(same)) == (1, 2, str(caught.value))
+
+
+def test_aliases_of_aliases_are_refused_before_they_fill_the_memory(write: Any) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 6)]
+    with pytest.raises(ConfigFileError, match=r"line 6, .* stand for more than 1,000,000 values"):
+        read_document(write("a.yaml", "\n".join(lines)))
+
+
+def test_a_few_aliases_are_followed(write: Any) -> None:
+    path = write("a.yaml", "a: &a [1, 2]\nb: &b {x: *a, y: *a}\nc: [*a, *b]\n")
+    both = {"x": [1, 2], "y": [1, 2]}
+    assert read_document(path) == {"a": [1, 2], "b": both, "c": [[1, 2], both]}

@@ -1,13 +1,17 @@
 """YAML documents (extra ``yaml``)."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from configsvc_client.errors import ConfigFileError
 
 __all__ = ["parse"]
+
+_MOST_VALUES: Final = 1_000_000
+"""Values of a document once each alias is replaced by what it stands for. It is far beyond what
+people write, and a few lines of aliases of aliases would be gigabytes."""
 
 
 def parse(text: str, error: Callable[[str, int | None, int | None], ConfigFileError]) -> object:
@@ -35,7 +39,29 @@ def parse(text: str, error: Callable[[str, int | None, int | None], ConfigFileEr
 
 
 class _Loader(yaml.SafeLoader):
-    """Loader that refuses a key which stands twice in one mapping; the last one would win."""
+    """Loader that refuses a key which stands twice in one mapping; the last one would win.
+
+    It also refuses what would be too much, before it is made.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._counts: dict[yaml.Node, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        node: yaml.Node | None = super().compose_node(parent, index)
+        if node is not None and node not in self._counts:
+            count = 1 + sum(map(self._count, node.value if isinstance(node.value, list) else ()))
+            if count > _MOST_VALUES:
+                what = f"its aliases stand for more than {_MOST_VALUES:,} values"
+                raise yaml.composer.ComposerError(None, None, what, node.start_mark)
+            self._counts[node] = count
+        return node
+
+    def _count(self, part: yaml.Node | tuple[yaml.Node, yaml.Node]) -> int:
+        # A node that is not known yet has itself inside.
+        nodes = part if isinstance(part, tuple) else (part,)
+        return sum(self._counts.get(node, 1) for node in nodes)
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         # Not when it is constructed: by then, merged keys stand beside those that override them.
