@@ -138,6 +138,16 @@ def test_a_link_that_points_to_nothing_is_an_error(folder: Path) -> None:
         configs(folder)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no named pipes")
+def test_a_pipe_is_an_error_and_not_waited_for(folder: Path, tmp_path: Path) -> None:
+    os.mkfifo(folder / "billing" / "pipe.json")
+    with pytest.raises(ConfigFileError, match=r"pipe\.json: it is no regular file"):
+        configs(folder)
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(ConfigFileError, match=r"pipe\.json: it is no regular file"):
+        configs(tmp_path / "pipe.json")
+
+
 def test_the_mount_of_a_config_map_is_read_and_its_replacement_noticed(tmp_path: Path) -> None:
     mount = tmp_path / "billing"
     for version, size in (("..v1", 10), ("..v2", 20)):

@@ -162,10 +162,10 @@ class LocalFiles:
         elif self.path.exists():
             if self.path.suffix.lower() not in SUFFIXES:
                 raise file_error(self.path, f"must end with {', '.join(SUFFIXES)}, or be a folder")
-            yield _Entry("", False, str(self.path), _stamp(self.path.stat()))
+            yield _Entry("", False, str(self.path), _stamp(self.path.stat(), self.path))
             overlay = self.path.with_name(f"{self.path.stem}.{environment}{self.path.suffix}")
             if _is_plain(environment) and overlay.exists():
-                yield _Entry("", True, str(overlay), _stamp(overlay.stat()))
+                yield _Entry("", True, str(overlay), _stamp(overlay.stat(), overlay))
         else:
             raise file_error(self.path, "does not exist")
 
@@ -273,10 +273,13 @@ def _files(folder: Path, *, is_overlay: bool) -> Iterator[_Entry]:
         if name in found:
             raise file_error(Path(path), f"is of the same configuration as {found[name]}")
         found[name] = file
-        yield _Entry(name, is_overlay, path, _stamp(found_stat))
+        yield _Entry(name, is_overlay, path, _stamp(found_stat, path))
 
 
-def _stamp(found: os.stat_result) -> _Stamp:
+def _stamp(found: os.stat_result, path: Path | str) -> _Stamp:
+    if not stat.S_ISREG(found.st_mode):
+        # Reading a pipe would wait for whoever writes into it.
+        raise file_error(Path(path), "is no regular file")
     return _Stamp(found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev)
 
 
