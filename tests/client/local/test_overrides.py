@@ -63,6 +63,8 @@ def test_variables_override_nothing_unless_asked_for(
         ("[1, 2]", [1, 2]),
         ('{"a": 1}', {"a": 1}),
         ("NaN", "NaN"),
+        ("[1e999]", "[1e999]"),
+        ("2.5", 2.5),
         ("", ""),
         ("a=b", "a=b"),
     ],

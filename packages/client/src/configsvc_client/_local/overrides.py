@@ -1,6 +1,7 @@
 """Overrides: values that win over those of the server, from a file and from variables."""
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from logging import getLogger
@@ -96,9 +97,14 @@ def _variable(name: str, steps: list[str], text: str) -> Override:
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse)
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
         return text
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
 
 
 def _refuse(constant: str) -> NoReturn:
