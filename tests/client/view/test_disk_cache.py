@@ -297,3 +297,34 @@ def test_what_is_as_before_is_shared_also_if_the_file_begins_later(process: Proc
     assert saved is not None
     assert saved.snapshot["counter"] is known["counter"]
     assert saved.snapshot["large0"] is known["large0"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no named pipes")
+def test_a_pipe_in_its_place_is_not_waited_for(tmp_path: Path) -> None:
+    one = Process(tmp_path)
+    os.mkfifo(one.path)
+    assert one.cache.load() is None
+    assert "it is no regular file" in str(one.cache.error)
+
+
+def test_a_file_that_everybody_may_write_is_ignored_and_replaced(process: Process) -> None:
+    process.fetch(0)
+    process.path.chmod(0o666)
+    other = Process(process.path.parent)
+    assert other.cache.load() is None
+    assert "everybody may write it" in str(other.cache.error)
+    process.follow(1)
+    assert process.load() == 1
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away"
+)
+def test_a_file_of_another_user_is_ignored_and_replaced(process: Process) -> None:
+    process.fetch(0)
+    os.chown(process.path, 12345, 12345)
+    other = Process(process.path.parent)
+    assert other.cache.load() is None
+    assert "it is another user's" in str(other.cache.error)
+    process.follow(1)
+    assert process.load() == 1

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import stat
 import sys
 import threading
@@ -302,8 +303,23 @@ def test_a_change_since_the_copy_is_reported(
         lambda content: b"\x00" * len(content),
         lambda content: content.replace(b"configsvc-snapshot-2", b"configsvc-snapshot-0"),
         lambda _: b"null\n",
+        lambda content: re.sub(rb'"length": \d+', b'"length": 9999999999999', content),
+        lambda content: re.sub(rb'"length": \d+', b'"length": 99999999999999999999', content),
+        lambda content: content.replace(b'"digests": null', b'"digests": [1]'),
+        lambda content: re.sub(rb'"etag": "[^,]*"', b'"etag": 5', content),
     ],
-    ids=["empty", "short", "altered", "zeros", "other format", "null"],
+    ids=[
+        "empty",
+        "short",
+        "altered",
+        "zeros",
+        "other format",
+        "null",
+        "long",
+        "longer than any index",
+        "other digests",
+        "other tag",
+    ],
 )
 def test_a_damaged_copy_is_ignored(
     stub: StubServer, make_client: MakeClient, tmp_path: Path, damage: object

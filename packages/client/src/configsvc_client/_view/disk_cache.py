@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -79,13 +80,13 @@ class DiskCache:
             previous: a snapshot to share unchanged configurations with.
         """
         try:
-            with self.path.open("rb") as file:
+            with self._open() as file:
                 return self._load(file, previous)
         except FileNotFoundError:
             return None
         except OSError as error:
             self._report("can't be read", error)
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             self._report("is ignored", error)
         return None
 
@@ -108,6 +109,23 @@ class DiskCache:
             self._report("can't be written", error)
         else:
             self.error = None
+
+    def _open(self) -> BinaryIO:
+        """Open the file for reading, if nobody else can have written it.
+
+        Raises:
+            OSError: it can't be read.
+            ValueError: it is no file of this user, or of root.
+        """
+        # Opening a pipe would wait for whoever writes into it.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(self.path, flags)
+        try:
+            _check_trust(os.fstat(descriptor))
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return os.fdopen(descriptor, "rb")
 
     def _load(self, file: BinaryIO, previous: Snapshot | None) -> Saved:
         self._read_head(file)
@@ -224,6 +242,22 @@ class DiskCache:
         self.error = message
 
 
+def _check_trust(about: os.stat_result) -> None:
+    """Check that nobody but this user, or root, can have written a file.
+
+    Raises:
+        ValueError: somebody else can.
+    """
+    if not stat.S_ISREG(about.st_mode):
+        raise ValueError("it is no regular file")
+    if hasattr(os, "geteuid"):
+        if about.st_uid not in {0, os.geteuid()}:
+            raise ValueError("it is another user's")
+        # Not so for a group: Kubernetes lets that of a pod write all files of its volumes.
+        if about.st_mode & stat.S_IWOTH:
+            raise ValueError("everybody may write it")
+
+
 def _skip_to(file: BinaryIO, snapshot: Snapshot) -> float | None:
     """Go behind the last record with a snapshot that is known, and return when it was saved.
 
@@ -261,9 +295,13 @@ def _records(file: BinaryIO, *, skip: bool = False) -> Iterator[tuple[Mapping[st
     Raises:
         ValueError, TypeError, KeyError: a record is damaged.
     """
+    size = os.fstat(file.fileno()).st_size
     while line := file.readline():
         about = json.loads(line)
         length = int(about["length"])
+        # What a length says that is damaged might not fit into memory.
+        if not 0 <= length <= size or not isinstance(about["etag"], str | None):
+            raise ValueError("it is damaged")
         body = b""
         if skip:
             file.seek(length, os.SEEK_CUR)
