@@ -264,17 +264,18 @@ def test_a_process_that_is_refused_lets_others_lead(
     stub: StubServer, start: Start, tmp_path: Path
 ) -> None:
     def check(handler: Any) -> None:
-        if handler.headers["Authorization"] == "Bearer good":
-            serve(handler)
-        else:
-            handler.reply(401)
+        # Not by serve, which would come here again.
+        is_good = handler.headers["Authorization"] == "Bearer good"
+        headers = {"ETag": '"1"', "Preference-Applied": handler.headers.get("Prefer", "")}
+        handler.reply(304 if is_good else 401, headers=headers)
 
     leader, (follower,) = split(start(2))
     (tmp_path / "cache" / f"token-{leader.process.pid}").write_text("old")
     stub.answer(check)
     eventually(lambda: follower.mode == LEADING)
-    eventually(lambda: leader.report()["stale"])
     eventually(lambda: not follower.report()["stale"])
+    # Whom the server refuses gets what the others get.
+    eventually(lambda: leader.mode == FOLLOWING and not leader.report()["stale"])
 
 
 def test_followers_poll_by_themselves_where_the_copy_is_damaged(
@@ -515,3 +516,20 @@ def other_takes(folder: Path, lock: HostLock) -> bool:
         is_held = lock.acquire()
         other.communicate()
     return is_held
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no named pipes")
+def test_a_pipe_in_place_of_the_state_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "state")
+    file = StateFile(tmp_path / "state")
+    assert file.read(max_age=60) is None
+    with pytest.raises(OSError, match="state"):
+        file.write(SharedState("leader", 1, '"1"', 1.0, 2.0))
+
+
+def test_an_error_that_no_file_can_have_is_told_as_well_as_can_be(tmp_path: Path) -> None:
+    error = ("ServerError", "half of a pair: \ud800")
+    StateFile(tmp_path / "state").write(SharedState("leader", 1, '"1"', 1.0, 2.0, error))
+    state = StateFile(tmp_path / "state").read(max_age=60)
+    assert state is not None
+    assert state.error == ("ServerError", "half of a pair: ?")

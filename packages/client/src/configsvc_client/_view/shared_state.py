@@ -22,6 +22,9 @@ from configsvc_client.errors import (
 __all__ = ["SharedState", "StateFile"]
 
 _SIZE: Final = 4096
+
+# Opening a pipe that somebody has put there would wait.
+_SAFELY: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _LONGEST_ERROR: Final = 400
 
 _ERRORS: Final = {kind.__name__: kind for kind in (NotFoundError, ServerError, TransportError)}
@@ -74,9 +77,11 @@ class StateFile:
         Raises:
             OSError: the file can't be written.
         """
-        record = json.dumps([self._boot, time.monotonic(), *state], ensure_ascii=False).encode()
+        text = json.dumps([self._boot, time.monotonic(), *state], ensure_ascii=False)
+        # A server may say anything in an error, also half a pair of surrogates.
+        record = text.encode(errors="replace")
         content = b"%08x %s" % (zlib.crc32(record), record)
-        flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        flags = os.O_WRONLY | os.O_CREAT | _SAFELY
         descriptor = os.open(self._path, flags, 0o600)
         try:
             os.write(descriptor, content.ljust(_SIZE))
@@ -107,7 +112,7 @@ class StateFile:
         return state if is_recent else None
 
     def _record(self) -> bytes:
-        descriptor = os.open(self._path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        descriptor = os.open(self._path, os.O_RDONLY | _SAFELY)
         try:
             if hasattr(os, "geteuid") and os.fstat(descriptor).st_uid != os.geteuid():
                 raise ValueError("it is another user's")
