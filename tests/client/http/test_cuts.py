@@ -2,7 +2,7 @@
 
 import pytest
 
-from configsvc_client import ServerError, TransportError
+from configsvc_client import ConfigSvcError, ServerError, TransportError
 from tests.client.conftest import MakeClient
 from tests.client.http.test_bounds import BODY
 from tests.client.stub import Behaviour, Handler, StubServer
@@ -19,6 +19,7 @@ CUT_BODIES = [
     b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}\r\n",
 ]
 
 
@@ -87,3 +88,19 @@ def test_an_answer_without_a_length_ends_with_the_connection(
 ) -> None:
     stub.answer(cut(b"HTTP/1.0 200 OK\r\n\r\n" + BODY))
     assert make_client(stub.url, retries=0).applications.get("billing").name == "billing"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 abc\x1b[31m\r\nERROR all is lost\r\n\r\n",
+        b'HTTP/1.1 409 X\r\nContent-Length: 30\r\n\r\n{"detail": "a\\nERROR \\u001b["}',
+    ],
+)
+def test_an_answer_makes_no_other_lines_in_a_log(
+    stub: StubServer, make_client: MakeClient, answer: bytes
+) -> None:
+    stub.answer(cut(answer))
+    with pytest.raises(ConfigSvcError) as raised:
+        make_client(stub.url, retries=0).applications.get("billing")
+    assert str(raised.value).isprintable()

@@ -17,7 +17,7 @@ _GZIP: Final = 16 + zlib.MAX_WBITS
 
 
 class BodyCutError(Exception):
-    """Compressed body that ends too soon."""
+    """Body that is cut short: a compressed one, or one of chunks that can't be."""
 
 
 class EncodingError(Exception):
@@ -32,7 +32,7 @@ def read_body(raw: Any, max_size: int) -> bytes:
         max_size: bytes that the body may have, both as it comes and decoded.
 
     Raises:
-        BodyCutError: a compressed body ends too soon.
+        BodyCutError: a compressed body ends too soon, or a chunk has a negative size.
         EncodingError: the body can't be decoded.
         TooLargeError: there are more bytes than allowed.
     """
@@ -50,7 +50,14 @@ def read_body(raw: Any, max_size: int) -> bytes:
 
 def _pieces(raw: Any, max_size: int) -> Iterator[bytes]:
     size = 0
-    while piece := raw.read(_PIECE, decode_content=False):
+    while True:
+        try:
+            piece = raw.read(_PIECE, decode_content=False)
+        except ValueError:
+            # What http.client makes of a chunk with a negative size.
+            raise BodyCutError from None
+        if not piece:
+            return
         size += len(piece)
         if size > max_size:
             raise TooLargeError

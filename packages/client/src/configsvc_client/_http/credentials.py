@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from requests.auth import AuthBase
 
+from configsvc_client._http.types import one_line
 from configsvc_client.options import Options, Token, token_problem
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def credentials_of(options: Options) -> Credentials | str:
 
 
 def redacted(text: str, urls: "Iterable[str]" = ()) -> str:
-    """Return a text without the credentials of URLs in it.
+    """Return a text without the credentials of URLs in it, on one line.
 
     Args:
         text: the text.
@@ -71,7 +72,7 @@ def redacted(text: str, urls: "Iterable[str]" = ()) -> str:
         user_info = url.partition("://")[2].rpartition("@")[0]
         if user_info:
             text = text.replace(f"{user_info}@", "***@")
-    return _USER_INFO.sub("//***@", text)
+    return one_line(_USER_INFO.sub("//***@", text))
 
 
 def _bearer(token: Token) -> Credentials | str:

@@ -60,5 +60,4 @@ def shown(target: SplitResult | None) -> str | None:
     if target is None:
         return None
     url = target._replace(netloc=target.netloc.rpartition("@")[2], query="", fragment="").geturl()
-    line = "".join(letter if letter.isprintable() else "�" for letter in redacted(url))
-    return line[:_MAX_SHOWN] + ("?…" if target.query else "")
+    return redacted(url)[:_MAX_SHOWN] + ("?…" if target.query else "")

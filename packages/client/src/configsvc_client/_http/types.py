@@ -19,7 +19,15 @@ from configsvc_client.errors import (
     ValidationError,
 )
 
-__all__ = ["MAX_RETRY_AFTER", "Request", "Response", "Transport", "require_ok", "retry_after"]
+__all__ = [
+    "MAX_RETRY_AFTER",
+    "Request",
+    "Response",
+    "Transport",
+    "one_line",
+    "require_ok",
+    "retry_after",
+]
 
 MAX_RETRY_AFTER: Final = 3600.0
 """Seconds; a server that asks for more than an hour is asked again after one."""
@@ -130,7 +138,8 @@ def require_ok(response: Response) -> Response:
     if status < HTTPStatus.BAD_REQUEST:
         raise _redirect(response)
     problem = _problem(response)
-    message = f"{_line(response)}: {problem.get('detail') or _phrase(response.status)}"
+    detail = one_line(str(problem.get("detail") or _phrase(response.status)))
+    message = f"{_line(response)}: {detail}"
     if response.retried:
         message += " (The request was sent more than once; an earlier attempt may have worked.)"
     if response.answered_by is not None:
@@ -159,6 +168,14 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     """
     text = (headers.get("Retry-After") or "").strip()
     return min(float(text), MAX_RETRY_AFTER) if text.isascii() and text.isdigit() else None
+
+
+def one_line(text: str) -> str:
+    """Return a text of somebody else such that it makes no second line in a log.
+
+    Neither does it steer the terminal that shows it.
+    """
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
 
 
 def _redirect(response: Response) -> ServerError:

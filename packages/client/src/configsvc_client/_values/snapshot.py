@@ -360,7 +360,7 @@ class _Entries:
             _put(self._defaults, name, defaults, before._defaults if is_as_before else {})
             _put(self._secrets, name, secrets, before._secrets)
             self._configs[name] = self._config(name, entry, is_same_text=is_same_text)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"is no snapshot ({error!r})") from None
 
     def remove(self, names: Sequence[str]) -> None:
@@ -431,7 +431,7 @@ def _put(found: dict[str, Any], name: str, value: Any, before: Mapping[str, Any]
 
 def _provenance(entry: Mapping[str, Any]) -> tuple[str, int, str]:
     updated_at = entry["updated_at"]
-    datetime.fromisoformat(updated_at)
+    datetime.fromisoformat(updated_at).astimezone(UTC)
     return str(entry["id"]), int(entry["version"]), updated_at
 
 
