@@ -5,11 +5,12 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
 import pytest
 
-from configsvc_client import ClosedError, ConfigClient
+from configsvc_client import ClosedError, ConfigClient, ConfigView
 from tests.client.conftest import MakeClient
 from tests.client.http.test_bounds import BODY, dripping
 from tests.client.stub import StubServer, eventually, hang, status
@@ -58,6 +59,22 @@ def close_ends(client: ConfigClient, has_begun: Callable[[], object]) -> None:
 def test_close_ends_a_wait_for_an_answer(stub: StubServer, behaviour: Callable[..., None]) -> None:
     stub.answer(behaviour)
     close_ends(ConfigClient(stub.url, timeout=60), lambda: stub.requests)
+
+
+@pytest.mark.parametrize("end", [lambda client, _: client.close(), lambda _, view: view.close()])
+def test_close_ends_the_waits_of_readers_for_a_first_snapshot(
+    stub: StubServer, end: Callable[[ConfigClient, ConfigView], None]
+) -> None:
+    stub.answer(hang)
+    client = ConfigClient(stub.url, timeout=60, start_timeout=60)
+    view = client.application("billing")
+    with ThreadPoolExecutor() as threads:
+        calls = [threads.submit(call) for call in (lambda: view["database"], view.snapshot)]
+        eventually(lambda: stub.requests)
+        end(client, view)
+        assert isinstance(calls[0].exception(timeout=20), ClosedError)
+        assert isinstance(calls[1].exception(timeout=20), ClosedError)
+    client.close()
 
 
 def test_close_ends_a_sleep_before_a_retry(stub: StubServer) -> None:

@@ -241,6 +241,10 @@ class ViewRuntime:
             self._finalizer.detach()
             updater.stop()
         if not was_closed:
+            if self.store.held is None:
+                # Readers who wait for the first snapshot need not any more.
+                closed = ClosedError(f"The view of {self._name} is closed.")
+                self.store.fail(closed, is_own=False)
             self._status.report()
         return updater
 

@@ -9,10 +9,18 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from configsvc_client._fork import own_process
 from configsvc_client._values.snapshot import EMPTY, Snapshot
-from configsvc_client.errors import AuthError, ConfigFileError, ConfigSvcError, NotFoundError
+from configsvc_client.errors import (
+    AuthError,
+    ClosedError,
+    ConfigFileError,
+    ConfigSvcError,
+    NotFoundError,
+)
 
 __all__ = ["Mirror", "Reads", "SnapshotStore", "reads_of", "snapshot_of", "without_traceback"]
 
+_FINAL: Final = (AuthError, ClosedError, ConfigFileError, NotFoundError)
+"""Failures that waiting won't change."""
 
 # No name has it: half of a character can't be stored. A dict with keys that are all strings is
 # quicker to read.
@@ -251,7 +259,7 @@ class SnapshotStore:
 
     def is_refused(self) -> bool:
         """Return whether the last request failed in a way that waiting won't change."""
-        return self.failing and isinstance(self.error, AuthError | NotFoundError | ConfigFileError)
+        return self.failing and isinstance(self.error, _FINAL)
 
     def after_fork_in_child(self) -> None:
         """Replace the lock, which may have been held, and hide the snapshot: nobody polls yet."""
