@@ -180,12 +180,24 @@ class SnapshotService:
         delta = self._cache.variants.get(key, lambda: self._render_delta(current, base))
         return (base.etag, delta) if len(delta.body) <= len(current.body) // 2 else None
 
-    def compressed(self, response: CachedResponse | CachedSnapshot) -> CachedResponse:
-        """Return a response with its body compressed, once for all who ask for the same."""
+    def compressed(
+        self, response: CachedResponse | CachedSnapshot, *, is_past: bool
+    ) -> CachedResponse:
+        """Return a response with its body compressed, once for all who ask for the same.
+
+        What is past is not kept: one caller who reads all of the history would drive out what
+        everybody else is sent.
+
+        Args:
+            response: the response.
+            is_past: whether it is of a past time.
+        """
 
         def load() -> CachedResponse:
             return CachedResponse(response.etag, self._compress(response.body))
 
+        if is_past:
+            return load()
         return self._cache.variants.get(("compressed", response.etag), load)
 
     def _application_id(self, key: str, *, bypass_cache: bool = False) -> str:

@@ -74,18 +74,23 @@ class SnapshotResource:
             delta = self._service.delta(response, known)
             if delta is not None:
                 answer_delta(resp, base=delta[0], etag=response.etag)
-                self._send(req, resp, delta[1])
+                self._send(req, resp, delta[1], is_past=False)
                 return
         resp.etag = coded_etag(response.etag, is_coded=is_coded)
-        self._send(req, resp, response)
+        self._send(req, resp, response, is_past=timestamp is not None)
 
     on_head = on_get
 
     def _send(
-        self, req: falcon.Request, resp: falcon.Response, found: CachedResponse | CachedSnapshot
+        self,
+        req: falcon.Request,
+        resp: falcon.Response,
+        found: CachedResponse | CachedSnapshot,
+        *,
+        is_past: bool,
     ) -> None:
         if accepts_gzip(req) and len(found.body) >= MIN_COMPRESSED:
-            found = self._service.compressed(found)
+            found = self._service.compressed(found, is_past=is_past)
             resp.set_header("Content-Encoding", "gzip")
         resp.data = found.body
 
