@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeAlias, TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from configsvc_server.cache.single_flight import SingleFlightCache
 from configsvc_server.cache.snapshots import CachedSnapshot, SnapshotHistory, SnapshotKey
