@@ -150,7 +150,10 @@ def open_administration(
         MigrationError, UnavailableError: the database is not there, or of another version.
     """
     Migrator(url, folder=settings.migrations_dir).up()
-    with Database(url, pool_size=1, timeout=settings.database_timeout) as database:
+    with ExitStack() as stack:
+        database = Database(url, pool_size=1, timeout=settings.database_timeout)
+        stack.callback(database.close)
+        database.open(wait=settings.database_timeout)
         # Nothing is kept in memory: nobody tells this process of changes.
         cache = ResponseCache(max_bytes=0, heartbeat=Heartbeat())
         principal = operator(operator_name())
