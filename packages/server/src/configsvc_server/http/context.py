@@ -12,6 +12,7 @@ from configsvc_server.domain.errors import FieldError, InvalidError
 from configsvc_server.domain.identifiers import new_request_id
 from configsvc_server.domain.models import MAX_MESSAGE, Provenance
 from configsvc_server.domain.strict_json import JsonObject
+from configsvc_server.http.peers import peer_of
 
 __all__ = [
     "REQUEST_ID_HEADER",
@@ -94,7 +95,8 @@ def set_principal(req: falcon.Request, principal: Principal) -> None:
 
 def caller_of(req: falcon.Request) -> str:
     """Return who has to share scarce work fairly with others."""
-    return principal_of(req).fair_key
+    principal = principal_of(req)
+    return peer_of(req.remote_addr) if principal is NOBODY else principal.fair_key
 
 
 def client_disconnected(req: falcon.Request) -> Callable[[], bool]:

@@ -176,5 +176,5 @@ def _change(*row: Any) -> Change:
         source_version=row[10],
         provenance=Provenance(*row[11:14]),
         created_at=row[14],
-        details=row[15],
+        details=None if row[15] is None else dict(row[15]),
     )

@@ -23,7 +23,6 @@ from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories import Repositories
 from configsvc_server.services.access import (
     require_application,
-    require_configuration,
     require_environment,
 )
 from configsvc_server.services.document_checks import DocumentChecks
@@ -359,8 +358,8 @@ def _find_target(
     require_environment(principal, Permission.RELEASE, application_id, environment)
     if if_match is not None and readable is not None:
         # Which version is the newest is for those who may read it.
-        require_configuration(
-            principal, Permission.READ_CONFIGURATIONS, application_id, configuration_id
+        require_application(
+            principal, Permission.READ_CONFIGURATIONS, application_id, application_id
         )
     require_match(if_match, configuration.etag, current_version=configuration.version)
     return configuration, found
