@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from configsvc_server.cache.single_flight import SingleFlightCache
 from configsvc_server.cache.snapshots import CachedSnapshot, SnapshotHistory, SnapshotKey
@@ -10,6 +10,9 @@ from configsvc_server.cache.waiters import ChangeSignal
 from configsvc_server.db.listener import Heartbeat
 from configsvc_server.domain.models import Change, ChangeFilter, ChangeNotice
 from configsvc_server.domain.pages import Page, PageRequest
+
+if TYPE_CHECKING:
+    from configsvc_server.domain.access.sessions import StoredSession
 
 __all__ = ["CachedResponse", "ChangePageKey", "ResponseCache", "SnapshotKey", "VariantKey"]
 
@@ -47,6 +50,9 @@ class ResponseCache:
     MAX_NAMES = 10_000
     """Application names whose ids are kept."""
 
+    MAX_SESSIONS = 20_000
+    """Sessions that are kept."""
+
     MAX_CHANGES = 2_000
     """Changes that are kept in pages of the feed, until the next change comes."""
 
@@ -77,6 +83,10 @@ class ResponseCache:
         self.change_pages: SingleFlightCache[ChangePageKey, Page[Change]] = SingleFlightCache(
             max_size=self.MAX_CHANGES, size_of=_changes, heartbeat=heartbeat
         )
+        self.sessions: SingleFlightCache[str, StoredSession] = SingleFlightCache(
+            max_size=self.MAX_SESSIONS, size_of=_one, heartbeat=heartbeat
+        )
+        """By the hash of the secret, in hexadecimal."""
         self.signal = ChangeSignal()
         """Wakes waiters; its keys are a :data:`SnapshotKey`, and a :class:`ChangeFilter`."""
 
@@ -84,6 +94,11 @@ class ResponseCache:
         """Remove what a change invalidates, and wake those who wait for it, also in the feed."""
         self.evict(notice.application_id, notice.configuration_id, notice.environments)
         self.signal.notify_where(lambda key: isinstance(key, ChangeFilter) and key.may_pass(notice))
+
+    def session_ended(self, secret_hash: str) -> None:
+        """Remove a session, and have those who wait show again who they are."""
+        self.sessions.evict(secret_hash)
+        self.signal.notify_all()
 
     def evict(
         self, application_id: str, configuration_id: str | None, environments: Sequence[str]
@@ -119,6 +134,7 @@ class ResponseCache:
         self.snapshots.clear()
         self.application_ids.clear()
         self.change_pages.clear()
+        self.sessions.clear()
         self.signal.notify_all()
 
     def release_waiters(self) -> None:
@@ -134,5 +150,5 @@ def _changes(page: Page[Change]) -> int:
     return 1 + len(page.items)
 
 
-def _one(_application_id: str) -> int:
+def _one(_entry: object) -> int:
     return 1

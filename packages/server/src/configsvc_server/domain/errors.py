@@ -19,6 +19,7 @@ __all__ = [
     "SnapshotTooLargeError",
     "StaleError",
     "StateError",
+    "UnauthenticatedError",
     "UnavailableError",
     "UnstorableValueError",
 ]
@@ -87,6 +88,15 @@ class NotFoundError(ConfigSvcError):
     def entity_with_article(self) -> str:
         """The entity, to be put into a sentence."""
         return f"{_article(self.entity)} {self.entity}"
+
+
+class UnauthenticatedError(ConfigSvcError):
+    """Nobody that may act here has sent the request."""
+
+    def __init__(self, message: str, *, was_given: bool = True) -> None:
+        super().__init__(message)
+        self.was_given = was_given
+        """Whether there were credentials, that are no good."""
 
 
 class ConflictError(ConfigSvcError):

@@ -21,6 +21,7 @@ from configsvc_server.domain.errors import (
 )
 from configsvc_server.domain.strict_json import JsonValue
 from configsvc_server.http.context import InvalidHeaderError, request_id_of
+from configsvc_server.http.cookies import CsrfError
 from configsvc_server.http.problems import PROBLEM_JSON, problem_body
 
 __all__ = [
@@ -93,6 +94,7 @@ def register(app: WsgiApp) -> None:
     handle(UnsupportedMediaTypeError, _unsupported)
     handle(BodyTooLargeError, _too_large)
     handle(MisdirectedRequestError, _misdirected)
+    handle(CsrfError, _csrf)
 
 
 def _answer(
@@ -301,6 +303,10 @@ def _misdirected(
         errors=(FieldError("/host", message),),
         location="header",
     )
+
+
+def _csrf(req: falcon.Request, resp: falcon.Response, error: CsrfError) -> None:
+    _answer(req, resp, HTTPStatus.FORBIDDEN, str(error), kind="csrf", title="Forged request")
 
 
 def _sentence(text: str) -> str:

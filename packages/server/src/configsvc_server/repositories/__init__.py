@@ -9,6 +9,7 @@ from configsvc_server.repositories.configurations import ConfigurationRepository
 from configsvc_server.repositories.environments import EnvironmentRepository
 from configsvc_server.repositories.releases import ReleaseRepository
 from configsvc_server.repositories.revisions import RevisionRepository
+from configsvc_server.repositories.sessions import SessionRepository
 from configsvc_server.repositories.snapshots import SnapshotRepository
 
 __all__ = ["Repositories"]
@@ -54,3 +55,8 @@ class Repositories:
     def changes(self) -> ChangeRepository:
         """The table ``changes``, and the write lock."""
         return ChangeRepository(self._connection)
+
+    @cached_property
+    def sessions(self) -> SessionRepository:
+        """The table ``sessions``."""
+        return SessionRepository(self._connection)
