@@ -25,6 +25,7 @@ __all__ = ["IssuerKeys", "KeyRing", "Metadata"]
 _log = structlog.stdlib.get_logger(__name__)
 
 _MAX_KEYS: Final = 100
+# Of the modulus, of which each character of base64 has six.
 _MIN_RSA_BITS: Final = 2048
 
 
@@ -213,13 +214,12 @@ def _read_keys(document: dict[str, Any]) -> tuple[Key, ...]:
         # Never a symmetric one: what is published is no secret.
         if entry.get("kty") not in {"RSA", "EC", "OKP"}:
             continue
+        if entry["kty"] == "RSA" and 6 * len(str(entry.get("n"))) < _MIN_RSA_BITS:
+            continue
         try:
             key = JWKRegistry.import_key(entry)
         except (JoseError, ValueError, TypeError, KeyError):
             continue
-        if isinstance(key, RSAKey):
-            if key.public_key.key_size >= _MIN_RSA_BITS:
-                keys.append(key)
-        elif isinstance(key, ECKey | OKPKey):
+        if isinstance(key, ECKey | OKPKey | RSAKey):
             keys.append(key)
     return tuple(keys)

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jwk import Key
 from joserfc.jws import JWSRegistry
 
@@ -41,8 +41,14 @@ class _Registry(JWSRegistry):
     max_payload_length = MAX_TOKEN
     max_signature_length = 2 * 1024
 
+    def get_alg(self, name: str) -> Any:
+        # Without the warning about EdDSA, which is another name for Ed25519 that issuers use.
+        if name not in _KEY_TYPES:
+            raise UnsupportedAlgorithmError(name)
+        return self.algorithms[name]
 
-_REGISTRY: Final = _Registry(algorithms=sorted(_KEY_TYPES), strict_check_header=False)
+
+_REGISTRY: Final = _Registry(strict_check_header=False)
 
 
 def unverified_issuer(token: str) -> str:
