@@ -5,17 +5,18 @@ must therefore show a token that pages of other sites can't know, and come from 
 """
 
 import hmac
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
 import falcon
 
 from configsvc_server.domain.access.sessions import Session
+from configsvc_server.http.errors import CsrfError
 
 __all__ = [
     "CSRF_HEADER",
     "CookieJar",
-    "CsrfError",
     "is_from_this_origin",
     "require_csrf_token",
     "safe_path",
@@ -24,11 +25,8 @@ __all__ = [
 CSRF_HEADER: Final = "X-CSRF-Token"
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _MAX_COOKIE: Final = 3000
+_PAST: Final = datetime(1970, 1, 2, tzinfo=UTC)
 _MAX_PATH: Final = 500
-
-
-class CsrfError(Exception):
-    """A request with a cookie does not show that a page of this server has sent it."""
 
 
 class CookieJar:
@@ -82,7 +80,9 @@ class CookieJar:
         resp.set_cookie(
             name,
             value,
-            max_age=lifetime,
+            max_age=lifetime or None,
+            # The framework sends no lifetime of zero.
+            expires=None if lifetime else _PAST,
             path="/",
             secure=self.is_secure,
             http_only=True,

@@ -21,12 +21,12 @@ from configsvc_server.domain.errors import (
 )
 from configsvc_server.domain.strict_json import JsonValue
 from configsvc_server.http.context import InvalidHeaderError, request_id_of
-from configsvc_server.http.cookies import CsrfError
 from configsvc_server.http.problems import PROBLEM_JSON, problem_body
 
 __all__ = [
     "BadHeaderError",
     "BodyTooLargeError",
+    "CsrfError",
     "MisdirectedRequestError",
     "UnsupportedMediaTypeError",
     "WsgiApp",
@@ -57,6 +57,10 @@ class BodyTooLargeError(Exception):
         super().__init__(f"The body is larger than {limit} bytes.")
         self.limit = limit
         """How many bytes a body may have."""
+
+
+class CsrfError(Exception):
+    """A page of another site may have made a browser send the request."""
 
 
 class MisdirectedRequestError(Exception):

@@ -15,12 +15,16 @@ from dataclasses import asdict, dataclass
 from typing import Final
 from urllib.parse import quote, urlencode
 
+import structlog
+
 from configsvc_server.domain.errors import UnauthenticatedError, UnavailableError
 from configsvc_server.identity.fetching import FetchError, fetch_json
 from configsvc_server.identity.identities import Identity, Issuer
 from configsvc_server.identity.verification import verify
 
 __all__ = ["ATTEMPT_LIFETIME", "Attempt", "begin", "finish", "read_attempt"]
+
+_log = structlog.stdlib.get_logger(__name__)
 
 ATTEMPT_LIFETIME: Final = 600
 """Seconds that a person has to sign in at the issuer."""
@@ -174,6 +178,7 @@ def _exchange(issuer: Issuer, *, code: str, verifier: str, redirect_uri: str) ->
             metadata.token_endpoint, ca_file=settings.ca_file, form=form, credentials=credentials
         )
     except FetchError as error:
+        _log.warning("no token for a code", issuer=issuer.name, error=str(error))
         if error.error == "invalid_grant":
             raise UnauthenticatedError("The issuer does not accept the code.") from None
         raise UnavailableError(f"The issuer {issuer.name} gives no token: {error}.") from None

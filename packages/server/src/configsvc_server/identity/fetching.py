@@ -17,6 +17,7 @@ _CONNECT_TIMEOUT: Final = 3.0
 _READ_TIMEOUT: Final = 5.0
 _TOTAL_TIMEOUT: Final = 8.0
 _MAX_BYTES: Final = 512 * 1024
+_MAX_DESCRIPTION: Final = 300
 _CHUNK: Final = 16 * 1024
 
 
@@ -92,8 +93,11 @@ def _parse(url: str, status: int, body: bytes) -> dict[str, Any]:
     is_object = isinstance(document, dict)
     if status != requests.codes.ok:
         error = document.get("error") if isinstance(document, dict) else None
+        described = document.get("error_description") if isinstance(document, dict) else None
+        more = f": {str(described)[:_MAX_DESCRIPTION]!r}" if described else ""
         raise FetchError(
-            f"{url} answers with status {status}", error=error if isinstance(error, str) else None
+            f"{url} answers with status {status}{more}",
+            error=error if isinstance(error, str) else None,
         )
     if not is_object or not isinstance(document, dict):
         raise FetchError(f"{url} answers with something else than a JSON object")

@@ -87,12 +87,14 @@ class SessionRepository:
             total=count_rows("sessions", conditions),
         )
 
-    def touch(self, session_id: str, *, at: datetime, address: str, user_agent: str | None) -> None:
+    def touch(
+        self, session_id: str, *, at: datetime, address: str | None, user_agent: str | None
+    ) -> None:
         """Record that a session was used."""
         self._connection.execute(
             """
-            UPDATE sessions SET last_seen_at = greatest(last_seen_at, %s), address = %s,
-                user_agent = %s
+            UPDATE sessions SET last_seen_at = greatest(last_seen_at, %s),
+                address = coalesce(%s, address), user_agent = coalesce(%s, user_agent)
             WHERE id = %s
             """,
             [at, address, user_agent, session_id],

@@ -149,7 +149,7 @@ class SessionService:
 
         Args:
             secret: the value of the cookie.
-            address: where from; ``None`` for no record.
+            address: where from; ``None`` where that is not known.
             user_agent: by which program.
 
         Raises:
@@ -166,8 +166,7 @@ class SessionService:
         if stored.expires_at <= now or stored.last_seen_at <= now - self._idle_timeout:
             raise _ended()
         principal = self._principal(stored)
-        if address is not None:
-            self._touch(stored, now, address, user_agent)
+        self._touch(stored, now, address, user_agent)
         return Session(stored.id, principal, csrf_token_of(secret), stored.expires_at)
 
     def close(self, secret: str) -> None:
@@ -222,7 +221,7 @@ class SessionService:
         return stored
 
     def _touch(
-        self, stored: StoredSession, now: datetime, address: str, user_agent: str | None
+        self, stored: StoredSession, now: datetime, address: str | None, user_agent: str | None
     ) -> None:
         tick = time.monotonic()
         with self._lock:

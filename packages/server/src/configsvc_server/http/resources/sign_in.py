@@ -15,7 +15,8 @@ import falcon
 
 from configsvc_server.domain.access.principals import Principal
 from configsvc_server.domain.errors import UnauthenticatedError, UnavailableError
-from configsvc_server.http.cookies import CookieJar, CsrfError, is_from_this_origin, safe_path
+from configsvc_server.http.cookies import CookieJar, is_from_this_origin, safe_path
+from configsvc_server.http.errors import CsrfError
 from configsvc_server.identity.code_flow import ATTEMPT_LIFETIME, begin, finish, read_attempt
 from configsvc_server.identity.identities import Identities, Identity, Issuer
 from configsvc_server.services.sessions import SessionService
@@ -28,6 +29,7 @@ __all__ = [
     "StartResource",
     "StyleResource",
     "TokenSignInResource",
+    "sign_in_routes",
 ]
 
 _MAX_FORM: Final = 4096
@@ -266,6 +268,18 @@ class SignOutResource:
             self._sign_in.sessions.close(secret)
         self._sign_in.cookies.forget_session(resp)
         _go(resp, "/auth/sign-in")
+
+
+def sign_in_routes(sign_in: SignIn) -> dict[str, object]:
+    """Return the resources to sign in and out with, by path."""
+    return {
+        "/auth/sign-in": SignInResource(sign_in),
+        "/auth/style.css": StyleResource(),
+        "/auth/token": TokenSignInResource(sign_in),
+        "/auth/sign-out": SignOutResource(sign_in),
+        "/auth/{issuer}/start": StartResource(sign_in),
+        "/auth/{issuer}/callback": CallbackResource(sign_in),
+    }
 
 
 def _go(resp: falcon.Response, location: str) -> None:
