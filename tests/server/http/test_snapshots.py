@@ -363,7 +363,7 @@ class TestListener:
     def test_no_news_of_a_burst_is_lost_while_the_heartbeat_is_due(
         self, database_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        heard: list[str] = []
+        heard: list[str | None] = []
         last = threading.Event()
 
         class Observer:

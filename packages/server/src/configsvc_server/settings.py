@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
+from limits import parse
 from pydantic import Field, IPvAnyNetwork, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from configsvc_server.db.urls import parse_url
+from configsvc_server.http.hosts import is_loopback
 
 __all__ = ["ENV_PREFIX", "Settings", "SettingsError", "load_settings"]
 
@@ -101,6 +103,16 @@ class Settings(BaseSettings):
         "config.example.com,*.internal; * for all. IP addresses and localhost always may. "
         "By default all, but on a loopback address none else.",
     )
+    auth: Literal["off", "required"] | None = Field(
+        None,
+        description="Who may call the API: off for everybody, required for those with a token. By "
+        "default off on a loopback address, and required elsewhere.",
+    )
+    rate_limit: Annotated[str | None, NoDecode] = Field(
+        "2000/second",
+        description="Requests that each principal may send where authentication is required, such "
+        "as 1000/second or 5000/minute; none for any number.",
+    )
     shutdown_timeout: float = Field(
         5.0,
         ge=0,
@@ -157,6 +169,27 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="Format of the log; auto is console on a terminal and json elsewhere."
     )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return is_loopback(self.host)
+
+    @property
+    def requires_auth(self) -> bool:
+        """Whether the API is only for those who show who they are."""
+        return not self.is_local if self.auth is None else self.auth == "required"
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _check_rate(cls, value: str | None) -> str | None:
+        if value is None or value.strip().lower() in {"none", "off"}:
+            return None
+        try:
+            parse(value)
+        except ValueError:
+            raise ValueError("must be like 1000/second, 5000/minute, or none") from None
+        return value
 
     @field_validator("cors_origins", mode="before")
     @classmethod

@@ -27,7 +27,7 @@ _log = structlog.stdlib.get_logger(__name__)
 _CHANGES = "configsvc_changes"
 _HEARTBEAT = "configsvc_heartbeat"
 _SESSIONS = "configsvc_sessions"
-_NO_CONFIGURATION = "-"
+_NOTHING = "-"
 _NAME = "configsvc-listener"
 
 
@@ -180,10 +180,9 @@ def _read_notice(payload: str) -> ChangeNotice | None:
     line, _, actor = payload.partition("\n")
     match line.split(" "):
         case [application_id, configuration_id, entity, action, *environments]:
-            is_one = configuration_id != _NO_CONFIGURATION
             return ChangeNotice(
-                application_id,
-                configuration_id if is_one else None,
+                None if application_id == _NOTHING else application_id,
+                None if configuration_id == _NOTHING else configuration_id,
                 entity,
                 action,
                 tuple(environments),

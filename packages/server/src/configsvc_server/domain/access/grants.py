@@ -6,7 +6,16 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Final, Self, TypeAlias
 
-__all__ = ["INSTALLATION", "NO_ACCESS", "Access", "Grant", "Role", "Scope", "StoredGrant"]
+__all__ = [
+    "EVERYTHING",
+    "INSTALLATION",
+    "NO_ACCESS",
+    "Access",
+    "Grant",
+    "Role",
+    "Scope",
+    "StoredGrant",
+]
 
 
 class Role(IntEnum):
@@ -150,6 +159,9 @@ class Access:
             environment for owner, environment in self._by_environment if owner == application_id
         )
 
+
+EVERYTHING: Final = Access(Role.ADMIN)
+"""Every right."""
 
 NO_ACCESS: Final = Access()
 """Nothing at all."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from configsvc_server.domain.access.grants import NO_ACCESS, Access, Grant, Role
+from configsvc_server.domain.access.grants import EVERYTHING, NO_ACCESS, Access, Grant, Role
 
 __all__ = ["NOBODY", "RESERVED_ISSUERS", "Principal", "PrincipalKind", "anonymous", "operator"]
 
@@ -13,8 +13,6 @@ API token, a person whom an issuer knows, or a program that its platform knows."
 
 RESERVED_ISSUERS: Final = frozenset({"anonymous", "group", "operator", "token"})
 """Names that no issuer may have: they begin the names of other principals."""
-
-_EVERYTHING: Final = Access.of([Grant(Role.ADMIN)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +50,9 @@ def anonymous(peer: str) -> Principal:
     Args:
         peer: who has to share scarce work fairly with others.
     """
-    return Principal("anonymous", "anonymous", _EVERYTHING, (Grant(Role.ADMIN),), caller=peer)
+    return Principal("anonymous", "anonymous", EVERYTHING, (Grant(Role.ADMIN),), caller=peer)
 
 
 def operator(name: str) -> Principal:
     """Return who acts on the machine itself, over the database, and may do everything."""
-    return Principal("operator", f"operator:{name}", _EVERYTHING, (Grant(Role.ADMIN),))
+    return Principal("operator", f"operator:{name}", EVERYTHING, (Grant(Role.ADMIN),))

@@ -13,8 +13,10 @@ _ITEMS = {
     "ApplicationPage": "ApplicationItem",
     "ConfigurationPage": "Configuration",
     "EnvironmentPage": "EnvironmentItem",
+    "GrantPage": "Grant",
     "ReleasePage": "Release",
     "RevisionPage": "Revision",
+    "TokenPage": "Token",
 }
 
 
