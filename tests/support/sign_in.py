@@ -101,7 +101,11 @@ def sign_in_server(
         )
         tokens = {TOKEN_ID: _token_principal()}
         sessions = SessionService(
-            database, cache, identities, token_principal=tokens.get, **settings
+            database,
+            cache,
+            identities,
+            token_principal=lambda token_id, _since: tokens.get(token_id),
+            **settings,
         )
         cookies = CookieJar(public_url)
 

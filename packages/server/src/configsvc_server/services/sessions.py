@@ -35,8 +35,9 @@ from configsvc_server.repositories import Repositories
 
 __all__ = ["OpenedSession", "SessionService", "TokenPrincipal"]
 
-TokenPrincipal = Callable[[str], Principal | None]
-"""Returns whom the API token of an id stands for; ``None`` if it was revoked or has expired."""
+TokenPrincipal = Callable[[str, datetime], Principal | None]
+"""Returns whom the API token of an id stands for, of a session that began then; ``None`` if the
+token was revoked, or has expired."""
 
 _SECRET_LENGTH: Final = 43  # 32 bytes in base64
 
@@ -205,7 +206,7 @@ class SessionService:
 
     def _principal(self, stored: StoredSession) -> Principal:
         if stored.token_id is not None:
-            principal = self._token_principal(stored.token_id)
+            principal = self._token_principal(stored.token_id, stored.created_at)
             if principal is None:
                 raise _ended()
             return principal
