@@ -1,11 +1,14 @@
-"""OpenID provider of somebody else: canaille, in a process of its own, with its data in memory.
+"""OpenID provider of somebody else: canaille, in a process of its own.
 
-``python -m tests.support.openid_provider PORT REDIRECT_URI``
+Its own backend in memory finds any code of a client by any other, so it has SQLite in a file.
+
+``python -m tests.support.openid_provider PORT REDIRECT_URI DATABASE``
 """
 
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,13 +59,16 @@ class OpenIdProvider:
 @contextmanager
 def openid_provider(port: int, redirect_uri: str) -> Iterator[OpenIdProvider]:
     """Run the provider until the block ends."""
-    with subprocess.Popen(
-        [sys.executable, "-m", __name__, str(port), redirect_uri],
-        cwd=Path(__file__).parents[2],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
+    with (
+        tempfile.TemporaryDirectory(prefix="configsvc-provider-") as folder,
+        subprocess.Popen(
+            [sys.executable, "-m", __name__, str(port), redirect_uri, f"{folder}/data"],
+            cwd=Path(__file__).parents[2],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as process,
+    ):
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
@@ -71,7 +77,7 @@ def openid_provider(port: int, redirect_uri: str) -> Iterator[OpenIdProvider]:
             process.kill()
 
 
-def main(port: int, redirect_uri: str) -> None:
+def main(port: int, redirect_uri: str, database: str) -> None:
     from canaille import create_app
     from canaille.app import models
     from canaille.backends import Backend
@@ -82,7 +88,8 @@ def main(port: int, redirect_uri: str) -> None:
             "SECRET_KEY": "of the provider of tests",
             "SERVER_NAME": f"127.0.0.1:{port}",
             "PREFERRED_URL_SCHEME": "http",
-            "CANAILLE": {"DATABASE": "memory", "SMTP": None},
+            "CANAILLE": {"DATABASE": "sql", "SMTP": None},
+            "CANAILLE_SQL": {"DATABASE_URI": f"sqlite:///{database}"},
         }
     )
     with app.app_context():
@@ -121,4 +128,4 @@ def main(port: int, redirect_uri: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    main(int(sys.argv[1]), sys.argv[2], sys.argv[3])
