@@ -44,8 +44,10 @@ from configsvc_server.serving.limits import Limits, fit_to_open_files
 from configsvc_server.settings import Settings
 
 __all__ = [
+    "AccessAdministration",
     "DatabaseSource",
     "Runtime",
+    "open_administration",
     "open_database",
     "open_services",
     "operator_name",
@@ -121,6 +123,47 @@ def open_database(
     with embedded as url:
         yield DatabaseSource(
             url, f"embedded PostgreSQL in {embedded.data_dir}", lambda: embedded.outage
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AccessAdministration:
+    """Use cases that the command line offers over the database, without a server."""
+
+    tokens: TokenService
+    grants: GrantService
+    provenance: Provenance
+    """Who acts: the operator of this machine."""
+
+
+@contextmanager
+def open_administration(
+    settings: Settings, url: str, *, message: str | None = None
+) -> Iterator[AccessAdministration]:
+    """Yield what administers tokens and grants over one database.
+
+    Servers that run over the same database are told of each change by it.
+
+    Args:
+        settings: settings of the server.
+        url: connection string of the database.
+        message: why; kept with what is written.
+
+    Raises:
+        MigrationError, UnavailableError: the database is not there, or of another version.
+    """
+    Migrator(url, folder=settings.migrations_dir).up()
+    with ExitStack() as stack:
+        database = Database(url, pool_size=1, timeout=settings.database_timeout)
+        stack.callback(database.close)
+        database.open(wait=settings.database_timeout)
+        # Nothing is kept in memory: nobody tells this process of changes.
+        cache = ResponseCache(max_bytes=0, heartbeat=Heartbeat())
+        principal = operator(operator_name())
+        yield AccessAdministration(
+            TokenService(database, cache),
+            GrantService(database, cache),
+            Provenance(principal.name, message=message, principal=principal),
         )
 
 

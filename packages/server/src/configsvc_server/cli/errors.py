@@ -9,7 +9,7 @@ import psycopg
 
 from configsvc_server.db.embedded import EmbeddedPostgresError
 from configsvc_server.db.migrations import MigrationError
-from configsvc_server.domain.errors import UnavailableError
+from configsvc_server.domain.errors import ConfigSvcError
 from configsvc_server.identity.settings import AuthFileError
 from configsvc_server.serving.server import ListenError
 from configsvc_server.settings import SettingsError
@@ -21,7 +21,7 @@ _OPERATOR_ERRORS = (
     SettingsError,
     EmbeddedPostgresError,
     MigrationError,
-    UnavailableError,
+    ConfigSvcError,
     ListenError,
     psycopg.Error,
     OSError,
