@@ -581,3 +581,41 @@ $$;
 
 CREATE TRIGGER changes_notify AFTER INSERT ON changes
     FOR EACH ROW EXECUTE FUNCTION configsvc_notify_change();
+
+-- Persons who are signed in, each with one browser. Only a hash of the secret in the cookie is kept.
+-- A session that was begun with an API token has its id, and no claims of an issuer.
+CREATE TABLE sessions (
+    id text COLLATE "C" NOT NULL,
+    secret_hash bytea NOT NULL,
+    principal text COLLATE "C" NOT NULL,
+    issuer text COLLATE "C",
+    groups text[] COLLATE "C" NOT NULL DEFAULT '{}',
+    claims json NOT NULL DEFAULT '{}',
+    token_id text COLLATE "C",
+    created_at timestamptz NOT NULL,
+    last_seen_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    address text NOT NULL,
+    user_agent text,
+    CONSTRAINT sessions_pkey PRIMARY KEY (id),
+    CONSTRAINT sessions_secret_hash_key UNIQUE (secret_hash),
+    CONSTRAINT sessions_id_is_ulid CHECK (id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
+    CONSTRAINT sessions_secret_hash_is_sha256 CHECK (octet_length(secret_hash) = 32),
+    CONSTRAINT sessions_principal_length CHECK (char_length(principal) BETWEEN 1 AND 600),
+    CONSTRAINT sessions_are_of_an_issuer_or_a_token CHECK ((issuer IS NULL) <> (token_id IS NULL))
+);
+
+CREATE INDEX sessions_principal_idx ON sessions (principal, id);
+CREATE INDEX sessions_expires_at_idx ON sessions (expires_at);
+
+-- Tell every server that a session has ended, so that none of them goes on to accept it.
+CREATE FUNCTION configsvc_notify_session() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('configsvc_sessions', encode(OLD.secret_hash, 'hex'));
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER sessions_notify AFTER DELETE ON sessions
+    FOR EACH ROW EXECUTE FUNCTION configsvc_notify_session();

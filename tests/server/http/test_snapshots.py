@@ -372,6 +372,8 @@ class TestListener:
                 if notice.application_id == "last":
                     last.set()
 
+            def session_ended(self, secret_hash: str) -> None: ...
+
             def evict_all(self) -> None: ...
 
         monkeypatch.setattr(Heartbeat, "INTERVAL", 0.001)  # it is always due
@@ -393,6 +395,8 @@ class TestListener:
     def test_a_listener_that_never_connected_does_not_listen(self) -> None:
         class Observer:
             def changed(self, notice: ChangeNotice) -> None: ...
+
+            def session_ended(self, secret_hash: str) -> None: ...
 
             def evict_all(self) -> None: ...
 

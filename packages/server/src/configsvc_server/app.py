@@ -23,6 +23,8 @@ from configsvc_server.http.errors import WsgiApp
 from configsvc_server.http.hosts import ALL_HOSTS
 from configsvc_server.http.resources.configurations import render_configuration
 from configsvc_server.http.resources.snapshots import render_delta, render_snapshot
+from configsvc_server.identity.identities import Identities
+from configsvc_server.identity.settings import AuthSettings, load_auth_file
 from configsvc_server.schema_checks.checker import SchemaChecker
 from configsvc_server.services.access import AccessService, UseRecorder
 from configsvc_server.services.applications import ApplicationService
@@ -35,6 +37,7 @@ from configsvc_server.services.grants import GrantService
 from configsvc_server.services.health import HealthService
 from configsvc_server.services.history import HistoryService
 from configsvc_server.services.releases import ReleaseService
+from configsvc_server.services.sessions import SessionService
 from configsvc_server.services.snapshots import SnapshotService
 from configsvc_server.services.tokens import CreatedToken, TokenService
 from configsvc_server.serving.limits import Limits, fit_to_open_files
@@ -183,7 +186,7 @@ def open_services(
         on_migration: called after each applied migration with its name and seconds.
 
     Raises:
-        MigrationError, UnavailableError: they can't start; the message says why.
+        AuthFileError, MigrationError, UnavailableError: they can't start; the message says why.
     """
     with ExitStack() as stack:
         database = Database(url, pool_size=settings.pool_size, timeout=settings.database_timeout)
@@ -204,6 +207,12 @@ def open_services(
         recorder = UseRecorder(access)
         recorder.start()
         stack.callback(recorder.stop)
+
+        identities = Identities(
+            _auth_settings(settings), grants_of=access.grants_of, find_scope=access.find_scope
+        )
+        identities.start()
+        stack.callback(identities.stop)
 
         waiters = Waiters(cache.signal, limit=settings.max_waiters, heartbeat=heartbeat)
         stack.callback(cache.release_waiters)
@@ -230,6 +239,15 @@ def open_services(
             changes=ChangeService(database, cache, waiters=waiters),
             health=HealthService(database, migrator, outage=outage),
             access=access,
+            sessions=SessionService(
+                database,
+                cache,
+                identities,
+                token_principal=access.principal_of_token,
+                lifetime=settings.session_lifetime,
+                idle_timeout=settings.session_idle_timeout,
+            ),
+            identities=identities,
             tokens=TokenService(database, cache),
             grants=GrantService(database, cache),
         )
@@ -240,6 +258,7 @@ def open_services(
             # Off by name is off for whoever comes; by default it is for this machine alone.
             refuses_proxies=settings.auth is None,
             rate_limit=settings.rate_limit,
+            public_url=settings.browser_url,
             cors_origins=settings.cors_origins,
             allowed_hosts=_allowed_hosts(settings),
         )
@@ -283,6 +302,12 @@ def _first_token(tokens: TokenService) -> CreatedToken | None:
     return tokens.create_first(
         Provenance(principal.name, message="The first start.", principal=principal)
     )
+
+
+def _auth_settings(settings: Settings) -> AuthSettings:
+    if settings.auth_file is None or not settings.requires_auth:
+        return AuthSettings()
+    return load_auth_file(settings.auth_file)
 
 
 def _allowed_hosts(settings: Settings) -> Sequence[str]:

@@ -21,6 +21,11 @@ ENV_PREFIX = "CONFIGSVC_"
 _HOST_NAME = re.compile(r"(?:\*\.)?[a-z0-9_][a-z0-9_.-]*", re.ASCII | re.IGNORECASE)
 
 
+_ORIGIN = re.compile(
+    r"(https?://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?)/?", re.ASCII | re.IGNORECASE
+)
+
+
 class SettingsError(Exception):
     """Settings are invalid; the message has one line for each of them."""
 
@@ -108,6 +113,26 @@ class Settings(BaseSettings):
         description="Who may call the API: off for everybody, required for those with a token. By "
         "default off on a loopback address, and required elsewhere.",
     )
+    auth_file: Path | None = Field(
+        None, description="TOML file of issuers, for single sign-on and workload identity."
+    )
+    public_url: str | None = Field(
+        None,
+        description="Where browsers reach this server, such as https://config.example.com; by "
+        "default its port on localhost.",
+    )
+    session_lifetime: float = Field(
+        12 * 3600.0,
+        ge=60,
+        le=90 * 86400,
+        description="Seconds after which whoever has signed in has to do so again.",
+    )
+    session_idle_timeout: float = Field(
+        2 * 3600.0,
+        ge=60,
+        le=90 * 86400,
+        description="Seconds without a request after which a session ends.",
+    )
     rate_limit: Annotated[str | None, NoDecode] = Field(
         "2000/second",
         description="Requests that each principal may send where authentication is required, such "
@@ -174,6 +199,11 @@ class Settings(BaseSettings):
     def is_local(self) -> bool:
         """Whether only this machine can reach the server."""
         return is_loopback(self.host)
+
+    @property
+    def browser_url(self) -> str:
+        """Where browsers reach this server, without a slash at the end."""
+        return self.public_url or f"http://localhost:{self.port}"
 
     @property
     def requires_auth(self) -> bool:
@@ -253,6 +283,14 @@ class Settings(BaseSettings):
                 "/ and @ in the password percent-encoded (%2F and %40)"
             )
         return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, value: str | None) -> str | None:
+        found = None if value is None else _ORIGIN.fullmatch(value)
+        if value is not None and found is None:
+            raise ValueError("must be like https://config.example.com, without a path")
+        return None if found is None else found[1].lower()
 
     @field_validator("log_level", "log_format", mode="before")
     @classmethod

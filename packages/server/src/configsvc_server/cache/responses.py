@@ -15,6 +15,7 @@ from configsvc_server.domain.pages import Page, PageRequest
 
 if TYPE_CHECKING:
     from configsvc_server.domain.access.grants import Grant
+    from configsvc_server.domain.access.sessions import StoredSession
 
 __all__ = [
     "CachedResponse",
@@ -69,6 +70,9 @@ class ResponseCache:
     MAX_NAMES = 10_000
     """Application names whose ids are kept."""
 
+    MAX_SESSIONS = 20_000
+    """Sessions that are kept."""
+
     MAX_PRINCIPALS = 20_000
     """Secrets of tokens, and persons and groups, whose grants are kept."""
 
@@ -102,6 +106,10 @@ class ResponseCache:
         self.change_pages: SingleFlightCache[ChangePageKey, Page[Change]] = SingleFlightCache(
             max_size=self.MAX_CHANGES, size_of=_changes, heartbeat=heartbeat
         )
+        self.sessions: SingleFlightCache[str, StoredSession] = SingleFlightCache(
+            max_size=self.MAX_SESSIONS, size_of=_one, heartbeat=heartbeat
+        )
+        """By the hash of the secret, in hexadecimal."""
         self.tokens: SingleFlightCache[bytes, KnownToken] = SingleFlightCache(
             max_size=self.MAX_PRINCIPALS, size_of=_one, heartbeat=heartbeat
         )
@@ -122,6 +130,11 @@ class ResponseCache:
             self.evict(notice.application_id, notice.configuration_id, notice.environments)
         self.change_pages.clear()
         self.signal.notify_where(lambda key: isinstance(key, ChangeFilter) and key.may_pass(notice))
+
+    def session_ended(self, secret_hash: str) -> None:
+        """Remove a session, and have those who wait show again who they are."""
+        self.sessions.evict(secret_hash)
+        self.signal.notify_all()
 
     def evict(
         self, application_id: str, configuration_id: str | None, environments: Sequence[str]
@@ -168,6 +181,7 @@ class ResponseCache:
         self.snapshots.clear()
         self.application_ids.clear()
         self.change_pages.clear()
+        self.sessions.clear()
         self.tokens.clear()
         self.grants.clear()
         self.signal.notify_all()

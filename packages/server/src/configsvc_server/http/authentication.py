@@ -51,7 +51,7 @@ class TokenAuthenticator(Protocol):
 class JwtAuthenticator(Protocol):
     """Finds the principal of a JWT that an issuer has signed."""
 
-    def authenticate(self, jwt: str) -> Principal:
+    def authenticate(self, token: str) -> Principal:
         """Return the principal, or raise UnauthenticatedError."""
 
 
@@ -70,7 +70,9 @@ class SessionPrincipal(Protocol):
 class SessionAuthenticator(Protocol):
     """Finds the session of a cookie."""
 
-    def authenticate(self, cookie: str) -> SessionPrincipal:
+    def authenticate(
+        self, secret: str, *, address: str | None = None, user_agent: str | None = None
+    ) -> SessionPrincipal:
         """Return the session, or raise UnauthenticatedError."""
 
 
@@ -166,7 +168,9 @@ class Authentication:
             )
         if len(cookies) > 1:
             raise UnauthenticatedError("There are two cookies of a session.")
-        session = self._issuers.sessions.authenticate(cookies[0])
+        session = self._issuers.sessions.authenticate(
+            cookies[0], address=req.remote_addr, user_agent=req.get_header("User-Agent")
+        )
         if req.method not in _SAFE:
             self._require_same_site(req, session.csrf_token)
         req.context.csrf_token = session.csrf_token

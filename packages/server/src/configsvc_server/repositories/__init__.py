@@ -10,6 +10,7 @@ from configsvc_server.repositories.environments import EnvironmentRepository
 from configsvc_server.repositories.grants import GrantRepository
 from configsvc_server.repositories.releases import ReleaseRepository
 from configsvc_server.repositories.revisions import RevisionRepository
+from configsvc_server.repositories.sessions import SessionRepository
 from configsvc_server.repositories.snapshots import SnapshotRepository
 from configsvc_server.repositories.tokens import TokenRepository
 
@@ -56,6 +57,11 @@ class Repositories:
     def changes(self) -> ChangeRepository:
         """The table ``changes``, and the write lock."""
         return ChangeRepository(self._connection)
+
+    @cached_property
+    def sessions(self) -> SessionRepository:
+        """The table ``sessions``."""
+        return SessionRepository(self._connection)
 
     @cached_property
     def tokens(self) -> TokenRepository:

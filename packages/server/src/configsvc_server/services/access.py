@@ -187,6 +187,42 @@ class AccessService:
         self._used(token_id, now, address, client)
         return known.principal
 
+    def principal_of_token(self, token_id: str, since: datetime) -> Principal | None:
+        """Return the principal of a token that a session was begun with.
+
+        Args:
+            token_id: the id of the token.
+            since: when the session began. A rotation ends it, when the secret of then ends.
+
+        Returns:
+            ``None`` if the token was revoked or has expired.
+        """
+
+        def load() -> KnownToken:
+            with self._database.autocommit() as connection:
+                store = Repositories(connection)
+                token = store.tokens.find(token_id)
+                if token is None:
+                    raise UnauthenticatedError("The token was revoked.")
+                grants = tuple(stored.grant for stored in store.grants.all_of([token.principal]))
+            principal = Principal(
+                "token", f"token:{token.name}", Access.of(grants), grants, token_id=token.id
+            )
+            ends = [token.expires_at]
+            if token.rotated_at is not None and since <= token.rotated_at:
+                ends.append(token.previous_expires_at or token.rotated_at)
+            return KnownToken(principal, min((end for end in ends if end), default=None))
+
+        # Secrets are known by 32 bytes, so that no key stands for both.
+        key = f"{token_id} {since.isoformat()}".encode()
+        try:
+            known = self._cache.tokens.get(key, load)
+        except UnauthenticatedError:
+            return None
+        if known.expires_at is not None and known.expires_at <= self._now():
+            return None
+        return known.principal
+
     def grants_of(self, names: Sequence[str]) -> tuple[Grant, ...]:
         """Return what the stored grants give to any of some principals and groups.
 

@@ -23,6 +23,26 @@ def access_paths() -> Node:
         f"{PREFIX}/tokens/{{id}}/rotate": _rotate(),
         f"{PREFIX}/grants": _grants(),
         f"{PREFIX}/grants/{{id}}": _grant(),
+        f"{PREFIX}/sessions": {
+            "get": operation(
+                "listSessions",
+                "access",
+                "List who is signed in: oneself, or for administrators all",
+                parameters=[*_PAGING, "SessionSort"],
+                responses={200: page("SessionPage")},
+                problems=(422, 503),
+            )
+        },
+        f"{PREFIX}/sessions/{{id}}": {
+            "parameters": [parameter("Id")],
+            "delete": operation(
+                "deleteSession",
+                "access",
+                "End a session",
+                responses={204: {"description": "It has ended."}},
+                problems=(404, 422, 503),
+            ),
+        },
         f"{PREFIX}/me": {
             "get": operation(
                 "getMe",

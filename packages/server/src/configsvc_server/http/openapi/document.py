@@ -123,6 +123,7 @@ def _parameters() -> Node:
         "TokenSort": query(
             "sort", "The order; `-` for descending.", {"enum": ["id", "-id", "name", "-name"]}
         ),
+        "SessionSort": query("sort", "The order; `-` for descending.", {"enum": ["id", "-id"]}),
         "GrantSort": query(
             "sort",
             "The order; `-` for descending.",

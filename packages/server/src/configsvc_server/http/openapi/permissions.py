@@ -67,6 +67,8 @@ PERMISSIONS: Final[Mapping[tuple[str, str], Permission | str]] = {
     ("GET", "/grants"): FILTERED,
     ("POST", "/grants"): Permission.ADMINISTER_ACCESS,
     ("DELETE", "/grants/{id}"): Permission.ADMINISTER_ACCESS,
+    ("GET", "/sessions"): FILTERED,
+    ("DELETE", "/sessions/{id}"): SELF,
     ("GET", "/me"): FILTERED,
 }
 """By method and path below the prefix of the API."""

@@ -14,6 +14,7 @@ _ITEMS = {
     "ConfigurationPage": "Configuration",
     "EnvironmentPage": "EnvironmentItem",
     "GrantPage": "Grant",
+    "SessionPage": "Session",
     "ReleasePage": "Release",
     "RevisionPage": "Revision",
     "TokenPage": "Token",
