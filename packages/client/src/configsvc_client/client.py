@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from configsvc_client._fork import protect
 from configsvc_client._http.api import Api
 from configsvc_client._http.poll_schedule import PollSchedule
+from configsvc_client._http.token_file import TokenFile
 from configsvc_client._http.transport import HttpTransport
 from configsvc_client._http.types import Transport
 from configsvc_client._http.untraced import Untraced
@@ -50,6 +51,8 @@ class ConfigClient:
             ``file:./config``, a folder or file in its place.
         token: the token that is sent as ``Authorization: Bearer``, or a function that returns
             it and is called before each request; ``CONFIGSVC_TOKEN`` by default.
+        token_file: file that has the token, in place of ``token``; it is read again whenever it
+            is another, as one that Kubernetes mounts; ``CONFIGSVC_TOKEN_FILE`` by default.
         timeout: time to wait for a connection, and between two pieces of the response.
         retries: attempts after the first one, for requests that may be repeated safely.
         verify: whether to check the server's certificate, or a file of authorities.
@@ -90,6 +93,7 @@ class ConfigClient:
         url: str | None = None,
         *,
         token: Token | None = None,
+        token_file: str | os.PathLike[str] | None = None,
         timeout: float | tuple[float, float] = (3.05, 10.0),
         retries: int = 3,
         verify: bool | str = True,
@@ -110,7 +114,7 @@ class ConfigClient:
         folder = cache_dir or os.environ.get("CONFIGSVC_CACHE_DIR")
         options = Options(
             url=url or environment_url(),
-            token=token or os.environ.get("CONFIGSVC_TOKEN"),
+            token=_token(token, token_file),
             timeout=timeout if isinstance(timeout, tuple) else (timeout, timeout),
             retries=retries,
             verify=verify,
@@ -353,6 +357,21 @@ class ConfigClient:
         with self._lock:
             if self._views.get((view.application, view.environment)) is view:
                 del self._views[view.application, view.environment]
+
+
+def _token(token: Token | None, file: str | os.PathLike[str] | None) -> Token | None:
+    """Return the token that is given, or the one of the environment.
+
+    Raises:
+        ValueError: there are two, or there is none in the file.
+    """
+    names = ("token", "token_file")
+    if not (token or file):
+        names = ("CONFIGSVC_TOKEN", "CONFIGSVC_TOKEN_FILE")
+        token, file = (os.environ.get(name) for name in names)
+    if token and file:
+        raise ValueError(f"{names[0]} and {names[1]} exclude each other: which one is it?")
+    return TokenFile(file) if file else token
 
 
 def _files(url: str) -> "LocalFiles | None":

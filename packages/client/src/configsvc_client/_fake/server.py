@@ -100,6 +100,10 @@ class FakeServer:
     def close(self) -> None:
         """Do nothing; there is nothing to close."""
 
+    def has_other_token(self) -> bool:
+        """Return that it has not; nothing waits for one."""
+        return False
+
     def after_fork_in_child(self) -> None:
         """Replace the lock; a child has its own copy of everything else."""
         self._reset()
