@@ -30,12 +30,15 @@ from configsvc_client.options import Options, Token, environment_url
 if TYPE_CHECKING:
     from configsvc_client._local.files import LocalFiles
     from configsvc_client._local.layers import ClientLayers, Fallback
+    from configsvc_client._resources.access_models import Me
     from configsvc_client._resources.applications import Applications
     from configsvc_client._resources.change_feed import ChangeFeed
     from configsvc_client._resources.changes import Changes
     from configsvc_client._resources.configurations import Configurations
     from configsvc_client._resources.environments import Environments
+    from configsvc_client._resources.grants import Grants
     from configsvc_client._resources.releases import Releases
+    from configsvc_client._resources.tokens import Tokens
 
 __all__ = ["ConfigClient"]
 
@@ -210,6 +213,45 @@ class ConfigClient:
         from configsvc_client._resources.changes import Changes  # noqa: PLC0415 - see above
 
         return Changes(self._api, self._open_feed)
+
+    @property
+    def tokens(self) -> "Tokens":
+        """Wrapper to create, get, list, rotate and delete API tokens.
+
+        Example:
+            >>> created = client.tokens.create(name="app", grants=[Grant("reader", "billing")])
+            >>> [token.name for token in client.tokens.list()]
+            ['app']
+        """
+        from configsvc_client._resources.tokens import Tokens  # noqa: PLC0415 - see above
+
+        return Tokens(self._api)
+
+    @property
+    def grants(self) -> "Grants":
+        """Wrapper to create, list and delete grants: who has which role where.
+
+        Example:
+            >>> client.grants.create("corp:ada@example.com", "releaser", "billing", "prod")
+            <StoredGrant ...: 'corp:ada@example.com' is releaser on billing/prod>
+        """
+        from configsvc_client._resources.grants import Grants  # noqa: PLC0415 - see above
+
+        return Grants(self._api)
+
+    def me(self) -> "Me":
+        """Return whom the server takes this client for, and what that may do.
+
+        Raises:
+            AuthError: the server does not know the token.
+
+        Example:
+            >>> client.me()
+            <Me 'anonymous': admin on everything>
+        """
+        from configsvc_client._resources.access_readers import read_me  # noqa: PLC0415 - see above
+
+        return self._api.read(self._api.call("GET", "/me"), read_me)
 
     def application(self, name: str, *, environment: str | None = None) -> ConfigView:
         """Return the live view of an application.

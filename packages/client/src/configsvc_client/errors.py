@@ -216,6 +216,13 @@ class AuthError(ConfigSvcError):
         ... except AuthError as error:
         ...     print(f"{error}; is CONFIGSVC_TOKEN set?")
         the token is missing; is CONFIGSVC_TOKEN set?
+        >>> client.fail(None)
+        >>> created = client.tokens.create(name="app", grants=[Grant("reader", "billing")])
+        >>> try:
+        ...     client.as_token(created.token).releases.release(database, "prod")
+        ... except AuthError as error:
+        ...     print(f"{error.status}: ask for the role {error.missing}")
+        403: ask for the role releaser on billing/prod
     """
 
     missing: MissingRole | None = None
