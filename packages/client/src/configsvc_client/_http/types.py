@@ -14,6 +14,7 @@ from configsvc_client.errors import (
     ConfigSvcError,
     ConflictError,
     FieldProblem,
+    MissingRole,
     NotFoundError,
     ServerError,
     ValidationError,
@@ -113,6 +114,9 @@ class Transport(Protocol):
     def close(self) -> None:
         """Close every connection, also one on which another thread waits."""
 
+    def has_other_token(self) -> bool:
+        """Return whether the next request has another token than the one that was refused."""
+
     def after_fork_in_child(self) -> None:
         """Drop the parent's connections and locks; runs before anything else in the child."""
 
@@ -131,6 +135,9 @@ def require_ok(response: Response) -> Response:
         raise _redirect(response)
     problem = _problem(response)
     message = f"{_line(response)}: {problem.get('detail') or _phrase(response.status)}"
+    missing = _missing_role(problem) if status == HTTPStatus.FORBIDDEN else None
+    if missing is not None:
+        message += f" (It needs the role {missing}.)"
     if response.retried:
         message += " (The request was sent more than once; an earlier attempt may have worked.)"
     if response.answered_by is not None:
@@ -141,6 +148,8 @@ def require_ok(response: Response) -> Response:
     error = kind(message, problem=problem, **_facts(response))
     if isinstance(error, ServerError):
         error.retry_after = retry_after(response.headers)
+    elif isinstance(error, AuthError):
+        error.missing, error.retry_after = missing, retry_after(response.headers)
     elif isinstance(error, ValidationError):
         error.errors = _field_problems(problem)
     elif isinstance(error, ConflictError):
@@ -209,6 +218,18 @@ def _field_problems(problem: Mapping[str, Any]) -> tuple[FieldProblem, ...]:
         )
         for entry in (errors if isinstance(errors, list) else ())
         if isinstance(entry, dict)
+    )
+
+
+def _missing_role(problem: Mapping[str, Any]) -> MissingRole | None:
+    member = problem.get("missing")
+    if not isinstance(member, dict) or not isinstance(member.get("role"), str):
+        return None
+    return MissingRole(
+        member["role"],
+        _text(member.get("application_id")),
+        _text(member.get("application")),
+        _text(member.get("environment")),
     )
 
 
