@@ -10,7 +10,7 @@ from typing import Any, Final
 from configsvc_server.domain.access.decisions import Permission
 from configsvc_server.http import PREFIX
 
-__all__ = ["FILTERED", "PERMISSIONS", "PUBLIC", "SELF", "describe_permissions"]
+__all__ = ["FILTERED", "PERMISSIONS", "PUBLIC", "SELF", "access_table", "describe_permissions"]
 
 PUBLIC: Final = "public"
 """For everybody, also without authentication."""
@@ -95,3 +95,29 @@ def describe_permissions(paths: dict[str, Any]) -> None:
                     refusals.append("403")
             for status in refusals:
                 operation["responses"][status] = {"$ref": f"#/components/responses/{status}"}
+
+
+def access_table() -> str:
+    """Return the table of routes and roles as Markdown, for the documentation."""
+    lines = ["| route | takes |", "|---|---|"]
+    words = {
+        FILTERED: "what one reads",
+        SELF: "`admin` on all that the token may do, or the token itself",
+    }
+    parts = {
+        "installation": "the installation",
+        "application": "the application",
+        "configurations": "the application",
+        "environment": "the environment",
+        "access": "what is granted",
+    }
+    for (method, path), rule in PERMISSIONS.items():
+        text = (
+            words[rule] if isinstance(rule, str) else f"`{rule.role.label}` on {parts[rule.part]}"
+        )
+        if path.startswith("/sessions"):
+            text = "one's own; `admin` on the installation: all"
+        if rule is Permission.READ_APPLICATION:
+            text = "`reader` on the application, or on an environment of it"
+        lines.append(f"| `{method} {path}` | {text} |")
+    return "\n".join(lines) + "\n"
