@@ -221,7 +221,8 @@ CREATE TABLE changes (
     id bigint GENERATED ALWAYS AS IDENTITY,
     action text NOT NULL,
     entity text NOT NULL,
-    application_id text COLLATE "C" NOT NULL,
+    -- NULL where it concerns the installation: tokens and grants.
+    application_id text COLLATE "C",
     configuration_id text COLLATE "C",
     name text NOT NULL,
     previous_name text,
@@ -229,6 +230,8 @@ CREATE TABLE changes (
     previous_version bigint,
     source_version bigint,
     environments text[] COLLATE "C" NOT NULL DEFAULT '{}',
+    -- Of a token or grant: who gets which roles where.
+    details json,
     actor text NOT NULL,
     request_id text,
     message text,
@@ -239,6 +242,11 @@ CREATE TABLE changes (
         OR (entity = 'configuration'
             AND action IN ('create', 'update', 'rollback', 'restore', 'delete'))
         OR (entity = 'release' AND action IN ('release', 'promote', 'rollback', 'withdraw'))
+        OR (entity = 'token' AND action IN ('create', 'rotate', 'delete'))
+        OR (entity = 'grant' AND action IN ('create', 'delete'))
+    ),
+    CONSTRAINT changes_application_is_named CHECK (
+        entity IN ('token', 'grant') OR application_id IS NOT NULL
     ),
     CONSTRAINT changes_configuration_is_named CHECK (
         (entity IN ('configuration', 'release')) = (configuration_id IS NOT NULL)
@@ -264,6 +272,60 @@ CREATE INDEX changes_of_environments_idx ON changes (application_id, id)
 CREATE INDEX changes_of_application_content_idx ON changes (application_id, id)
     WHERE entity = 'application'
         OR (entity = 'configuration' AND action IN ('create', 'restore', 'delete'));
+
+-- API tokens. Only a hash of the secret is kept. After a rotation the secret before it works on until
+-- the overlap is over.
+CREATE TABLE tokens (
+    id text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    secret_hash bytea NOT NULL,
+    hint text NOT NULL,
+    created_at timestamptz NOT NULL,
+    created_by text NOT NULL,
+    expires_at timestamptz,
+    rotated_at timestamptz,
+    previous_hash bytea,
+    previous_expires_at timestamptz,
+    last_used_at timestamptz,
+    last_used_address text,
+    last_used_client text,
+    CONSTRAINT tokens_pkey PRIMARY KEY (id),
+    CONSTRAINT tokens_name_key UNIQUE (name),
+    CONSTRAINT tokens_secret_hash_key UNIQUE (secret_hash),
+    CONSTRAINT tokens_id_is_ulid CHECK (id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
+    CONSTRAINT tokens_name_length CHECK (char_length(name) BETWEEN 1 AND 256),
+    CONSTRAINT tokens_secret_hash_is_sha256 CHECK (octet_length(secret_hash) = 32),
+    CONSTRAINT tokens_previous_hash_is_sha256 CHECK (octet_length(previous_hash) = 32),
+    CONSTRAINT tokens_previous_hash_expires
+        CHECK ((previous_hash IS NULL) = (previous_expires_at IS NULL))
+);
+
+CREATE UNIQUE INDEX tokens_previous_hash_key ON tokens (previous_hash)
+    WHERE previous_hash IS NOT NULL;
+
+-- Roles of principals: of a token (token:ID), of somebody an issuer knows (ISSUER:NAME), or of a
+-- group of such (group:ISSUER:NAME); on everything, an application, or one environment of it.
+CREATE TABLE grants (
+    id text COLLATE "C" NOT NULL,
+    principal text COLLATE "C" NOT NULL,
+    role text COLLATE "C" NOT NULL,
+    application_id text COLLATE "C",
+    environment text COLLATE "C",
+    created_at timestamptz NOT NULL,
+    created_by text NOT NULL,
+    CONSTRAINT grants_pkey PRIMARY KEY (id),
+    CONSTRAINT grants_key
+        UNIQUE NULLS NOT DISTINCT (principal, application_id, environment, role),
+    CONSTRAINT grants_application_id_fkey FOREIGN KEY (application_id)
+        REFERENCES applications (id) ON DELETE CASCADE,
+    CONSTRAINT grants_id_is_ulid CHECK (id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
+    CONSTRAINT grants_principal_length CHECK (char_length(principal) BETWEEN 1 AND 600),
+    CONSTRAINT grants_role_is_known CHECK (role IN ('reader', 'editor', 'releaser', 'admin')),
+    CONSTRAINT grants_environment_has_application
+        CHECK (environment IS NULL OR application_id IS NOT NULL)
+);
+
+CREATE INDEX grants_application_id_idx ON grants (application_id, id);
 
 -- What is written is never rewritten: not by a bug, not by hand, unless the trigger is
 -- dropped first, which leaves its own trace in the schema.
@@ -499,8 +561,8 @@ LANGUAGE sql VOLATILE AS $$
 $$;
 
 -- Tell every server what has changed, so that each can evict what it holds in memory and wake who
--- waits. The payload has two lines. The first is the application's id, that of the configuration or
--- a hyphen, the entity, the action, and the names of the environments whose snapshot is another one
+-- waits. The payload has two lines. The first is the id of the application, that of the configuration,
+-- a hyphen for either that there is not, the entity, the action, and the names of the environments whose snapshot is another one
 -- now; the second is the actor, who is cut because a payload has 8000 bytes. PostgreSQL delivers it
 -- after the commit, and only if there is one.
 CREATE FUNCTION configsvc_notify_change() RETURNS trigger
@@ -509,7 +571,7 @@ BEGIN
     PERFORM pg_notify(
         'configsvc_changes',
         concat_ws(
-            ' ', NEW.application_id, coalesce(NEW.configuration_id, '-'), NEW.entity, NEW.action,
+            ' ', coalesce(NEW.application_id, '-'), coalesce(NEW.configuration_id, '-'), NEW.entity, NEW.action,
             nullif(array_to_string(NEW.environments, ' '), '')
         ) || chr(10) || left(NEW.actor, 1000)
     );
@@ -519,3 +581,41 @@ $$;
 
 CREATE TRIGGER changes_notify AFTER INSERT ON changes
     FOR EACH ROW EXECUTE FUNCTION configsvc_notify_change();
+
+-- Persons who are signed in, each with one browser. Only a hash of the secret in the cookie is kept.
+-- A session that was begun with an API token has its id, and no claims of an issuer.
+CREATE TABLE sessions (
+    id text COLLATE "C" NOT NULL,
+    secret_hash bytea NOT NULL,
+    principal text COLLATE "C" NOT NULL,
+    issuer text COLLATE "C",
+    groups text[] COLLATE "C" NOT NULL DEFAULT '{}',
+    claims json NOT NULL DEFAULT '{}',
+    token_id text COLLATE "C",
+    created_at timestamptz NOT NULL,
+    last_seen_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    address text NOT NULL,
+    user_agent text,
+    CONSTRAINT sessions_pkey PRIMARY KEY (id),
+    CONSTRAINT sessions_secret_hash_key UNIQUE (secret_hash),
+    CONSTRAINT sessions_id_is_ulid CHECK (id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
+    CONSTRAINT sessions_secret_hash_is_sha256 CHECK (octet_length(secret_hash) = 32),
+    CONSTRAINT sessions_principal_length CHECK (char_length(principal) BETWEEN 1 AND 600),
+    CONSTRAINT sessions_are_of_an_issuer_or_a_token CHECK ((issuer IS NULL) <> (token_id IS NULL))
+);
+
+CREATE INDEX sessions_principal_idx ON sessions (principal, id);
+CREATE INDEX sessions_expires_at_idx ON sessions (expires_at);
+
+-- Tell every server that a session has ended, so that none of them goes on to accept it.
+CREATE FUNCTION configsvc_notify_session() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('configsvc_sessions', encode(OLD.secret_hash, 'hex'));
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER sessions_notify AFTER DELETE ON sessions
+    FOR EACH ROW EXECUTE FUNCTION configsvc_notify_session();

@@ -13,6 +13,7 @@ from configsvc_server.cache.waiters import Waiters
 from configsvc_server.db.connections import Connection
 from configsvc_server.db.database import Database
 from configsvc_server.db.listener import ChangeListener, Heartbeat
+from configsvc_server.domain.access.grants import EVERYTHING
 from configsvc_server.domain.models import (
     Change,
     ChangeFilter,
@@ -106,8 +107,8 @@ def subscribed(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> threading.Semapho
 def test_a_change_wakes_only_those_whose_filter_may_pass_it(
     feed: Feed, subscribed: threading.Semaphore
 ) -> None:
-    crowd = [feed.follow(ChangeFilter(action="delete")) for _ in range(CROWD)]
-    one = feed.follow(ChangeFilter(action="create"))
+    crowd = [feed.follow(ChangeFilter(action="delete", access=EVERYTHING)) for _ in range(CROWD)]
+    one = feed.follow(ChangeFilter(action="create", access=EVERYTHING))
     for _ in range(CROWD + 1):
         assert subscribed.acquire(timeout=SAFETY)
     asleep = feed.database.reads
@@ -125,7 +126,7 @@ def test_a_change_wakes_only_those_whose_filter_may_pass_it(
 def test_those_who_wake_with_the_same_question_read_once(
     feed: Feed, subscribed: threading.Semaphore
 ) -> None:
-    crowd = [feed.follow(ChangeFilter()) for _ in range(CROWD)]
+    crowd = [feed.follow(ChangeFilter(access=EVERYTHING)) for _ in range(CROWD)]
     for _ in range(CROWD):
         assert subscribed.acquire(timeout=SAFETY)
     asleep = feed.database.reads
@@ -146,7 +147,9 @@ def test_a_change_by_anybody_is_noticed(
     """However long the names are that it concerns."""
     environments = tuple(f"e{number:02}" + "x" * 60 for number in range(50))
     waiter = feed.follow(
-        ChangeFilter(application_id=APPLICATION, actor=actor, environment=environments[-1])
+        ChangeFilter(
+            application_id=APPLICATION, actor=actor, environment=environments[-1], access=EVERYTHING
+        )
     )
     assert subscribed.acquire(timeout=SAFETY)
 
@@ -158,19 +161,19 @@ def test_a_change_by_anybody_is_noticed(
 @pytest.mark.parametrize(
     ("wanted", "passes"),
     [
-        (ChangeFilter(), True),
-        (ChangeFilter(application_id="A"), True),
-        (ChangeFilter(application_id="B"), False),
-        (ChangeFilter(configuration_id="C"), True),
-        (ChangeFilter(configuration_id="D"), False),
-        (ChangeFilter(entity="release"), True),
-        (ChangeFilter(entity="configuration"), False),
-        (ChangeFilter(action="promote"), True),
-        (ChangeFilter(action="rollback"), False),
-        (ChangeFilter(actor="me"), True),
-        (ChangeFilter(actor="you"), False),
-        (ChangeFilter(application_id="A", environment="prod"), True),
-        (ChangeFilter(application_id="A", environment="pro"), False),
+        (ChangeFilter(access=EVERYTHING), True),
+        (ChangeFilter(application_id="A", access=EVERYTHING), True),
+        (ChangeFilter(application_id="B", access=EVERYTHING), False),
+        (ChangeFilter(configuration_id="C", access=EVERYTHING), True),
+        (ChangeFilter(configuration_id="D", access=EVERYTHING), False),
+        (ChangeFilter(entity="release", access=EVERYTHING), True),
+        (ChangeFilter(entity="configuration", access=EVERYTHING), False),
+        (ChangeFilter(action="promote", access=EVERYTHING), True),
+        (ChangeFilter(action="rollback", access=EVERYTHING), False),
+        (ChangeFilter(actor="me", access=EVERYTHING), True),
+        (ChangeFilter(actor="you", access=EVERYTHING), False),
+        (ChangeFilter(application_id="A", environment="prod", access=EVERYTHING), True),
+        (ChangeFilter(application_id="A", environment="pro", access=EVERYTHING), False),
     ],
 )
 def test_a_filter_knows_what_may_pass_it(wanted: ChangeFilter, passes: bool) -> None:
@@ -182,7 +185,7 @@ def test_a_filter_knows_what_may_pass_it(wanted: ChangeFilter, passes: bool) -> 
 def test_news_that_is_not_of_the_trigger_loses_nothing(
     feed: Feed, subscribed: threading.Semaphore, database_url: str
 ) -> None:
-    waiter = feed.follow(ChangeFilter(action="create"))
+    waiter = feed.follow(ChangeFilter(action="create", access=EVERYTHING))
     assert subscribed.acquire(timeout=SAFETY)
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("NOTIFY configsvc_changes, 'nonsense'")

@@ -16,7 +16,7 @@ MakeClient = Callable[..., ConfigClient]
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("URL", "TOKEN", "CACHE_DIR", "ENVIRONMENT", "OVERRIDES"):
+    for name in ("URL", "TOKEN", "TOKEN_FILE", "CACHE_DIR", "ENVIRONMENT", "OVERRIDES"):
         monkeypatch.delenv(f"CONFIGSVC_{name}", raising=False)
 
 

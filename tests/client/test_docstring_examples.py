@@ -6,6 +6,7 @@ import doctest
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -58,9 +59,16 @@ class DatabaseSettings:
     pool_size: int = 5
 
 
+class _Finder(doctest.DocTestFinder):
+    """Finder that also takes methods which a function of another module has made."""
+
+    def _from_module(self, _module: object, _thing: object) -> bool:
+        return True
+
+
 def collect() -> list[doctest.DocTest]:
     """Return the examples of the public names and modules, one test for each docstring."""
-    finder, parser = doctest.DocTestFinder(exclude_empty=True), doctest.DocTestParser()
+    finder, parser = _Finder(exclude_empty=True), doctest.DocTestParser()
     things = {
         f"{module.__name__}.{name}.{part.__name__}": part
         for module, name in _names()
@@ -148,6 +156,7 @@ def namespace(fake: FakeConfigClient, monkeypatch: pytest.MonkeyPatch) -> Iterat
         "app": fake.application("billing"),
         "client": fake,
         "database": fake.configurations.find("billing", "database"),
+        "timedelta": timedelta,
         "limits": fake.configurations.find("billing", "limits"),
         "prod": fake.environments.get("billing", "prod"),
     }

@@ -15,6 +15,7 @@ from configsvc_client import (
     ConfigSvcError,
     ConflictError,
     FieldProblem,
+    MissingRole,
     NotFoundError,
     NotReadyError,
     ServerError,
@@ -108,6 +109,40 @@ def test_a_server_error_has_the_time_to_wait() -> None:
     assert error_of(503, Retry_After="7").retry_after == 7
 
 
+@pytest.mark.parametrize("code", [401, 403, 429])
+def test_a_refusal_has_the_time_to_wait(code: int) -> None:
+    assert error_of(code, Retry_After="7").retry_after == 7
+
+
+MISSING = {"role": "releaser", "application_id": "01", "application": "shop", "environment": "prod"}
+ANYWHERE = {"application_id": None, "application": None, "environment": None}
+
+
+@pytest.mark.parametrize(
+    ("missing", "where"),
+    [
+        (MISSING, "releaser on shop/prod"),
+        ({**MISSING, "environment": None}, "releaser on shop"),
+        ({**MISSING, "application": None, "environment": None}, "releaser on 01"),
+        ({**ANYWHERE, "role": "editor"}, "editor on everything"),
+    ],
+)
+def test_an_auth_error_tells_the_role_that_is_missing_and_where(
+    missing: dict[str, Any], where: str
+) -> None:
+    error = error_of(403, {"detail": "You may not release here.", "missing": missing})
+    assert str(error).endswith(f"403: You may not release here. (It needs the role {where}.)")
+    assert error.missing == MissingRole(**missing)
+    assert str(error.missing) == where
+
+
+@pytest.mark.parametrize("missing", [None, "admin", [], {}, {"role": 7}, {"application": "shop"}])
+def test_an_auth_error_without_a_role_has_none(missing: object) -> None:
+    error = error_of(403, {"missing": missing})
+    assert error.missing is None
+    assert str(error).endswith("403: Forbidden")
+
+
 @pytest.mark.parametrize("code", [300, 301, 302, 303, 305, 307, 308])
 def test_a_redirect_is_no_success(code: int) -> None:
     error = error_of(code)
@@ -139,6 +174,7 @@ def errors_of_every_kind() -> list[ConfigSvcError]:
     problem = {"pointer": "/name", "in": "body", "message": "must be a string"}
     answered = [
         error_of(401, {"detail": "Who?"}),
+        error_of(403, {"missing": MISSING}, Retry_After="7"),
         error_of(404),
         error_of(412, {"current_version": 7, "current_etag": '"7"'}),
         error_of(422, {"errors": [problem]}),

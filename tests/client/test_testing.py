@@ -1,10 +1,11 @@
 """Fake client: its own methods; as a client, the suite in ``contract`` tests it."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
-from configsvc_client import Change, ConfigClient, NotReadyError, TransportError
+from configsvc_client import AuthError, Change, ConfigClient, Grant, NotReadyError, TransportError
 from configsvc_client.testing import FakeAsyncConfigClient, FakeConfigClient
 
 
@@ -111,3 +112,45 @@ def test_the_async_fixture_gives_a_client_that_needs_no_plugin(
         return int(app["database"]["pool_size"])
 
     assert asyncio.run(main()) == 10
+
+
+class TestTokens:
+    def test_a_token_that_nobody_knows_is_refused(self) -> None:
+        client = FakeConfigClient({"billing": {}}).as_token("configsvc_unknown")
+        with pytest.raises(AuthError) as caught:
+            client.applications.get("billing")
+        assert (caught.value.status, caught.value.missing) == (401, None)
+
+    def test_a_token_function_is_asked_for_each_request(self) -> None:
+        client = FakeConfigClient({"billing": {}})
+        created = client.tokens.create(name="app", grants=[Grant("reader", "billing")])
+        tokens = ["configsvc_unknown"]
+        other = client.as_token(lambda: tokens[0])
+        with pytest.raises(AuthError):
+            other.me()
+        tokens[0] = created.token
+        assert other.me().name == "token:app"
+
+    def test_a_rotation_without_an_overlap_ends_the_old_text(self) -> None:
+        client = FakeConfigClient()
+        created = client.tokens.create(name="app", grants=[Grant("reader")])
+        client.tokens.rotate(created, overlap=timedelta(0))
+        with pytest.raises(AuthError):
+            client.as_token(created.token).me()
+
+    def test_a_view_with_a_token_follows_changes_by_others(self) -> None:
+        client = FakeConfigClient({"billing": {"database": {"pool_size": 10}}})
+        created = client.tokens.create(name="app", grants=[Grant("reader", "billing")])
+        app = client.as_token(created.token).application("billing")
+        assert app["database"]["pool_size"] == 10
+        client.set("billing", "database", {"pool_size": 20})
+        assert app["database"]["pool_size"] == 20
+
+    def test_a_revoked_token_makes_a_view_stale(self) -> None:
+        client = FakeConfigClient({"billing": {"database": {"pool_size": 10}}})
+        created = client.tokens.create(name="app", grants=[Grant("reader", "billing")])
+        app = client.as_token(created.token).application("billing")
+        assert app["database"]["pool_size"] == 10
+        client.tokens.delete(created)
+        assert app.status().stale
+        assert app["database"]["pool_size"] == 10

@@ -50,6 +50,9 @@ class BlockingClient:
     def on_status(self, callback: Any) -> Any:
         return self._portal.run(self._client.on_status, callback)
 
+    def me(self) -> Any:
+        return self._portal.run(self._client.me)
+
     def __getattr__(self, name: str) -> "_Blocking":
         return _Blocking(getattr(self._client, name), self._portal)
 

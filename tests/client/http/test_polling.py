@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from configsvc_client import ClosedError, ServerError, TransportError
+from configsvc_client import AuthError, ClosedError, ServerError, TransportError
 from configsvc_client._http.poll_schedule import PollSchedule
 from configsvc_client._http.polling import PollRecorder
 
@@ -64,8 +64,9 @@ def test_the_duration_of_a_request_shows_a_cut(
     assert not caplog.records
 
 
-def test_retry_after_is_obeyed(recorder: PollRecorder) -> None:
-    error = ServerError("busy")
+@pytest.mark.parametrize("kind", [ServerError, AuthError])
+def test_retry_after_is_obeyed(recorder: PollRecorder, kind: type[ServerError | AuthError]) -> None:
+    error = kind("busy")
     error.retry_after = 50
     recorder.begin()
     assert recorder.failed(error, was_failing=False)[0] >= 50

@@ -48,6 +48,7 @@ class TestContent:
             "actor": "anonymous",
             "request_id": "r-7",
             "message": "first",
+            "details": None,
             "created_at": created["created_at"],
         }
 

@@ -363,7 +363,7 @@ class TestListener:
     def test_no_news_of_a_burst_is_lost_while_the_heartbeat_is_due(
         self, database_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        heard: list[str] = []
+        heard: list[str | None] = []
         last = threading.Event()
 
         class Observer:
@@ -371,6 +371,8 @@ class TestListener:
                 heard.append(notice.application_id)
                 if notice.application_id == "last":
                     last.set()
+
+            def session_ended(self, secret_hash: str) -> None: ...
 
             def evict_all(self) -> None: ...
 
@@ -393,6 +395,8 @@ class TestListener:
     def test_a_listener_that_never_connected_does_not_listen(self) -> None:
         class Observer:
             def changed(self, notice: ChangeNotice) -> None: ...
+
+            def session_ended(self, secret_hash: str) -> None: ...
 
             def evict_all(self) -> None: ...
 

@@ -9,6 +9,7 @@ import pytest
 from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.db.database import Connection, Database
 from configsvc_server.db.listener import Heartbeat
+from configsvc_server.domain.access.principals import operator
 from configsvc_server.domain.errors import InvalidError, UnavailableError
 from configsvc_server.domain.identifiers import new_ulid
 from configsvc_server.domain.models import (
@@ -27,7 +28,7 @@ from configsvc_server.services.environments import EnvironmentService
 from configsvc_server.services.releases import ReleaseService
 from configsvc_server.services.write_attempts import ATTEMPTS
 
-ME = Provenance("me")
+ME = Provenance("me", principal=operator("me"))
 PORT: JsonObject = {"required": ["port"]}
 
 

@@ -29,6 +29,7 @@ from configsvc_client.errors import (
     ConfigSvcError,
     ConflictError,
     FieldProblem,
+    MissingRole,
     NotFoundError,
     NotReadyError,
     ServerError,
@@ -37,6 +38,7 @@ from configsvc_client.errors import (
 )
 
 if TYPE_CHECKING:
+    from configsvc_client._aio.access import AsyncGrants, AsyncTokens
     from configsvc_client._aio.pages import AsyncChangeFeed, AsyncChangeLog, AsyncPages
     from configsvc_client._aio.resources import (
         AsyncApplications,
@@ -49,12 +51,21 @@ if TYPE_CHECKING:
     from configsvc_client._aio.subscriptions import AsyncSubscription
     from configsvc_client._aio.view import AsyncConfigView
     from configsvc_client._local.explanation import Explanation
+    from configsvc_client._resources.access_models import (
+        CreatedToken,
+        Grant,
+        Me,
+        OwnToken,
+        StoredGrant,
+        Token,
+    )
     from configsvc_client._resources.applications import Applications
     from configsvc_client._resources.change_feed import ChangeFeed
     from configsvc_client._resources.change_log import ChangeLog
     from configsvc_client._resources.changes import Changes
     from configsvc_client._resources.configurations import Configurations
     from configsvc_client._resources.environments import Environments
+    from configsvc_client._resources.grants import Grants
     from configsvc_client._resources.models import (
         Application,
         AuditChange,
@@ -68,6 +79,7 @@ if TYPE_CHECKING:
         Validation,
     )
     from configsvc_client._resources.releases import Releases
+    from configsvc_client._resources.tokens import Tokens
     from configsvc_client.aio import AsyncConfigClient
 
     __version__: str
@@ -84,9 +96,11 @@ __all__ = [
     "AsyncConfigView",
     "AsyncConfigurations",
     "AsyncEnvironments",
+    "AsyncGrants",
     "AsyncPages",
     "AsyncReleases",
     "AsyncSubscription",
+    "AsyncTokens",
     "AuditChange",
     "AuthError",
     "BindError",
@@ -106,6 +120,7 @@ __all__ = [
     "ConfigurationDiff",
     "Configurations",
     "ConflictError",
+    "CreatedToken",
     "DiffSide",
     "Difference",
     "Differences",
@@ -113,9 +128,14 @@ __all__ = [
     "Environments",
     "Explanation",
     "FieldProblem",
+    "Grant",
+    "Grants",
     "Keep",
+    "Me",
+    "MissingRole",
     "NotFoundError",
     "NotReadyError",
+    "OwnToken",
     "Pages",
     "Promotion",
     "Provenance",
@@ -127,7 +147,10 @@ __all__ = [
     "Snapshot",
     "Status",
     "StatusSubscription",
+    "StoredGrant",
     "Subscription",
+    "Token",
+    "Tokens",
     "TransportError",
     "Validation",
     "ValidationError",
@@ -149,9 +172,11 @@ _LATER = {
     "AsyncConfigView": "_aio.view",
     "AsyncConfigurations": "_aio.resources",
     "AsyncEnvironments": "_aio.resources",
+    "AsyncGrants": "_aio.access",
     "AsyncPages": "_aio.pages",
     "AsyncReleases": "_aio.resources",
     "AsyncSubscription": "_aio.subscriptions",
+    "AsyncTokens": "_aio.access",
     "AuditChange": "_resources.models",
     "ChangeFeed": "_resources.change_feed",
     "ChangeLog": "_resources.change_log",
@@ -160,14 +185,22 @@ _LATER = {
     "Configuration": "_resources.models",
     "ConfigurationDiff": "_resources.models",
     "Configurations": "_resources.configurations",
+    "CreatedToken": "_resources.access_models",
     "DiffSide": "_resources.models",
     "Environment": "_resources.models",
     "Environments": "_resources.environments",
     "Explanation": "_local.explanation",
+    "Grant": "_resources.access_models",
+    "Grants": "_resources.grants",
+    "Me": "_resources.access_models",
+    "OwnToken": "_resources.access_models",
     "Promotion": "_resources.models",
     "Release": "_resources.models",
     "Releases": "_resources.releases",
     "Revision": "_resources.models",
+    "StoredGrant": "_resources.access_models",
+    "Token": "_resources.access_models",
+    "Tokens": "_resources.tokens",
     "Validation": "_resources.models",
 }
 

@@ -25,6 +25,7 @@ from configsvc_client.client import ConfigClient
 
 # Imported at their first use: a program that only reads its configuration needs none of them.
 if TYPE_CHECKING:
+    from configsvc_client._aio.access import AsyncGrants, AsyncTokens
     from configsvc_client._aio.resources import (
         AsyncApplications,
         AsyncChanges,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         AsyncEnvironments,
         AsyncReleases,
     )
+    from configsvc_client._resources.access_models import Me
 
 __all__ = ["AsyncConfigClient", "AsyncConfigView", "AsyncSubscription", "ChangeStream"]
 
@@ -142,6 +144,44 @@ class AsyncConfigClient:
         from configsvc_client._aio.resources import AsyncChanges  # noqa: PLC0415 - see above
 
         return AsyncChanges(self._client.changes, self._runner)
+
+    @property
+    def tokens(self) -> "AsyncTokens":
+        """Wrapper to create, get, list, rotate and delete API tokens.
+
+        Example:
+            >>> grants = [Grant("reader", "billing")]
+            >>> created = await client.tokens.create(name="app", grants=grants)
+            >>> [token.name async for token in client.tokens.list()]
+            ['app']
+        """
+        from configsvc_client._aio.access import AsyncTokens  # noqa: PLC0415 - see above
+
+        return AsyncTokens(self._client.tokens, self._runner)
+
+    @property
+    def grants(self) -> "AsyncGrants":
+        """Wrapper to create, list and delete grants: who has which role where.
+
+        Example:
+            >>> await client.grants.create("corp:ada@example.com", "releaser", "billing", "prod")
+            <StoredGrant ...: 'corp:ada@example.com' is releaser on billing/prod>
+        """
+        from configsvc_client._aio.access import AsyncGrants  # noqa: PLC0415 - see above
+
+        return AsyncGrants(self._client.grants, self._runner)
+
+    async def me(self) -> "Me":
+        """Return whom the server takes this client for, and what that may do.
+
+        Raises:
+            AuthError: the server does not know the token.
+
+        Example:
+            >>> await client.me()
+            <Me 'anonymous': admin on everything>
+        """
+        return await self._runner.run(self._client.me)
 
     def application(self, name: str, *, environment: str | None = None) -> AsyncConfigView:
         """Return the live view of an application.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from configsvc_client._fork import protect
 from configsvc_client._http.api import Api
 from configsvc_client._http.poll_schedule import PollSchedule
+from configsvc_client._http.token_file import TokenFile
 from configsvc_client._http.transport import HttpTransport
 from configsvc_client._http.types import Transport
 from configsvc_client._http.untraced import Untraced
@@ -29,12 +30,15 @@ from configsvc_client.options import Options, Token, environment_url
 if TYPE_CHECKING:
     from configsvc_client._local.files import LocalFiles
     from configsvc_client._local.layers import ClientLayers, Fallback
+    from configsvc_client._resources.access_models import Me
     from configsvc_client._resources.applications import Applications
     from configsvc_client._resources.change_feed import ChangeFeed
     from configsvc_client._resources.changes import Changes
     from configsvc_client._resources.configurations import Configurations
     from configsvc_client._resources.environments import Environments
+    from configsvc_client._resources.grants import Grants
     from configsvc_client._resources.releases import Releases
+    from configsvc_client._resources.tokens import Tokens
 
 __all__ = ["ConfigClient"]
 
@@ -50,6 +54,8 @@ class ConfigClient:
             ``file:./config``, a folder or file in its place.
         token: the token that is sent as ``Authorization: Bearer``, or a function that returns
             it and is called before each request; ``CONFIGSVC_TOKEN`` by default.
+        token_file: file that has the token, in place of ``token``; it is read again whenever it
+            is another, as one that Kubernetes mounts; ``CONFIGSVC_TOKEN_FILE`` by default.
         timeout: time to wait for a connection, and between two pieces of the response.
         retries: attempts after the first one, for requests that may be repeated safely.
         verify: whether to check the server's certificate, or a file of authorities.
@@ -90,6 +96,7 @@ class ConfigClient:
         url: str | None = None,
         *,
         token: Token | None = None,
+        token_file: str | os.PathLike[str] | None = None,
         timeout: float | tuple[float, float] = (3.05, 10.0),
         retries: int = 3,
         verify: bool | str = True,
@@ -110,7 +117,7 @@ class ConfigClient:
         folder = cache_dir or os.environ.get("CONFIGSVC_CACHE_DIR")
         options = Options(
             url=url or environment_url(),
-            token=token or os.environ.get("CONFIGSVC_TOKEN"),
+            token=_token(token, token_file),
             timeout=timeout if isinstance(timeout, tuple) else (timeout, timeout),
             retries=retries,
             verify=verify,
@@ -206,6 +213,45 @@ class ConfigClient:
         from configsvc_client._resources.changes import Changes  # noqa: PLC0415 - see above
 
         return Changes(self._api, self._open_feed)
+
+    @property
+    def tokens(self) -> "Tokens":
+        """Wrapper to create, get, list, rotate and delete API tokens.
+
+        Example:
+            >>> created = client.tokens.create(name="app", grants=[Grant("reader", "billing")])
+            >>> [token.name for token in client.tokens.list()]
+            ['app']
+        """
+        from configsvc_client._resources.tokens import Tokens  # noqa: PLC0415 - see above
+
+        return Tokens(self._api)
+
+    @property
+    def grants(self) -> "Grants":
+        """Wrapper to create, list and delete grants: who has which role where.
+
+        Example:
+            >>> client.grants.create("corp:ada@example.com", "releaser", "billing", "prod")
+            <StoredGrant ...: 'corp:ada@example.com' is releaser on billing/prod>
+        """
+        from configsvc_client._resources.grants import Grants  # noqa: PLC0415 - see above
+
+        return Grants(self._api)
+
+    def me(self) -> "Me":
+        """Return whom the server takes this client for, and what that may do.
+
+        Raises:
+            AuthError: the server does not know the token.
+
+        Example:
+            >>> client.me()
+            <Me 'anonymous': admin on everything>
+        """
+        from configsvc_client._resources.access_readers import read_me  # noqa: PLC0415 - see above
+
+        return self._api.read(self._api.call("GET", "/me"), read_me)
 
     def application(self, name: str, *, environment: str | None = None) -> ConfigView:
         """Return the live view of an application.
@@ -353,6 +399,21 @@ class ConfigClient:
         with self._lock:
             if self._views.get((view.application, view.environment)) is view:
                 del self._views[view.application, view.environment]
+
+
+def _token(token: Token | None, file: str | os.PathLike[str] | None) -> Token | None:
+    """Return the token that is given, or the one of the environment.
+
+    Raises:
+        ValueError: there are two, or there is none in the file.
+    """
+    names = ("token", "token_file")
+    if not (token or file):
+        names = ("CONFIGSVC_TOKEN", "CONFIGSVC_TOKEN_FILE")
+        token, file = (os.environ.get(name) for name in names)
+    if token and file:
+        raise ValueError(f"{names[0]} and {names[1]} exclude each other: which one is it?")
+    return TokenFile(file) if file else token
 
 
 def _files(url: str) -> "LocalFiles | None":

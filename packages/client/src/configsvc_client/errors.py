@@ -11,6 +11,7 @@ __all__ = [
     "ConfigSvcError",
     "ConflictError",
     "FieldProblem",
+    "MissingRole",
     "NotFoundError",
     "NotReadyError",
     "ServerError",
@@ -49,6 +50,35 @@ class FieldProblem(NamedTuple):
         if self.environments:
             shown.append(f"environments={self.environments!r}")
         return f"FieldProblem({', '.join(shown)})"
+
+
+class MissingRole(NamedTuple):
+    """Role that a request takes and that its token does not have, and where it takes it.
+
+    Example:
+        >>> missing = MissingRole("releaser", "01K9YV5C7W3V0Y1Q3W6M8N2B4E", "shop", "prod")
+        >>> print(f"ask for the role {missing}")
+        ask for the role releaser on shop/prod
+    """
+
+    role: str
+    """``reader``, ``editor``, ``releaser`` or ``admin``."""
+
+    application_id: str | None = None
+    """Id of the application; ``None`` where it takes the role on everything."""
+
+    application: str | None = None
+    """Name of the application; ``None`` as for ``application_id``."""
+
+    environment: str | None = None
+    """Name of the environment; ``None`` where it takes the role on the whole application."""
+
+    def __str__(self) -> str:
+        application = self.application or self.application_id
+        if application is None:
+            return f"{self.role} on everything"
+        environment = "" if self.environment is None else f"/{self.environment}"
+        return f"{self.role} on {application}{environment}"
 
 
 class ConfigSvcError(Exception):
@@ -186,7 +216,19 @@ class AuthError(ConfigSvcError):
         ... except AuthError as error:
         ...     print(f"{error}; is CONFIGSVC_TOKEN set?")
         the token is missing; is CONFIGSVC_TOKEN set?
+        >>> client.fail(None)
+        >>> created = client.tokens.create(name="app", grants=[Grant("reader", "billing")])
+        >>> try:
+        ...     client.as_token(created.token).releases.release(database, "prod")
+        ... except AuthError as error:
+        ...     print(f"{error.status}: ask for the role {error.missing}")
+        403: ask for the role releaser on billing/prod
     """
+
+    missing: MissingRole | None = None
+    """Role that is missing (403); ``None`` where it is the token that is missing or wrong."""
+    retry_after: float | None = None
+    """Seconds to wait before another attempt, as the server asks; ``None`` where it does not."""
 
 
 class NotReadyError(ConfigSvcError):

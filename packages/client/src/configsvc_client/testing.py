@@ -8,6 +8,10 @@ callback has been called, when the line that makes it returns.
 iterated again, it returns those since. JSON Schemas are kept, but nothing is checked by them, and
 their defaults are not filled in.
 
+Such a client may do everything. ``client.as_token()`` returns another one of the same server that
+sends a token, and may do what ``client.tokens.create()`` has granted that: what it may not read is
+not there, and what it may not change is an ``AuthError``.
+
 Example:
     >>> from configsvc_client.testing import FakeConfigClient
     >>> client = FakeConfigClient({"billing": {"database": {"pool_size": 10}}})
@@ -28,7 +32,7 @@ from typing import Any
 from configsvc_client._aio.threads import Inline
 from configsvc_client._fake import FakeServer
 from configsvc_client._http.poll_schedule import PollSchedule
-from configsvc_client._http.types import Request
+from configsvc_client._http.types import Request, Response
 from configsvc_client._resources.change_feed import ChangeFeed
 from configsvc_client._resources.change_log import LogReader
 from configsvc_client._view.poller import Updater
@@ -39,7 +43,7 @@ from configsvc_client._view.synchronizer import Synchronizer
 from configsvc_client.aio import AsyncConfigClient
 from configsvc_client.client import ConfigClient
 from configsvc_client.errors import ConfigSvcError, NotFoundError
-from configsvc_client.options import Options
+from configsvc_client.options import Options, Token
 
 __all__ = ["FakeAsyncConfigClient", "FakeConfigClient"]
 
@@ -61,11 +65,39 @@ class FakeConfigClient(ConfigClient):
     ) -> None:
         self._updaters: list[_InlineUpdater] = []
         self._server = FakeServer(self._refresh)
-        self._open(Options(url="http://fake.invalid", start_timeout=0.0), self._server)
+        self._begin(None)
         for application, configurations in (applications or {}).items():
             self.applications.create(name=application)
             for name, config in configurations.items():
                 self.set(application, name, config)
+
+    def _begin(self, token: Token | None) -> None:
+        options = Options(url="http://fake.invalid", token=token, start_timeout=0.0)
+        self._open(options, self._server if token is None else _Signed(self._server, options))
+
+    def as_token(self, token: Token) -> "FakeConfigClient":
+        """Return another client of the same server, which sends a token.
+
+        It may do what that token is granted, as with a real server; the client that made the
+        server may do everything. The clock of the fake stands still: no token expires.
+
+        Args:
+            token: the text of a token that ``tokens.create()`` has returned, or a function that
+                returns it and is called before each request.
+
+        Example:
+            >>> created = client.tokens.create(name="app", grants=[Grant("reader", "billing")])
+            >>> with client.as_token(created.token) as reader:
+            ...     reader.application("billing")["database"]["pool_size"]
+            ...     reader.configurations.update(database, config={"pool_size": 20})
+            Traceback (most recent call last):
+              ...
+            configsvc_client.errors.AuthError: ... (It needs the role editor on billing.)
+        """
+        other = FakeConfigClient.__new__(FakeConfigClient)
+        other._server, other._updaters = self._server, self._updaters
+        other._begin(token)
+        return other
 
     @property
     def requests(self) -> list[Request]:
@@ -138,7 +170,7 @@ class FakeConfigClient(ConfigClient):
         self._refresh()
 
     def _updater(self, name: str, environment: str) -> MakeUpdater:
-        source = SnapshotSource(self._server, name, environment)
+        source = SnapshotSource(self._transport, name, environment)
         registry = self._updaters
 
         def make(store: SnapshotStore, sync: Synchronizer, report: Callable[[], None]) -> Updater:
@@ -152,7 +184,7 @@ class FakeConfigClient(ConfigClient):
         self, params: Mapping[str, str | None], cursor: str, wait: float | None
     ) -> ChangeFeed:
         reader = LogReader(self._api, params, cursor)
-        return _DrainedFeed(reader, self._server, PollSchedule(interval=1.0, long_poll=0.0))
+        return _DrainedFeed(reader, self._transport, PollSchedule(interval=1.0, long_poll=0.0))
 
     def _refresh(self) -> None:
         for updater in tuple(self._updaters):
@@ -180,8 +212,32 @@ class FakeAsyncConfigClient(AsyncConfigClient):
     def __init__(
         self, applications: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None
     ) -> None:
-        self._fake = FakeConfigClient(applications)
-        self._open(self._fake, Inline())
+        self._begin(FakeConfigClient(applications))
+
+    def _begin(self, fake: FakeConfigClient) -> None:
+        self._fake = fake
+        self._open(fake, Inline())
+
+    def as_token(self, token: Token) -> "FakeAsyncConfigClient":
+        """Return another client of the same server, which sends a token.
+
+        It may do what that token is granted, as with a real server; the client that made the
+        server may do everything. The clock of the fake stands still: no token expires.
+
+        Args:
+            token: the text of a token that ``tokens.create()`` has returned, or a function that
+                returns it and is called before each request.
+
+        Example:
+            >>> grants = [Grant("reader", "billing")]
+            >>> created = await client.tokens.create(name="app", grants=grants)
+            >>> reader = client.as_token(created.token)
+            >>> (await reader.me()).grants
+            (<Grant: reader on billing>,)
+        """
+        other = FakeAsyncConfigClient.__new__(FakeAsyncConfigClient)
+        other._begin(self._fake.as_token(token))
+        return other
 
     @property
     def requests(self) -> list[Request]:
@@ -248,6 +304,29 @@ class FakeAsyncConfigClient(AsyncConfigClient):
         """
         self._end()
         self._fake.close()
+
+
+class _Signed:
+    """Transport to the server in memory that sends a token."""
+
+    def __init__(self, server: FakeServer, options: Options) -> None:
+        self._server = server
+        self._options = options
+
+    def send(self, request: Request) -> Response:
+        """Have a request answered as one with the token."""
+        token = self._options.token
+        return self._server.send(request, token() if callable(token) else token)
+
+    def close(self) -> None:
+        """Do nothing; there is nothing to close."""
+
+    def has_other_token(self) -> bool:
+        """Return that it has not; nothing waits for one."""
+        return False
+
+    def after_fork_in_child(self) -> None:
+        """Do nothing; the server does it."""
 
 
 class _DrainedFeed(ChangeFeed):

@@ -1,5 +1,8 @@
 """Composition root: from settings to a running service."""
 
+import getpass
+import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,27 +15,44 @@ from configsvc_server.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from configsvc_server.db.listener import ChangeListener, Heartbeat
 from configsvc_server.db.migrations import Migrator
 from configsvc_server.db.urls import describe_url
+from configsvc_server.domain.access.principals import operator
+from configsvc_server.domain.models import Provenance
 from configsvc_server.http.api import Services, create_api
 from configsvc_server.http.content_coding import compress
 from configsvc_server.http.errors import WsgiApp
-from configsvc_server.http.hosts import ALL_HOSTS, is_loopback
+from configsvc_server.http.hosts import ALL_HOSTS
 from configsvc_server.http.resources.configurations import render_configuration
 from configsvc_server.http.resources.snapshots import render_delta, render_snapshot
+from configsvc_server.identity.identities import Identities
+from configsvc_server.identity.settings import AuthSettings, load_auth_file
 from configsvc_server.schema_checks.checker import SchemaChecker
+from configsvc_server.services.access import AccessService, UseRecorder
 from configsvc_server.services.applications import ApplicationService
 from configsvc_server.services.changes import ChangeService
 from configsvc_server.services.configuration_writer import ConfigurationWriter
 from configsvc_server.services.configurations import ConfigurationService
 from configsvc_server.services.document_checks import DocumentChecks
 from configsvc_server.services.environments import EnvironmentService
+from configsvc_server.services.grants import GrantService
 from configsvc_server.services.health import HealthService
 from configsvc_server.services.history import HistoryService
 from configsvc_server.services.releases import ReleaseService
+from configsvc_server.services.sessions import SessionService
 from configsvc_server.services.snapshots import SnapshotService
+from configsvc_server.services.tokens import CreatedToken, TokenService
 from configsvc_server.serving.limits import Limits, fit_to_open_files
 from configsvc_server.settings import Settings
 
-__all__ = ["DatabaseSource", "Runtime", "open_database", "open_services", "serving_limits"]
+__all__ = [
+    "AccessAdministration",
+    "DatabaseSource",
+    "Runtime",
+    "open_administration",
+    "open_database",
+    "open_services",
+    "operator_name",
+    "serving_limits",
+]
 
 # Log, database, child processes and what Python itself opens.
 _OTHER_FILES: Final = 96
@@ -59,6 +79,8 @@ class Runtime:
     """Description of the database, for people."""
     release_waiters: Callable[[], None]
     """Responds to all waiters; to be called when the server stops."""
+    first_token: CreatedToken | None = None
+    """A token for everything, where nobody was an admin yet."""
 
 
 @contextmanager
@@ -104,6 +126,47 @@ def open_database(
         )
 
 
+@dataclass(frozen=True, slots=True)
+class AccessAdministration:
+    """Use cases that the command line offers over the database, without a server."""
+
+    tokens: TokenService
+    grants: GrantService
+    provenance: Provenance
+    """Who acts: the operator of this machine."""
+
+
+@contextmanager
+def open_administration(
+    settings: Settings, url: str, *, message: str | None = None
+) -> Iterator[AccessAdministration]:
+    """Yield what administers tokens and grants over one database.
+
+    Servers that run over the same database are told of each change by it.
+
+    Args:
+        settings: settings of the server.
+        url: connection string of the database.
+        message: why; kept with what is written.
+
+    Raises:
+        MigrationError, UnavailableError: the database is not there, or of another version.
+    """
+    Migrator(url, folder=settings.migrations_dir).up()
+    with ExitStack() as stack:
+        database = Database(url, pool_size=1, timeout=settings.database_timeout)
+        stack.callback(database.close)
+        database.open(wait=settings.database_timeout)
+        # Nothing is kept in memory: nobody tells this process of changes.
+        cache = ResponseCache(max_bytes=0, heartbeat=Heartbeat())
+        principal = operator(operator_name())
+        yield AccessAdministration(
+            TokenService(database, cache),
+            GrantService(database, cache),
+            Provenance(principal.name, message=message, principal=principal),
+        )
+
+
 @contextmanager
 def open_services(
     settings: Settings,
@@ -123,7 +186,7 @@ def open_services(
         on_migration: called after each applied migration with its name and seconds.
 
     Raises:
-        MigrationError, UnavailableError: they can't start; the message says why.
+        AuthFileError, MigrationError, UnavailableError: they can't start; the message says why.
     """
     with ExitStack() as stack:
         database = Database(url, pool_size=settings.pool_size, timeout=settings.database_timeout)
@@ -139,6 +202,17 @@ def open_services(
         listener = ChangeListener(url, cache, heartbeat=heartbeat)
         listener.start()
         stack.callback(listener.stop)
+
+        access = AccessService(database, cache)
+        recorder = UseRecorder(access)
+        recorder.start()
+        stack.callback(recorder.stop)
+
+        identities = Identities(
+            _auth_settings(settings), grants_of=access.grants_of, find_scope=access.find_scope
+        )
+        identities.start()
+        stack.callback(identities.stop)
 
         waiters = Waiters(cache.signal, limit=settings.max_waiters, heartbeat=heartbeat)
         stack.callback(cache.release_waiters)
@@ -164,14 +238,32 @@ def open_services(
             ),
             changes=ChangeService(database, cache, waiters=waiters),
             health=HealthService(database, migrator, outage=outage),
+            access=access,
+            sessions=SessionService(
+                database,
+                cache,
+                identities,
+                token_principal=access.principal_of_token,
+                lifetime=settings.session_lifetime,
+                idle_timeout=settings.session_idle_timeout,
+            ),
+            identities=identities,
+            tokens=TokenService(database, cache),
+            grants=GrantService(database, cache),
         )
         app = create_api(
             services,
             max_body_bytes=settings.max_body_bytes,
+            auth_required=settings.requires_auth,
+            # Off by name is off for whoever comes; by default it is for this machine alone.
+            refuses_proxies=settings.auth is None,
+            rate_limit=settings.rate_limit,
+            public_url=settings.browser_url,
             cors_origins=settings.cors_origins,
             allowed_hosts=_allowed_hosts(settings),
         )
-        yield Runtime(app, description, cache.release_waiters)
+        first_token = _first_token(services.tokens) if settings.requires_auth else None
+        yield Runtime(app, description, cache.release_waiters, first_token)
 
 
 def serving_limits(settings: Settings) -> Limits:
@@ -196,7 +288,29 @@ def serving_limits(settings: Settings) -> Limits:
     )
 
 
+def operator_name() -> str:
+    """Return who acts on this machine, for the audit trail."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def _first_token(tokens: TokenService) -> CreatedToken | None:
+    principal = operator(operator_name())
+    return tokens.create_first(
+        Provenance(principal.name, message="The first start.", principal=principal)
+    )
+
+
+def _auth_settings(settings: Settings) -> AuthSettings:
+    if settings.auth_file is None or not settings.requires_auth:
+        return AuthSettings()
+    return load_auth_file(settings.auth_file)
+
+
 def _allowed_hosts(settings: Settings) -> Sequence[str]:
     # Who listens for this machine alone is reached from elsewhere by a trick only.
-    is_open = not settings.allowed_hosts and not is_loopback(settings.host)
+    is_open = not settings.allowed_hosts and not settings.is_local
     return (ALL_HOSTS,) if is_open else settings.allowed_hosts

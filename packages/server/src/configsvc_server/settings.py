@@ -7,16 +7,23 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
+from limits import parse
 from pydantic import Field, IPvAnyNetwork, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from configsvc_server.db.urls import parse_url
+from configsvc_server.http.hosts import is_loopback
 
 __all__ = ["ENV_PREFIX", "Settings", "SettingsError", "load_settings"]
 
 ENV_PREFIX = "CONFIGSVC_"
 
 _HOST_NAME = re.compile(r"(?:\*\.)?[a-z0-9_][a-z0-9_.-]*", re.ASCII | re.IGNORECASE)
+
+
+_ORIGIN = re.compile(
+    r"(https?://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?)/?", re.ASCII | re.IGNORECASE
+)
 
 
 class SettingsError(Exception):
@@ -101,6 +108,36 @@ class Settings(BaseSettings):
         "config.example.com,*.internal; * for all. IP addresses and localhost always may. "
         "By default all, but on a loopback address none else.",
     )
+    auth: Literal["off", "required"] | None = Field(
+        None,
+        description="Who may call the API: off for everybody, required for those with a token. By "
+        "default off on a loopback address, and required elsewhere.",
+    )
+    auth_file: Path | None = Field(
+        None, description="TOML file of issuers, for single sign-on and workload identity."
+    )
+    public_url: str | None = Field(
+        None,
+        description="Where browsers reach this server, such as https://config.example.com; by "
+        "default its port on localhost.",
+    )
+    session_lifetime: float = Field(
+        12 * 3600.0,
+        ge=60,
+        le=90 * 86400,
+        description="Seconds after which whoever has signed in has to do so again.",
+    )
+    session_idle_timeout: float = Field(
+        2 * 3600.0,
+        ge=60,
+        le=90 * 86400,
+        description="Seconds without a request after which a session ends.",
+    )
+    rate_limit: Annotated[str | None, NoDecode] = Field(
+        "2000/second",
+        description="Requests that each principal may send where authentication is required, such "
+        "as 1000/second or 5000/minute; none for any number.",
+    )
     shutdown_timeout: float = Field(
         5.0,
         ge=0,
@@ -157,6 +194,32 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="Format of the log; auto is console on a terminal and json elsewhere."
     )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return is_loopback(self.host)
+
+    @property
+    def browser_url(self) -> str:
+        """Where browsers reach this server, without a slash at the end."""
+        return self.public_url or f"http://localhost:{self.port}"
+
+    @property
+    def requires_auth(self) -> bool:
+        """Whether the API is only for those who show who they are."""
+        return not self.is_local if self.auth is None else self.auth == "required"
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _check_rate(cls, value: str | None) -> str | None:
+        if value is None or value.strip().lower() in {"none", "off"}:
+            return None
+        try:
+            parse(value)
+        except ValueError:
+            raise ValueError("must be like 1000/second, 5000/minute, or none") from None
+        return value
 
     @field_validator("cors_origins", mode="before")
     @classmethod
@@ -220,6 +283,14 @@ class Settings(BaseSettings):
                 "/ and @ in the password percent-encoded (%2F and %40)"
             )
         return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, value: str | None) -> str | None:
+        found = None if value is None else _ORIGIN.fullmatch(value)
+        if value is not None and found is None:
+            raise ValueError("must be like https://config.example.com, without a path")
+        return None if found is None else found[1].lower()
 
     @field_validator("log_level", "log_format", mode="before")
     @classmethod

@@ -19,7 +19,8 @@ def collection(state: State, call: Call) -> Reply:
     if call.method == "POST":
         return _create(state, call)
     found = filter(matches(call), state.applications.values())
-    return page(call, [{**record, "etag": _etag(state, record)} for record in found])
+    readable = [record for record in found if call.principal.reads_part_of(record["id"])]
+    return page(call, [{**record, "etag": _etag(state, record)} for record in readable])
 
 
 def single(state: State, call: Call, key: str) -> Reply:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import NamedTuple
 
+from configsvc_client._fake.access import EVERYBODY, Principal
 from configsvc_client._fake.documents import Record
 from configsvc_client._fake.problems import invalid, precondition_failed
 from configsvc_client._http.types import Request
@@ -28,6 +29,7 @@ class Call(NamedTuple):
     request: Request
     request_id: str
     timestamp: str
+    principal: Principal = EVERYBODY
 
     @property
     def method(self) -> str:

@@ -19,7 +19,7 @@ def collection(state: State, call: Call) -> Reply:
         is_beyond = position is None or (
             change["id"] < position if backwards else change["id"] > position
         )
-        if is_beyond and _passes(call, change):
+        if is_beyond and call.principal.reads_change(change) and _passes(call, change):
             found.append(change)
     items = found[:limit]
     last = str(items[-1]["id"]) if items else after or "0"

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from configsvc_client._fake.calls import Call, Reply, page
 from configsvc_client._fake.documents import Record, digest, resolved
 from configsvc_client._fake.problems import invalid
-from configsvc_client._fake.state import ACTOR, State, check_name, matches
+from configsvc_client._fake.state import State, check_name, matches
 from configsvc_client._values.merging import merged
 
 __all__ = ["MEMBERS", "collection", "nested", "remove", "single", "validate", "write"]
@@ -20,7 +20,8 @@ def collection(state: State, call: Call) -> Reply:
     """Answer ``/configurations``."""
     if call.method == "POST":
         return _create(state, call, call.body["application_id"])
-    return page(call, list(filter(matches(call), state.configurations.values())))
+    found = filter(matches(call), state.configurations.values())
+    return page(call, [item for item in found if call.principal.rank(item["application_id"])])
 
 
 def nested(state: State, call: Call, key: str) -> Reply:
@@ -78,7 +79,11 @@ def write(
     _check(state, new, new["overlays"] if is_return else record.get("overlays", {}))
     history = state.revisions.setdefault(new["id"], [])
     previous = history[-1]["name"] if history else new["name"]
-    new |= {"version": len(history) + 1, "updated_at": call.timestamp, "updated_by": ACTOR}
+    new |= {
+        "version": len(history) + 1,
+        "updated_at": call.timestamp,
+        "updated_by": call.principal.actor,
+    }
     content = {name: new[name] for name in MEMBERS}
     revision = {
         "configuration_id": new["id"],
@@ -86,7 +91,7 @@ def write(
         "application_id": new["application_id"],
         **content,
         "digest": digest(content),
-        "author": ACTOR,
+        "author": call.principal.actor,
         "message": call.message,
         "created_at": call.timestamp,
     }

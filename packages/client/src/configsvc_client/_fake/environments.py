@@ -23,7 +23,11 @@ def collection(state: State, call: Call, key: str) -> Reply:
     application_id = state.application(key)["id"]
     if call.method == "POST":
         return _create(state, call, application_id)
-    existing = state.environments[application_id].values()
+    existing = [
+        record
+        for record in state.environments[application_id].values()
+        if call.principal.rank(application_id, record["name"])
+    ]
     found = sorted(existing, key=lambda record: (record["position"], record["name"]))
     return page(call, [{**record, "etag": _etag(record)} for record in found])
 

@@ -20,7 +20,12 @@ def collection(state: State, call: Call, key: str) -> Reply:
         names = state.environments.get(newest["application_id"], {})
         in_force = (state.served(newest["application_id"], name).get(key) for name in names)
         found = [release for release in in_force if release is not None]
-    found = [release for release in found if environment in (None, release["environment"])]
+    found = [
+        release
+        for release in found
+        if environment in (None, release["environment"])
+        and call.principal.rank(release["application_id"], release["environment"])
+    ]
     return page(call, found)
 
 

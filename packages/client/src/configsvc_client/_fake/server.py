@@ -18,9 +18,11 @@ from configsvc_client._fake import (
     environments,
     history,
     releases,
+    tokens,
 )
 from configsvc_client._fake.calls import Call, Reply
 from configsvc_client._fake.problems import ProblemError
+from configsvc_client._fake.rules import check
 from configsvc_client._fake.state import State
 from configsvc_client._http.types import Request, Response
 
@@ -48,11 +50,16 @@ _ROUTES: Final[dict[str, Callable[..., Reply]]] = {
     "configurations/*/revisions/*": history.revision,
     "configurations/*/rollback": history.roll_back,
     "changes": changes.collection,
+    "grants": tokens.grants,
+    "grants/*": tokens.grant,
+    "me": tokens.me,
+    "tokens": tokens.tokens,
+    "tokens/*": tokens.token,
+    "tokens/*/rotate": tokens.rotate,
 }
 
 _PATTERNS: Final = {
-    re.compile("/api/v1/" + template.replace("*", "([^/]+)")): endpoint
-    for template, endpoint in _ROUTES.items()
+    re.compile("/api/v1/" + template.replace("*", "([^/]+)")): template for template in _ROUTES
 }
 
 _EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -78,15 +85,22 @@ class FakeServer:
     def _reset(self) -> None:
         self._lock = threading.RLock()
 
-    def send(self, request: Request) -> Response:
-        """Answer a request as the server would."""
+    def send(self, request: Request, token: str | None = None) -> Response:
+        """Answer a request as the server would.
+
+        Args:
+            request: the request.
+            token: the token that it has; ``None`` for a client that may do everything.
+        """
         self.requests.append(request)
         if self.failure is not None:
             raise self.failure
         request_id = f"request-{len(self.requests)}"
         try:
             with self._lock:
-                document, etag, status = self._answer(Call(request, request_id, self._now()))
+                principal = tokens.principal_of(self._state, token)
+                call = Call(request, request_id, self._now(), principal)
+                document, etag, status = self._answer(call)
                 body = b"" if document is None else json.dumps(document).encode()
         except ProblemError as problem:
             status, etag, body = problem.status, None, json.dumps(problem.document).encode()
@@ -100,15 +114,21 @@ class FakeServer:
     def close(self) -> None:
         """Do nothing; there is nothing to close."""
 
+    def has_other_token(self) -> bool:
+        """Return that it has not; nothing waits for one."""
+        return False
+
     def after_fork_in_child(self) -> None:
         """Replace the lock; a child has its own copy of everything else."""
         self._reset()
 
     def _answer(self, call: Call) -> Reply:
-        for pattern, endpoint in _PATTERNS.items():
+        for pattern, template in _PATTERNS.items():
             found = pattern.fullmatch(call.request.path)
             if found is not None:
-                return endpoint(self._state, call, *map(unquote, found.groups()))
+                keys = tuple(map(unquote, found.groups()))
+                check(self._state, call, template, keys)
+                return _ROUTES[template](self._state, call, *keys)
         raise ProblemError(HTTPStatus.NOT_FOUND, "not-found", f"No {call.request.path} here.")
 
     def _now(self) -> str:

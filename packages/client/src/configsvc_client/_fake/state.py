@@ -9,10 +9,7 @@ from configsvc_client._fake.documents import Record
 from configsvc_client._fake.problems import conflict, invalid, not_found
 from configsvc_client._resources.ids import is_ulid
 
-__all__ = ["ACTOR", "State", "check_name", "matches"]
-
-ACTOR = "fake"
-"""Actor of every change."""
+__all__ = ["State", "check_name", "matches"]
 
 _MAX_NAME = 256
 
@@ -42,6 +39,8 @@ class State:
         self.rolled_back_to: dict[int, int] = {}
         """Index of the release that a rollback has brought back, by that of its own release."""
         self.changes: list[Record] = []
+        self.tokens: dict[str, Record] = {}
+        self.grants: dict[str, Record] = {}
         self._count = 0
 
     def new_id(self) -> str:
@@ -206,10 +205,11 @@ class State:
             "previous_version": None,
             "source_version": None,
             "environments": [],
-            "actor": ACTOR,
+            "actor": call.principal.actor,
             "request_id": call.request_id,
             "message": call.message,
             "created_at": call.timestamp,
+            "details": None,
         }
         self.changes.append(change | more)
         return len(self.changes)
@@ -226,7 +226,7 @@ class State:
             "environment": environment,
             "version": version,
             "previous_version": None if before is None else before["version"],
-            "author": ACTOR,
+            "author": call.principal.actor,
             "message": call.message,
             "created_at": call.timestamp,
         }

@@ -37,6 +37,12 @@ class Credentials(AuthBase):
             request.headers["Authorization"] = self._header
         return request
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Credentials) and self._header == other._header
+
+    def __hash__(self) -> int:
+        return hash(self._header)
+
     def __repr__(self) -> str:
         return "<Credentials>"
 

@@ -123,7 +123,13 @@ class PollSchedule:
         return self._jittered_interval()
 
     def failed(
-        self, *, asked: float, took: float, may_be_cut: bool, retry_after: float | None = None
+        self,
+        *,
+        asked: float,
+        took: float,
+        may_be_cut: bool,
+        retry_after: float | None = None,
+        is_refusal: bool = False,
     ) -> tuple[float, bool]:
         """Record a failure.
 
@@ -132,6 +138,8 @@ class PollSchedule:
             took: the duration of the request.
             may_be_cut: whether the connection just ended, which is normal for a long poll.
             retry_after: the delay that the server asked for.
+            is_refusal: whether the server knows the token not, or not for this, which the same
+                request seldom changes: at least half of the longest delay passes then.
 
         Returns:
             The delay before the next request, and whether to report the failure.
@@ -148,7 +156,7 @@ class PollSchedule:
         self._failures += 1
         self._granted = False
         ceiling = min(self.BACKOFF_CAP, self.BACKOFF_BASE * 2.0 ** min(self._failures, 16))
-        delay = self._random.uniform(0, ceiling)
+        delay = self._random.uniform(ceiling / 2 if is_refusal else 0, ceiling)
         if retry_after is not None:
             delay = max(delay, retry_after * self._random.uniform(1, 1 + self.JITTER))
         return delay, True

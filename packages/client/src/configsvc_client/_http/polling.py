@@ -6,7 +6,7 @@ from collections.abc import Callable
 from logging import getLogger
 
 from configsvc_client._http.poll_schedule import PollSchedule, may_be_cut
-from configsvc_client.errors import ClosedError, ConfigSvcError, ServerError
+from configsvc_client.errors import AuthError, ClosedError, ConfigSvcError, ServerError
 
 __all__ = ["PollRecorder"]
 
@@ -87,7 +87,8 @@ class PollRecorder:
             asked=self._asked,
             took=self._clock() - self._started,
             may_be_cut=may_be_cut(error),
-            retry_after=error.retry_after if isinstance(error, ServerError) else None,
+            retry_after=error.retry_after if isinstance(error, ServerError | AuthError) else None,
+            is_refusal=isinstance(error, AuthError),
         )
         if is_failure:
             # One line when an outage begins; the rest is kept by the poller and at debug level.

@@ -21,6 +21,7 @@ from configsvc_client._http.credentials import NO_CREDENTIALS, Credentials, cred
 from configsvc_client._http.failures import FAILURES, Failure
 from configsvc_client._http.redirects import is_http, is_same_server, shown, target_of
 from configsvc_client._http.retries import delay_before
+from configsvc_client._http.token_watch import TokenWatch
 from configsvc_client._http.types import Request, Response
 from configsvc_client.errors import AuthError, ClosedError, ServerError, TransportError
 from configsvc_client.options import Options
@@ -43,6 +44,7 @@ class HttpTransport:
         """
         self._options = options
         self._retries = retries
+        self._watch = TokenWatch(options)
         self._closed = False
         self._inherited: list[threading.local] = []
         self._reset()
@@ -74,14 +76,21 @@ class HttpTransport:
         }
         credentials = credentials_of(self._options)
         if isinstance(credentials, str):
+            self._watch.refused(NO_CREDENTIALS)
             raise AuthError(f"{request.method} {request.path}: {credentials}", **facts)
         self._check_open()
-        may_have_arrived = False
+        may_have_arrived = is_renewed = False
         retry = 1
         while True:
             outcome = self._attempt(request, request_id, credentials, deadline)
             if isinstance(outcome, ServerError):
                 raise outcome
+            renewed = None if is_renewed else self._watch.renewed(outcome, credentials)
+            if renewed is not None:
+                # The server has done nothing, so that this is safe for a write too.
+                self._check_open()
+                credentials, is_renewed = renewed, True
+                continue
             delay = delay_before(retry, request, outcome) if retry <= self._retries else None
             if delay is None or time.monotonic() + delay >= deadline:
                 break
@@ -90,6 +99,7 @@ class HttpTransport:
             may_have_arrived |= isinstance(outcome, Response) or outcome.may_have_arrived
             retry += 1
         if isinstance(outcome, Response):
+            self._watch.answered(outcome, credentials)
             return outcome._replace(retried=may_have_arrived)
         self._check_open()
         reason = outcome.describe(self._secret_urls())
@@ -105,6 +115,13 @@ class HttpTransport:
         self._closed = True
         self._closing.set()
         self._sockets.shut_down()
+
+    def has_other_token(self) -> bool:
+        """Return whether the next request has another token than the one that was refused.
+
+        The token function is asked once in a while only, so this may be called often.
+        """
+        return self._watch.has_other()
 
     def after_fork_in_child(self) -> None:
         """Drop the parent's connections and locks; runs before anything else in the child."""

@@ -14,6 +14,7 @@ from configsvc_client.errors import (
     ConfigSvcError,
     ConflictError,
     FieldProblem,
+    MissingRole,
     NotFoundError,
     ServerError,
     ValidationError,
@@ -121,6 +122,9 @@ class Transport(Protocol):
     def close(self) -> None:
         """Close every connection, also one on which another thread waits."""
 
+    def has_other_token(self) -> bool:
+        """Return whether the next request has another token than the one that was refused."""
+
     def after_fork_in_child(self) -> None:
         """Drop the parent's connections and locks; runs before anything else in the child."""
 
@@ -140,6 +144,9 @@ def require_ok(response: Response) -> Response:
     problem = _problem(response)
     detail = one_line(str(problem.get("detail") or _phrase(response.status)))
     message = f"{_line(response)}: {detail}"
+    missing = _missing_role(problem) if status == HTTPStatus.FORBIDDEN else None
+    if missing is not None:
+        message += f" (It needs the role {missing}.)"
     if response.retried:
         message += " (The request was sent more than once; an earlier attempt may have worked.)"
     if response.answered_by is not None:
@@ -150,6 +157,8 @@ def require_ok(response: Response) -> Response:
     error = kind(message, problem=problem, **_facts(response))
     if isinstance(error, ServerError):
         error.retry_after = retry_after(response.headers)
+    elif isinstance(error, AuthError):
+        error.missing, error.retry_after = missing, retry_after(response.headers)
     elif isinstance(error, ValidationError):
         error.errors = _field_problems(problem)
     elif isinstance(error, ConflictError):
@@ -226,6 +235,18 @@ def _field_problems(problem: Mapping[str, Any]) -> tuple[FieldProblem, ...]:
         )
         for entry in (errors if isinstance(errors, list) else ())
         if isinstance(entry, dict)
+    )
+
+
+def _missing_role(problem: Mapping[str, Any]) -> MissingRole | None:
+    member = problem.get("missing")
+    if not isinstance(member, dict) or not isinstance(member.get("role"), str):
+        return None
+    return MissingRole(
+        member["role"],
+        _text(member.get("application_id")),
+        _text(member.get("application")),
+        _text(member.get("environment")),
     )
 
 

@@ -40,6 +40,10 @@ class Untraced:
         """Close every connection, also one on which another thread waits."""
         self._transport.close()
 
+    def has_other_token(self) -> bool:
+        """Return whether the next request has another token than the one that was refused."""
+        return self._transport.has_other_token()
+
     def after_fork_in_child(self) -> None:
         """Drop the parent's connections and locks."""
         self._transport.after_fork_in_child()

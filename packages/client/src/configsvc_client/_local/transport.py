@@ -66,6 +66,10 @@ class LocalTransport:
         """Answer no more requests."""
         self._is_closed = True
 
+    def has_other_token(self) -> bool:
+        """Return that it has not: files take none."""
+        return False
+
     def after_fork_in_child(self) -> None:
         """Do nothing: there are neither connections nor locks."""
 
@@ -92,7 +96,13 @@ class LocalSchedule(PollSchedule):
         return max(self.EVERY, min(took / self.SHARE, self.SLOWEST))
 
     def failed(
-        self, *, asked: float, took: float, may_be_cut: bool, retry_after: float | None = None
+        self,
+        *,
+        asked: float,
+        took: float,
+        may_be_cut: bool,
+        retry_after: float | None = None,
+        is_refusal: bool = False,
     ) -> tuple[float, bool]:
         """Return the delay before the next look, and that this failure is one."""
         return self.EVERY, True

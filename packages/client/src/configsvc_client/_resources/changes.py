@@ -54,8 +54,8 @@ class Changes:
             configuration: only those of this one, or its id.
             actor: only those by this one.
             action: only these, such as ``update`` or ``release``.
-            entity: only those of an ``application``, ``environment``, ``configuration`` or
-                ``release``.
+            entity: only those of an ``application``, ``environment``, ``configuration``,
+                ``release``, ``token`` or ``grant``.
             environment: only those after which this one serves something else; a name needs
                 ``application`` too.
             after: the cursor of an earlier log or feed with the same filters.

@@ -287,12 +287,13 @@ class AuditChange:
     """Id, larger than that of every change before."""
     action: str
     """``create``, ``update``, ``delete``, ``rollback``, ``restore``, ``release``,
-    ``promote`` or ``withdraw``."""
+    ``promote``, ``withdraw`` or ``rotate``."""
     entity: str
-    """``application``, ``environment``, ``configuration`` or ``release``."""
-    application_id: str
+    """``application``, ``environment``, ``configuration``, ``release``, ``token`` or ``grant``."""
+    application_id: str | None
+    """``None`` for tokens, and for grants on everything."""
     configuration_id: str | None
-    """``None`` for applications and environments."""
+    """``None`` for all but configurations and releases."""
     name: str
     """Name at the time; of a release, the name of the configuration."""
     previous_name: str | None
@@ -312,6 +313,9 @@ class AuditChange:
     """Reason that was given."""
     created_at: datetime
     """Time in UTC, timezone-aware."""
+    details: Mapping[str, Any] | None = None
+    """Whom a token or a grant is for, ``principal``, and what it gives, ``grants``; ``None`` for
+    all other changes."""
 
     def __repr__(self) -> str:
         version = "" if self.version is None else f" version {self.version}"

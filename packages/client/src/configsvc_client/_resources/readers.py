@@ -165,11 +165,12 @@ def read_promotion(document: Mapping[str, Any]) -> Promotion:
 
 def read_change(document: Mapping[str, Any]) -> AuditChange:
     """Return the change of the audit trail that ``document`` describes."""
+    application_id, details = document["application_id"], document.get("details")
     return AuditChange(
         id=int(document["id"]),
         action=text(document["action"]),
         entity=text(document["entity"]),
-        application_id=text(document["application_id"]),
+        application_id=None if application_id is None else text(application_id),
         configuration_id=document["configuration_id"],
         name=text(document["name"]),
         previous_name=document["previous_name"],
@@ -181,6 +182,7 @@ def read_change(document: Mapping[str, Any]) -> AuditChange:
         request_id=document["request_id"],
         message=document["message"],
         created_at=timestamp(document["created_at"]),
+        details=None if details is None else json_object(details),
     )
 
 

@@ -91,7 +91,7 @@ class InlinePoller:
 
     def poll(self) -> None:
         """Poll if it is time to, in this thread."""
-        if self._is_polling or time.monotonic() < self._due:
+        if self._is_polling or (time.monotonic() < self._due and not self._has_other_token()):
             return
         self._is_polling = True
         was_failing = self._store.failing
@@ -111,6 +111,9 @@ class InlinePoller:
             self._is_polling = False
         self._due = time.monotonic() + max(delay, self.EVERY)
         self._report()
+
+    def _has_other_token(self) -> bool:
+        return self._store.failing and self._transport.has_other_token()
 
     def stop(self) -> None:
         """Close the connections."""

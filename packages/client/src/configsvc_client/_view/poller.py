@@ -13,7 +13,7 @@ from configsvc_client._http.types import Transport
 from configsvc_client._view.snapshot_source import SnapshotSource
 from configsvc_client._view.store import SnapshotStore
 from configsvc_client._view.synchronizer import Synchronizer
-from configsvc_client.errors import ConfigSvcError
+from configsvc_client.errors import AuthError, ConfigSvcError
 
 __all__ = ["Poller", "Updater"]
 
@@ -52,6 +52,9 @@ class Poller:
 
     PAUSE: Final = 1.0
     """Seconds before the next poll after something that is no error of a request."""
+
+    LOOK: Final = 1.0
+    """Seconds between two looks for another token, after one was refused."""
 
     def __init__(
         self,
@@ -163,11 +166,23 @@ class Poller:
                 self._log_unexpected(error)
                 delay = self.PAUSE
             if not self._is_inherited:
-                self._stopping.wait(delay)
+                self._rest(delay)
         while self._is_inherited:
             # A greenlet that a fork has copied. It can't end: the threading module of the child
             # knows no such thread any more, and would say so on stderr.
             threading.Event().wait()
+
+    def _rest(self, delay: float) -> None:
+        """Wait for the next poll, or until there is another token than one that was refused."""
+        is_refused = self._store.failing and isinstance(self._store.error, AuthError)
+        if not is_refused:
+            self._stopping.wait(delay)
+            return
+        due = time.monotonic() + delay
+        while not self._stopping.wait(min(delay, self.LOOK)):
+            delay = due - time.monotonic()
+            if delay <= 0 or self._is_inherited or self._transport.has_other_token():
+                return
 
     def _is_stopping(self) -> bool:
         return self._is_inherited or self._stopping.is_set()

@@ -2,16 +2,29 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from configsvc_server.cache.single_flight import SingleFlightCache
 from configsvc_server.cache.snapshots import CachedSnapshot, SnapshotHistory, SnapshotKey
 from configsvc_server.cache.waiters import ChangeSignal
 from configsvc_server.db.listener import Heartbeat
+from configsvc_server.domain.access.principals import Principal
 from configsvc_server.domain.models import Change, ChangeFilter, ChangeNotice
 from configsvc_server.domain.pages import Page, PageRequest
 
-__all__ = ["CachedResponse", "ChangePageKey", "ResponseCache", "SnapshotKey", "VariantKey"]
+if TYPE_CHECKING:
+    from configsvc_server.domain.access.grants import Grant
+    from configsvc_server.domain.access.sessions import StoredSession
+
+__all__ = [
+    "CachedResponse",
+    "ChangePageKey",
+    "KnownToken",
+    "ResponseCache",
+    "SnapshotKey",
+    "VariantKey",
+]
 
 VariantKey: TypeAlias = tuple[str, ...]
 """Which form of a snapshot, and the tags that it depends on."""
@@ -24,12 +37,22 @@ _OVERHEAD: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
+class KnownToken:
+    """Principal that the secret of a token stands for."""
+
+    principal: Principal
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class CachedResponse:
     """Ready-made response: a body with its entity tag."""
 
     etag: str
     """Strong, without quotes."""
     body: bytes
+    application_id: str = ""
+    """The application that a configuration belongs to."""
 
     @property
     def size(self) -> int:
@@ -46,6 +69,12 @@ class ResponseCache:
 
     MAX_NAMES = 10_000
     """Application names whose ids are kept."""
+
+    MAX_SESSIONS = 20_000
+    """Sessions that are kept."""
+
+    MAX_PRINCIPALS = 20_000
+    """Secrets of tokens, and persons and groups, whose grants are kept."""
 
     MAX_CHANGES = 2_000
     """Changes that are kept in pages of the feed, until the next change comes."""
@@ -77,13 +106,35 @@ class ResponseCache:
         self.change_pages: SingleFlightCache[ChangePageKey, Page[Change]] = SingleFlightCache(
             max_size=self.MAX_CHANGES, size_of=_changes, heartbeat=heartbeat
         )
+        self.sessions: SingleFlightCache[str, StoredSession] = SingleFlightCache(
+            max_size=self.MAX_SESSIONS, size_of=_one, heartbeat=heartbeat
+        )
+        """By the hash of the secret, in hexadecimal."""
+        self.tokens: SingleFlightCache[bytes, KnownToken] = SingleFlightCache(
+            max_size=self.MAX_PRINCIPALS, size_of=_one, heartbeat=heartbeat
+        )
+        """By the hash of the secret."""
+        self.grants: SingleFlightCache[tuple[str, ...], tuple[Grant, ...]] = SingleFlightCache(
+            max_size=self.MAX_PRINCIPALS, size_of=_one, heartbeat=heartbeat
+        )
+        """By the names of a principal and its groups."""
         self.signal = ChangeSignal()
         """Wakes waiters; its keys are a :data:`SnapshotKey`, and a :class:`ChangeFilter`."""
 
     def changed(self, notice: ChangeNotice) -> None:
         """Remove what a change invalidates, and wake those who wait for it, also in the feed."""
-        self.evict(notice.application_id, notice.configuration_id, notice.environments)
+        if notice.entity not in {"configuration", "release"}:
+            # Grants end with the application or environment that they are on.
+            self.evict_access(wake=notice.entity in {"token", "grant"})
+        if notice.application_id is not None:
+            self.evict(notice.application_id, notice.configuration_id, notice.environments)
+        self.change_pages.clear()
         self.signal.notify_where(lambda key: isinstance(key, ChangeFilter) and key.may_pass(notice))
+
+    def session_ended(self, secret_hash: str) -> None:
+        """Remove a session, and have those who wait show again who they are."""
+        self.sessions.evict(secret_hash)
+        self.signal.notify_all()
 
     def evict(
         self, application_id: str, configuration_id: str | None, environments: Sequence[str]
@@ -113,12 +164,26 @@ class ResponseCache:
         self.change_pages.clear()
         self.signal.notify(*keys)
 
+    def evict_access(self, *, wake: bool = True) -> None:
+        """Remove what tokens and grants give.
+
+        Args:
+            wake: have those who wait show again who they are.
+        """
+        self.tokens.clear()
+        self.grants.clear()
+        if wake:
+            self.signal.notify_all()
+
     def evict_all(self) -> None:
         """Remove everything: any number of changes may have been missed."""
         self.configurations.clear()
         self.snapshots.clear()
         self.application_ids.clear()
         self.change_pages.clear()
+        self.sessions.clear()
+        self.tokens.clear()
+        self.grants.clear()
         self.signal.notify_all()
 
     def release_waiters(self) -> None:
@@ -134,5 +199,5 @@ def _changes(page: Page[Change]) -> int:
     return 1 + len(page.items)
 
 
-def _one(_application_id: str) -> int:
+def _one(_entry: object) -> int:
     return 1

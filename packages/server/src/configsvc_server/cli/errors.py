@@ -9,17 +9,19 @@ import psycopg
 
 from configsvc_server.db.embedded import EmbeddedPostgresError
 from configsvc_server.db.migrations import MigrationError
-from configsvc_server.domain.errors import UnavailableError
+from configsvc_server.domain.errors import ConfigSvcError
+from configsvc_server.identity.settings import AuthFileError
 from configsvc_server.serving.server import ListenError
 from configsvc_server.settings import SettingsError
 
 __all__ = ["operator_errors"]
 
 _OPERATOR_ERRORS = (
+    AuthFileError,
     SettingsError,
     EmbeddedPostgresError,
     MigrationError,
-    UnavailableError,
+    ConfigSvcError,
     ListenError,
     psycopg.Error,
     OSError,

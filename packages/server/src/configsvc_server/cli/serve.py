@@ -15,6 +15,7 @@ from configsvc_server.cli.options import PRECEDENCE, setting_options, settings_f
 from configsvc_server.cli.signals import StopSignals
 from configsvc_server.http import PREFIX
 from configsvc_server.logs import DeferredStream, configure_logging
+from configsvc_server.services.tokens import CreatedToken
 from configsvc_server.serving.memory import give_back_freed_memory
 from configsvc_server.serving.server import HttpServer, bind_sockets
 from configsvc_server.settings import Settings
@@ -65,11 +66,24 @@ def serve(**flags: object) -> None:
             )
             signals.on_stop(server.stop)
         seconds = time.monotonic() - started
-        say(_banner(settings.host, server.port, runtime.database, seconds))
+        say(_banner(settings, server.port, runtime.database, seconds))
+        if runtime.first_token is not None:
+            say(_first_token(runtime.first_token))
         server.run()
         say("Stopping.")
         stack.close()
         say("Stopped.")
+
+
+_AUTHORIZATION = '-H "authorization: Bearer $CONFIGSVC_TOKEN" '
+
+
+def _access(settings: Settings) -> str:
+    if settings.requires_auth:
+        return "with a token (configsvc token create)"
+    if settings.is_local:
+        return "NO AUTHENTICATION: everybody on this machine may do everything (--auth required)"
+    return "NO AUTHENTICATION: EVERYBODY WHO REACHES THIS ADDRESS MAY DO EVERYTHING (--auth off)"
 
 
 @contextmanager
@@ -82,14 +96,25 @@ def _printing() -> Iterator[Callable[[str], object]]:
         stream.close()
 
 
-def _banner(host: str, port: int, database: str, seconds: float) -> str:
+def _first_token(created: CreatedToken) -> str:
+    return (
+        "\n  The first start: this token may do everything. It is shown only now; keep it safe.\n"
+        f"    {created.secret}\n"
+        "  Lost? Make another on this machine: configsvc token create NAME --admin\n"
+    )
+
+
+def _banner(settings: Settings, port: int, database: str, seconds: float) -> str:
+    host = settings.host
     shown = "localhost" if host in {"127.0.0.1", "0.0.0.0", "::"} else host  # noqa: S104
     url = f"http://{shown}:{port}"
     return (
         f"configsvc {__version__} answers at {url} (started in {seconds:.1f} s)\n"
         f"  Database:  {database}\n"
         f"  API docs:  {url}/docs\n"
+        f"  Access:    {_access(settings)}\n"
         f"  Try:       curl -X POST {url}{PREFIX}/applications "
+        f"""{_AUTHORIZATION if settings.requires_auth else ""}"""
         """-H 'content-type: application/json' -d '{"name":"billing"}'\n"""
         "  Stop:      Ctrl-C"
     )

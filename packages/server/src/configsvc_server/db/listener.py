@@ -26,7 +26,8 @@ _log = structlog.stdlib.get_logger(__name__)
 
 _CHANGES = "configsvc_changes"
 _HEARTBEAT = "configsvc_heartbeat"
-_NO_CONFIGURATION = "-"
+_SESSIONS = "configsvc_sessions"
+_NOTHING = "-"
 _NAME = "configsvc-listener"
 
 
@@ -35,6 +36,9 @@ class ChangeObserver(Protocol):
 
     def changed(self, notice: ChangeNotice) -> None:
         """Handle a change."""
+
+    def session_ended(self, secret_hash: str) -> None:
+        """Handle the end of a session, known by the hash of its secret in hexadecimal."""
 
     def evict_all(self) -> None:
         """Handle that any number of changes may have been missed."""
@@ -142,6 +146,7 @@ class ChangeListener:
             self._connection = connection
             connection.execute(f"LISTEN {_CHANGES}".encode())
             connection.execute(f"LISTEN {_HEARTBEAT}".encode())
+            connection.execute(f"LISTEN {_SESSIONS}".encode())
             # What happened before we listened is unknown.
             self._observer.evict_all()
             while not self._stop.is_set():
@@ -158,6 +163,8 @@ class ChangeListener:
                     self._observer.evict_all()
                 else:
                     self._observer.changed(notice)
+            elif notification.channel == _SESSIONS:
+                self._observer.session_ended(notification.payload)
             elif notification.pid == connection.info.backend_pid:
                 # What we send ourselves arrives, and so does everything sent before it.
                 self._heartbeat.arrived()
@@ -173,10 +180,9 @@ def _read_notice(payload: str) -> ChangeNotice | None:
     line, _, actor = payload.partition("\n")
     match line.split(" "):
         case [application_id, configuration_id, entity, action, *environments]:
-            is_one = configuration_id != _NO_CONFIGURATION
             return ChangeNotice(
-                application_id,
-                configuration_id if is_one else None,
+                None if application_id == _NOTHING else application_id,
+                None if configuration_id == _NOTHING else configuration_id,
                 entity,
                 action,
                 tuple(environments),

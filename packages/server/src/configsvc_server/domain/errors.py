@@ -10,6 +10,7 @@ __all__ = [
     "ConfigSvcError",
     "ConflictError",
     "FieldError",
+    "ForbiddenError",
     "InvalidError",
     "MalformedJsonError",
     "NameServedError",
@@ -19,6 +20,8 @@ __all__ = [
     "SnapshotTooLargeError",
     "StaleError",
     "StateError",
+    "TooManyRequestsError",
+    "UnauthenticatedError",
     "UnavailableError",
     "UnstorableValueError",
 ]
@@ -87,6 +90,50 @@ class NotFoundError(ConfigSvcError):
     def entity_with_article(self) -> str:
         """The entity, to be put into a sentence."""
         return f"{_article(self.entity)} {self.entity}"
+
+
+class UnauthenticatedError(ConfigSvcError):
+    """Nobody that may act here has sent the request."""
+
+    def __init__(self, message: str, *, was_given: bool = True) -> None:
+        super().__init__(message)
+        self.was_given = was_given
+        """Whether there were credentials, that are no good."""
+
+
+class ForbiddenError(ConfigSvcError):
+    """The principal may read something, but not do this to it."""
+
+    def __init__(
+        self,
+        principal: str,
+        role: str,
+        *,
+        application_id: str | None = None,
+        application: str | None = None,
+        environment: str | None = None,
+    ) -> None:
+        where = application or application_id or "the installation"
+        if environment is not None:
+            where = f"{where}/{environment}"
+        super().__init__(f"{principal} needs the role {role} on {where} for this.")
+        self.role = role
+        """The least role that allows it."""
+        self.application_id = application_id
+        """Where it is needed; ``None`` for the installation."""
+        self.application = application
+        """The name of the application, where that is known."""
+        self.environment = environment
+        """``None`` for the application as a whole."""
+
+
+class TooManyRequestsError(ConfigSvcError):
+    """One principal or address asks for more than it may."""
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """How long to wait before trying again, in seconds."""
 
 
 class ConflictError(ConfigSvcError):

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Literal
 
+from configsvc_server.domain.access.grants import NO_ACCESS, Access, Role, Scope
+from configsvc_server.domain.access.principals import NOBODY, Principal
 from configsvc_server.domain.strict_json import JsonObject
 
 __all__ = [
@@ -62,11 +64,11 @@ MAX_POSITION = 2**31 - 1
 """The last position in the order of promotion."""
 
 Action = Literal[
-    "create", "update", "delete", "rollback", "restore", "release", "promote", "withdraw"
+    "create", "update", "delete", "rollback", "restore", "release", "promote", "withdraw", "rotate"
 ]
 """Action of a change."""
 
-Entity = Literal["application", "environment", "configuration", "release"]
+Entity = Literal["application", "environment", "configuration", "release", "token", "grant"]
 """Kind of thing that a change was done to."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -79,8 +81,13 @@ class Provenance:
     actor: str
     request_id: str | None = None
     message: str | None = None
-    caller: str = ""
-    """Who has to share scarce work fairly with others; not kept."""
+    principal: Principal = NOBODY
+    """Whose rights count; not kept. :attr:`actor` is its name."""
+
+    @property
+    def caller(self) -> str:
+        """Who has to share scarce work fairly with others."""
+        return self.principal.fair_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,7 +348,8 @@ class Change:
 
     action: Action
     entity: Entity
-    application_id: str
+    application_id: str | None
+    """``None`` for tokens, and for grants on everything."""
     configuration_id: str | None
     name: str
     version: int | None
@@ -354,6 +362,8 @@ class Change:
     """Of a release: what the environment served before."""
     source_version: int | None = None
     """The version whose content a rollback or a restoration has brought back."""
+    details: JsonObject | None = None
+    """Of a token or grant: who gets which roles where."""
     created_at: datetime | None = None
     """When it was written; set by the database."""
     id: int | None = None
@@ -367,7 +377,7 @@ class ChangeNotice:
     ACTOR_LENGTH: ClassVar[int] = 1000
     """Characters of an actor; a notification has no room for more."""
 
-    application_id: str
+    application_id: str | None
     configuration_id: str | None
     entity: str
     action: str
@@ -388,6 +398,8 @@ class ChangeFilter:
     entity: str | None = None
     environment: str | None = None
     """Needs ``application_id``: names are those of one application."""
+    access: Access = NO_ACCESS
+    """Only those of what it lets read."""
 
     def may_pass(self, notice: ChangeNotice) -> bool:
         """Return whether the change of a notice may pass; it does if its actor is not cut."""
@@ -399,4 +411,12 @@ class ChangeFilter:
             and self.action in {None, notice.action}
             and self.entity in {None, notice.entity}
             and (self.environment is None or self.environment in notice.environments)
+            and self._shows(notice)
         )
+
+    def _shows(self, notice: ChangeNotice) -> bool:
+        if notice.application_id is None or notice.entity in {"token", "grant"}:
+            role = self.access.role_on(Scope(notice.application_id))
+            return role is Role.ADMIN
+        readable = self.access.readable_environments(notice.application_id)
+        return readable is None or not readable.isdisjoint(notice.environments)

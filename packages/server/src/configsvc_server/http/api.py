@@ -1,16 +1,36 @@
 """Routes of the API, and the services that they lead to."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import falcon
 
+from configsvc_server.domain.access.principals import Principal
+from configsvc_server.domain.errors import UnauthenticatedError
 from configsvc_server.http import PREFIX, errors
+from configsvc_server.http.authentication import Authentication
 from configsvc_server.http.bodies import BodyReader
+from configsvc_server.http.context import principal_of
+from configsvc_server.http.cookies import CookieJar
 from configsvc_server.http.errors import WsgiApp
 from configsvc_server.http.hosts import ALL_HOSTS, HostCheck
-from configsvc_server.http.middleware import AccessLog, CorsMiddleware, OptionsMiddleware
+from configsvc_server.http.middleware import (
+    AccessLog,
+    CorsMiddleware,
+    OptionsMiddleware,
+    SecurityHeaders,
+)
 from configsvc_server.http.openapi.document import build_openapi
+from configsvc_server.http.peers import peer_of
+from configsvc_server.http.rate_limits import RateLimits
+from configsvc_server.http.resources.access import (
+    GrantResource,
+    GrantsResource,
+    MeResource,
+    TokenResource,
+    TokenRotateResource,
+    TokensResource,
+)
 from configsvc_server.http.resources.applications import ApplicationResource, ApplicationsResource
 from configsvc_server.http.resources.changes import ChangesResource
 from configsvc_server.http.resources.configurations import (
@@ -44,16 +64,23 @@ from configsvc_server.http.resources.revisions import (
     RevisionsResource,
     RollbackResource,
 )
+from configsvc_server.http.resources.sessions import SessionResource, SessionsResource
+from configsvc_server.http.resources.sign_in import SignIn, sign_in_routes
 from configsvc_server.http.resources.snapshots import SnapshotResource
 from configsvc_server.http.validation import Validator
+from configsvc_server.identity.identities import Identities
+from configsvc_server.services.access import AccessService
 from configsvc_server.services.applications import ApplicationService
 from configsvc_server.services.changes import ChangeService
 from configsvc_server.services.configurations import ConfigurationService
 from configsvc_server.services.environments import EnvironmentService
+from configsvc_server.services.grants import GrantService
 from configsvc_server.services.health import HealthService
 from configsvc_server.services.history import HistoryService
 from configsvc_server.services.releases import ReleaseService
+from configsvc_server.services.sessions import SessionService
 from configsvc_server.services.snapshots import SnapshotService
+from configsvc_server.services.tokens import TokenService
 
 __all__ = ["Services", "create_api"]
 
@@ -70,12 +97,21 @@ class Services:
     snapshots: SnapshotService
     changes: ChangeService
     health: HealthService
+    access: AccessService
+    tokens: TokenService
+    grants: GrantService
+    sessions: SessionService
+    identities: Identities
 
 
 def create_api(
     services: Services,
     *,
     max_body_bytes: int,
+    auth_required: bool = False,
+    refuses_proxies: bool = False,
+    rate_limit: str | None = None,
+    public_url: str = "http://localhost:8080",
     cors_origins: Sequence[str] = (),
     allowed_hosts: Sequence[str] = (ALL_HOSTS,),
 ) -> WsgiApp:
@@ -84,6 +120,10 @@ def create_api(
     Args:
         services: the use cases.
         max_body_bytes: how large a request body may be.
+        auth_required: whether the API is only for those who show who they are.
+        refuses_proxies: without authentication, whether to refuse what came through a proxy.
+        rate_limit: how often each principal may ask, such as ``1000/second``; ``None`` for any.
+        public_url: where browsers reach this server, without a slash at the end.
         cors_origins: origins of other sites whose pages may call the API; none by default.
         allowed_hosts: names that a request may be meant for; all by default.
     """
@@ -91,8 +131,23 @@ def create_api(
     if ALL_HOSTS not in allowed_hosts:
         app.add_middleware(HostCheck(allowed_hosts))
     app.add_middleware(OptionsMiddleware())
+    app.add_middleware(SecurityHeaders())
     if cors_origins:
         app.add_middleware(CorsMiddleware(cors_origins))
+    limits = RateLimits(rate_limit)
+    cookies = CookieJar(public_url)
+    app.add_middleware(
+        Authentication(
+            is_required=auth_required,
+            tokens=services.access,
+            jwts=services.identities,
+            sessions=services.sessions,
+            cookie=cookies.session_name,
+            public_origin=lambda _req: cookies.origin,
+            limits=limits,
+            refuses_proxies=refuses_proxies,
+        )
+    )
     # A URL with a slash at its end is the same resource, answered directly.
     app.req_options.strip_url_path_trailing_slash = True
     app.req_options.auto_parse_qs_csv = False
@@ -102,8 +157,21 @@ def create_api(
     openapi = build_openapi()
     bodies = BodyReader(Validator(openapi), max_body_bytes)
     health = HealthResource(services.health)
-    for path, resource in _resources(services, bodies).items():
+    resources = _resources(services, bodies) | {
+        "/me": MeResource(services.grants, services.tokens, is_required=auth_required)
+    }
+    for path, resource in resources.items():
         app.add_route(f"{PREFIX}{path}", resource)
+    if auth_required:
+        sign_in = SignIn(
+            services.identities,
+            services.sessions,
+            cookies,
+            public_url,
+            _token_sign_in(services.access, limits),
+        )
+        for path, resource in sign_in_routes(sign_in).items():
+            app.add_route(path, resource)
     for path in PATHS:
         app.add_route(path, LivenessResource() if path == LIVENESS_PATH else health)
     app.add_route("/openapi.json", OpenApiResource(openapi))
@@ -111,6 +179,23 @@ def create_api(
     app.add_route("/docs/{asset}", DocsAssetResource())
     app.add_route("/", IndexResource())
     return app
+
+
+def _token_sign_in(
+    access: AccessService, limits: RateLimits
+) -> Callable[[str, falcon.Request], Principal]:
+    """Return what finds the principal of an API token that a person signs in with."""
+
+    def authenticate(secret: str, req: falcon.Request) -> Principal:
+        try:
+            return access.authenticate(
+                secret, address=req.remote_addr, client=req.get_header("User-Agent")
+            )
+        except UnauthenticatedError:
+            limits.failed(peer_of(req.remote_addr))
+            raise
+
+    return authenticate
 
 
 def _resources(services: Services, bodies: BodyReader) -> dict[str, object]:
@@ -139,4 +224,11 @@ def _resources(services: Services, bodies: BodyReader) -> dict[str, object]:
         f"{one}/releases": ReleasesResource(services.releases, bodies),
         f"{one}/releases/rollback": ReleaseRollbackResource(services.releases, bodies),
         "/changes": ChangesResource(services.changes),
+        "/sessions": SessionsResource(services.sessions, principal_of),
+        "/sessions/{id}": SessionResource(services.sessions, principal_of),
+        "/tokens": TokensResource(services.tokens, bodies),
+        "/tokens/{id}": TokenResource(services.tokens),
+        "/tokens/{id}/rotate": TokenRotateResource(services.tokens, bodies),
+        "/grants": GrantsResource(services.grants, bodies),
+        "/grants/{id}": GrantResource(services.grants),
     }

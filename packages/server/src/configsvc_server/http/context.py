@@ -7,6 +7,7 @@ from typing import Final
 import falcon
 import structlog
 
+from configsvc_server.domain.access.principals import NOBODY, Principal
 from configsvc_server.domain.errors import FieldError, InvalidError
 from configsvc_server.domain.identifiers import new_request_id
 from configsvc_server.domain.models import MAX_MESSAGE, Provenance
@@ -18,8 +19,10 @@ __all__ = [
     "InvalidHeaderError",
     "caller_of",
     "client_disconnected",
+    "principal_of",
     "provenance_of",
     "request_id_of",
+    "set_principal",
     "set_request_id",
 ]
 
@@ -30,9 +33,6 @@ _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._~+/=:@-]{1,128}", re.ASCII)
 
 # https://www.w3.org/TR/trace-context/#traceparent-header
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
-
-# Until there is authentication, this is the one place that names the author.
-_ANONYMOUS = "anonymous"
 
 
 class InvalidHeaderError(InvalidError):
@@ -72,17 +72,31 @@ def provenance_of(req: falcon.Request, body: JsonObject | None = None) -> Proven
     header = req.get_header("X-Change-Message")
     message = None if header is None else _text_of_header("/x-change-message", header)
     given = (body or {}).get("message")
+    principal = principal_of(req)
     return Provenance(
-        _ANONYMOUS,
+        principal.name,
         request_id_of(req),
         str(given or "").strip() or message or None,
-        caller=caller_of(req),
+        principal,
     )
 
 
+def principal_of(req: falcon.Request) -> Principal:
+    """Return who has sent the request; nobody, who may do nothing, before that is known."""
+    principal: Principal = getattr(req.context, "principal", NOBODY)
+    return principal
+
+
+def set_principal(req: falcon.Request, principal: Principal) -> None:
+    """Record who has sent the request."""
+    req.context.principal = principal
+    structlog.contextvars.bind_contextvars(principal=principal.name)
+
+
 def caller_of(req: falcon.Request) -> str:
-    """Return who has to share scarce work fairly with others (see :func:`peer_of`)."""
-    return peer_of(req.remote_addr)
+    """Return who has to share scarce work fairly with others."""
+    principal = principal_of(req)
+    return peer_of(req.remote_addr) if principal is NOBODY else principal.fair_key
 
 
 def client_disconnected(req: falcon.Request) -> Callable[[], bool]:

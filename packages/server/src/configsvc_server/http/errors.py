@@ -11,11 +11,14 @@ import structlog
 from configsvc_server.domain.errors import (
     ConflictError,
     FieldError,
+    ForbiddenError,
     InvalidError,
     MalformedJsonError,
     NotFoundError,
     PreconditionFailedError,
     StateError,
+    TooManyRequestsError,
+    UnauthenticatedError,
     UnavailableError,
     UnstorableValueError,
 )
@@ -26,6 +29,7 @@ from configsvc_server.http.problems import PROBLEM_JSON, problem_body
 __all__ = [
     "BadHeaderError",
     "BodyTooLargeError",
+    "CsrfError",
     "MisdirectedRequestError",
     "UnsupportedMediaTypeError",
     "WsgiApp",
@@ -56,6 +60,10 @@ class BodyTooLargeError(Exception):
         super().__init__(f"The body is larger than {limit} bytes.")
         self.limit = limit
         """How many bytes a body may have."""
+
+
+class CsrfError(Exception):
+    """A page of another site may have made a browser send the request."""
 
 
 class MisdirectedRequestError(Exception):
@@ -93,6 +101,10 @@ def register(app: WsgiApp) -> None:
     handle(UnsupportedMediaTypeError, _unsupported)
     handle(BodyTooLargeError, _too_large)
     handle(MisdirectedRequestError, _misdirected)
+    handle(UnauthenticatedError, _unauthenticated)
+    handle(ForbiddenError, _forbidden)
+    handle(CsrfError, _csrf)
+    handle(TooManyRequestsError, _too_many_requests)
 
 
 def _answer(
@@ -176,6 +188,54 @@ def _not_found(req: falcon.Request, resp: falcon.Response, error: NotFoundError)
         kind=f"{error.entity}-not-found",
         title=f"{error.entity.capitalize()} not found",
     )
+
+
+def _unauthenticated(
+    req: falcon.Request, resp: falcon.Response, error: UnauthenticatedError
+) -> None:
+    challenge = 'Bearer realm="configsvc"'
+    resp.set_header(
+        "WWW-Authenticate", f'{challenge}, error="invalid_token"' if error.was_given else challenge
+    )
+    field = FieldError("/authorization", "must be 'Bearer' and a token that is valid")
+    _answer(
+        req,
+        resp,
+        HTTPStatus.UNAUTHORIZED,
+        str(error),
+        errors=(field,),
+        location="header",
+    )
+
+
+def _forbidden(req: falcon.Request, resp: falcon.Response, error: ForbiddenError) -> None:
+    missing: dict[str, JsonValue] = {
+        "role": error.role,
+        "application_id": error.application_id,
+        "application": error.application,
+        "environment": error.environment,
+    }
+    _answer(req, resp, HTTPStatus.FORBIDDEN, str(error), extensions={"missing": missing})
+
+
+def _csrf(req: falcon.Request, resp: falcon.Response, error: CsrfError) -> None:
+    field = FieldError("/x-csrf-token", "must be the csrf_token of the session")
+    _answer(
+        req,
+        resp,
+        HTTPStatus.FORBIDDEN,
+        str(error),
+        kind="csrf",
+        errors=(field,),
+        location="header",
+    )
+
+
+def _too_many_requests(
+    req: falcon.Request, resp: falcon.Response, error: TooManyRequestsError
+) -> None:
+    resp.set_header("Retry-After", str(max(1, math.ceil(error.retry_after))))
+    _answer(req, resp, HTTPStatus.TOO_MANY_REQUESTS, str(error))
 
 
 def _conflict(req: falcon.Request, resp: falcon.Response, error: ConflictError) -> None:

@@ -11,9 +11,12 @@ import structlog
 from configsvc_server.http.context import REQUEST_ID_HEADER, request_id_of, set_request_id
 from configsvc_server.http.resources.health import PATHS as HEALTH_PATHS
 
-__all__ = ["AccessLog", "CorsMiddleware", "OptionsMiddleware"]
+__all__ = ["AccessLog", "CorsMiddleware", "OptionsMiddleware", "SecurityHeaders"]
 
 _log = structlog.stdlib.get_logger("configsvc.access")
+
+# Of what is no page: nothing in it may run or be framed.
+_NO_CONTENT = "default-src 'none'; frame-ancestors 'none'"
 
 _EXPOSED = ("ETag", "Link", "Location", "Retry-After", REQUEST_ID_HEADER)
 
@@ -60,6 +63,20 @@ class OptionsMiddleware:
         allowed = resp.get_header("Allow")
         if req.method == "OPTIONS" and allowed and "OPTIONS" not in allowed:
             resp.set_header("Allow", f"{allowed}, OPTIONS")
+
+
+class SecurityHeaders:
+    """Sets the headers that keep browsers from guessing, framing and telling where one was."""
+
+    def process_response(
+        self, req: falcon.Request, resp: falcon.Response, resource: object, req_succeeded: bool
+    ) -> None:
+        """Add the headers."""
+        resp.set_header("X-Content-Type-Options", "nosniff")
+        resp.set_header("Referrer-Policy", "no-referrer")
+        resp.set_header("X-Frame-Options", "DENY")
+        if resp.get_header("Content-Security-Policy") is None:
+            resp.set_header("Content-Security-Policy", _NO_CONTENT)
 
 
 class CorsMiddleware(falcon.CORSMiddleware[Any, Any]):

@@ -1,7 +1,10 @@
 """Representations: the JSON of each entity, as the API shows it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from configsvc_server.domain.access.grants import Grant, StoredGrant
+from configsvc_server.domain.access.tokens import ShownGrant, Token
 from configsvc_server.domain.models import (
     Application,
     ApplicationDetail,
@@ -21,8 +24,11 @@ __all__ = [
     "environment_body",
     "environment_item",
     "format_timestamp",
+    "grant_item",
     "release_item",
     "revision_item",
+    "stored_grant_item",
+    "token_item",
 ]
 
 
@@ -144,5 +150,49 @@ def change_item(change: Change) -> JsonObject:
         "actor": change.provenance.actor,
         "request_id": change.provenance.request_id,
         "message": change.provenance.message,
+        "details": change.details,
         "created_at": format_timestamp(change.created_at),
     }
+
+
+def grant_item(grant: Grant, application: str | None) -> JsonObject:
+    """Return a role and where it counts."""
+    return {
+        "role": grant.role.label,
+        "application_id": grant.scope.application_id,
+        "application": application,
+        "environment": grant.scope.environment,
+    }
+
+
+def stored_grant_item(stored: StoredGrant, application: str | None) -> JsonObject:
+    """Return a grant."""
+    return {
+        "id": stored.id,
+        "principal": stored.principal,
+        **grant_item(stored.grant, application),
+        "created_at": format_timestamp(stored.created_at),
+        "created_by": stored.created_by,
+    }
+
+
+def token_item(token: Token, grants: Sequence[ShownGrant]) -> JsonObject:
+    """Return a token, without its secret."""
+    return {
+        "id": token.id,
+        "name": token.name,
+        "hint": token.hint,
+        "grants": [grant_item(item.grant, item.application) for item in grants],
+        "created_at": format_timestamp(token.created_at),
+        "created_by": token.created_by,
+        "expires_at": _optional(token.expires_at),
+        "rotated_at": _optional(token.rotated_at),
+        "previous_expires_at": _optional(token.previous_expires_at),
+        "last_used_at": _optional(token.last_used_at),
+        "last_used_address": token.last_used_address,
+        "last_used_client": token.last_used_client,
+    }
+
+
+def _optional(timestamp: datetime | None) -> str | None:
+    return None if timestamp is None else format_timestamp(timestamp)

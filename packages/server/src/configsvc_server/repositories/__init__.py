@@ -7,9 +7,12 @@ from configsvc_server.repositories.applications import ApplicationRepository
 from configsvc_server.repositories.changes import ChangeRepository
 from configsvc_server.repositories.configurations import ConfigurationRepository
 from configsvc_server.repositories.environments import EnvironmentRepository
+from configsvc_server.repositories.grants import GrantRepository
 from configsvc_server.repositories.releases import ReleaseRepository
 from configsvc_server.repositories.revisions import RevisionRepository
+from configsvc_server.repositories.sessions import SessionRepository
 from configsvc_server.repositories.snapshots import SnapshotRepository
+from configsvc_server.repositories.tokens import TokenRepository
 
 __all__ = ["Repositories"]
 
@@ -54,3 +57,18 @@ class Repositories:
     def changes(self) -> ChangeRepository:
         """The table ``changes``, and the write lock."""
         return ChangeRepository(self._connection)
+
+    @cached_property
+    def sessions(self) -> SessionRepository:
+        """The table ``sessions``."""
+        return SessionRepository(self._connection)
+
+    @cached_property
+    def tokens(self) -> TokenRepository:
+        """The table ``tokens``."""
+        return TokenRepository(self._connection)
+
+    @cached_property
+    def grants(self) -> GrantRepository:
+        """The table ``grants``."""
+        return GrantRepository(self._connection)

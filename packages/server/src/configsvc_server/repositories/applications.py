@@ -1,11 +1,14 @@
 """Table ``applications``."""
 
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 
 from psycopg.errors import UniqueViolation
 from psycopg.sql import SQL
 
 from configsvc_server.db.connections import Connection
+from configsvc_server.domain.access.grants import Access
 from configsvc_server.domain.errors import ConflictError
 from configsvc_server.domain.identifiers import is_storable, is_ulid, normalize_ulid
 from configsvc_server.domain.models import Application, ApplicationDetail, ApplicationDocument
@@ -49,6 +52,34 @@ _DETAIL = f"""
     WHERE {{}} = %s
 """  # noqa: S608
 
+# As those see it who may read some of its environments alone: nothing of it changes when
+# something else changes.
+_PART_COLUMNS = """
+    id, name, comments, created_at, updated_at,
+    (
+        SELECT coalesce(max(changes.id), 0)
+        FROM changes
+        WHERE changes.application_id = applications.id
+            AND (
+                changes.entity = 'application'
+                OR (changes.environments && %(environments)s AND changes.entity <> 'environment')
+            )
+    )
+"""
+
+_PART = f"""
+    SELECT {_PART_COLUMNS},
+           ARRAY(
+               SELECT DISTINCT served_versions.configuration_id
+               FROM served_versions
+               WHERE served_versions.application_id = applications.id
+                   AND served_versions.environment = ANY (%(environments)s)
+               ORDER BY served_versions.configuration_id
+           )
+    FROM applications
+    WHERE id = %(id)s
+"""  # noqa: S608
+
 _BY_ID = _DETAIL.format("id")
 _BY_NAME = _DETAIL.format("name")
 
@@ -80,14 +111,25 @@ class ApplicationRepository:
             timestamp=timestamp,
         )
 
-    def find(self, key: str) -> ApplicationDetail | None:
+    def find(
+        self, key: str, environments: Collection[str] | None = None
+    ) -> ApplicationDetail | None:
         """Return the application with the id or the name ``key``.
 
         Args:
             key: a ULID or a name; no name is shaped like a ULID.
+            environments: show only what these serve, for who may read nothing else; needs the
+                id. ``None`` for all of it.
         """
         if not is_storable(key):
             return None
+        if environments is not None:
+            row = self._connection.execute(
+                _PART.encode(), {"id": normalize_ulid(key), "environments": sorted(environments)}
+            ).fetchone()
+            return (
+                None if row is None else ApplicationDetail(Application(*row[:-1]), tuple(row[-1]))
+            )
         query, value = (_BY_ID, normalize_ulid(key)) if is_ulid(key) else (_BY_NAME, key)
         row = self._connection.execute(query.encode(), [value]).fetchone()
         if row is None:
@@ -134,12 +176,18 @@ class ApplicationRepository:
         self._connection.execute("DELETE FROM applications WHERE id = %s", [application_id])
 
     def page(
-        self, request: PageRequest, *, name: str | None = None, text: str | None = None
+        self,
+        request: PageRequest,
+        *,
+        access: Access,
+        name: str | None = None,
+        text: str | None = None,
     ) -> Page[Application]:
         """Return one page of applications.
 
         Args:
             request: which part, in which order.
+            access: only those that it lets read, or environments of them.
             name: only the one with this name.
             text: only those whose name or comments contain this, case-insensitively.
 
@@ -147,9 +195,13 @@ class ApplicationRepository:
             InvalidError: to look for the text takes too long.
         """
         conditions = name_conditions(name, text)
+        if not access.reads_everything:
+            ids = [application_id for application_id, _ in access.applications]
+            parts = [application_id for application_id, _ in access.environments]
+            conditions.append((SQL("id = ANY (%s)"), [[*ids, *parts]]))
         total = count_rows("applications", conditions) if conditions else None
         with search(self._connection, text):
-            return fetch_page(
+            page = fetch_page(
                 self._connection,
                 table="applications",
                 columns=SQL(_COLUMNS),
@@ -158,6 +210,15 @@ class ApplicationRepository:
                 make=Application,
                 total=total or stored_total("application"),
             )
+        return replace(page, items=[self._part(item, access) for item in page.items])
+
+    def _part(self, application: Application, access: Access) -> Application:
+        """Return an application as the list shows it to who may read some environments alone."""
+        environments = access.readable_environments(application.id)
+        if environments is None:
+            return application
+        detail = self.find(application.id, environments)
+        return application if detail is None else detail.application
 
     def _write(
         self,

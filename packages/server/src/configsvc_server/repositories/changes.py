@@ -2,25 +2,25 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from psycopg.errors import SerializationFailure
 from psycopg.sql import SQL
+from psycopg.types.json import Json
 
 from configsvc_server.db.connections import Connection
+from configsvc_server.domain.access.grants import Access, Role
 from configsvc_server.domain.errors import StaleError
 from configsvc_server.domain.models import Change, ChangeFilter, Provenance
 from configsvc_server.domain.pages import Page, PageRequest
-from configsvc_server.repositories.pages import fetch_page
-
-if TYPE_CHECKING:
-    from configsvc_server.repositories.pages import Condition
+from configsvc_server.repositories.pages import Condition, fetch_page
 
 __all__ = ["ChangeRepository"]
 
 _COLUMNS = (
     "id, action, entity, application_id, configuration_id, name, version, environments, "
-    "previous_name, previous_version, source_version, actor, request_id, message, created_at"
+    "previous_name, previous_version, source_version, actor, request_id, message, created_at, "
+    "details"
 )
 
 
@@ -88,9 +88,9 @@ class ChangeRepository:
                 INSERT INTO changes (
                     action, entity, application_id, configuration_id, name, version,
                     environments, previous_name, previous_version, source_version,
-                    actor, request_id, message, created_at
+                    actor, request_id, message, created_at, details
                 )
-                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
                 """,
                 [
                     (
@@ -108,6 +108,7 @@ class ChangeRepository:
                         change.provenance.request_id,
                         change.provenance.message,
                         timestamp,
+                        None if change.details is None else Json(change.details),
                     )
                     for change in changes
                 ],
@@ -128,6 +129,7 @@ class ChangeRepository:
             conditions.append((SQL("entity = %s"), [wanted.entity]))
         if wanted.environment is not None:
             conditions.append((SQL("%s = ANY (environments)"), [wanted.environment]))
+        conditions += _readable(wanted.access)
         return fetch_page(
             self._connection,
             table="changes",
@@ -138,6 +140,25 @@ class ChangeRepository:
             # Matches may be rare, or all old: without it PostgreSQL may read all other changes.
             keys_first=wanted.action is not None or wanted.entity is not None,
         )
+
+
+def _readable(access: Access) -> list[Condition]:
+    if access.installation == Role.ADMIN:
+        return []
+    # Who has which rights is for those who administer them.
+    administered = [app for app, role in access.applications if role >= Role.ADMIN]
+    manners: Condition = (
+        SQL("(entity NOT IN ('token', 'grant') OR application_id = ANY (%s))"),
+        [administered],
+    )
+    if access.reads_everything:
+        return [manners]
+    parts = [SQL("application_id = ANY (%s)")]
+    values: list[Any] = [[application_id for application_id, _ in access.applications]]
+    for application_id, roles in access.environments:
+        parts.append(SQL("(application_id = %s AND environments && %s)"))
+        values += [application_id, [environment for environment, _ in roles]]
+    return [manners, (SQL("({})").format(SQL(" OR ").join(parts)), values)]
 
 
 def _change(*row: Any) -> Change:
@@ -155,4 +176,5 @@ def _change(*row: Any) -> Change:
         source_version=row[10],
         provenance=Provenance(*row[11:14]),
         created_at=row[14],
+        details=None if row[15] is None else dict(row[15]),
     )

@@ -8,6 +8,7 @@ from psycopg.sql import SQL
 from psycopg.types.json import Json
 
 from configsvc_server.db.connections import Connection
+from configsvc_server.domain.access.grants import Access
 from configsvc_server.domain.digest import document_digest
 from configsvc_server.domain.errors import ConflictError, NotFoundError, StaleError
 from configsvc_server.domain.models import (
@@ -220,6 +221,7 @@ class ConfigurationRepository:
         self,
         request: PageRequest,
         *,
+        access: Access,
         application_id: str | None = None,
         name: str | None = None,
         text: str | None = None,
@@ -228,6 +230,7 @@ class ConfigurationRepository:
 
         Args:
             request: which part, in which order.
+            access: only those of applications that it lets read as a whole.
             application_id: only those of this application.
             name: only those with this name.
             text: only those whose name or comments contain this, case-insensitively.
@@ -236,6 +239,9 @@ class ConfigurationRepository:
             InvalidError: to look for the text takes too long.
         """
         conditions = name_conditions(name, text)
+        if not access.reads_everything:
+            ids = [readable for readable, _ in access.applications]
+            conditions.append((SQL("application_id = ANY (%s)"), [ids]))
         is_counted = not conditions
         if application_id is not None:
             conditions.append((SQL("application_id = %s"), [application_id]))

@@ -1,5 +1,6 @@
 """Table ``environments``; a deleted one keeps its row, with the time of its deletion."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from psycopg.errors import UniqueViolation
@@ -77,12 +78,22 @@ class EnvironmentRepository:
         )
         return [Environment(*row) for row in rows]
 
-    def page(self, application_id: str, request: PageRequest) -> Page[Environment]:
-        """Return one page of the environments of an application."""
+    def page(
+        self, application_id: str, request: PageRequest, *, names: Collection[str] | None = None
+    ) -> Page[Environment]:
+        """Return one page of the environments of an application.
+
+        Args:
+            application_id: the application.
+            request: which part, in which order.
+            names: only these; ``None`` for all.
+        """
         conditions: list[Condition] = [
             (SQL("application_id = %s"), [application_id]),
             (SQL("deleted_at IS NULL"), []),
         ]
+        if names is not None:
+            conditions.append((SQL("name = ANY (%s)"), [sorted(names)]))
         return fetch_page(
             self._connection,
             table="environments",

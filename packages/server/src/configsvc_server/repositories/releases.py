@@ -1,6 +1,6 @@
 """Tables ``releases`` and ``served_versions``: what environments served, and what they serve."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from psycopg.sql import SQL
@@ -196,12 +196,41 @@ class ReleaseRepository:
             [application_id, environment, environment],
         )
 
+    def is_known_in(
+        self,
+        configuration_id: str,
+        application_id: str,
+        environments: Collection[str],
+        *,
+        version: int | None = None,
+    ) -> bool:
+        """Return whether any of some environments serves, or has served, a configuration.
+
+        Args:
+            configuration_id: a ULID in upper case.
+            application_id: its application.
+            environments: their names.
+            version: the version that they have to have served; ``None`` for any.
+        """
+        row = self._connection.execute(
+            """
+            SELECT EXISTS (
+                SELECT FROM releases
+                WHERE application_id = %s AND environment = ANY (%s) AND configuration_id = %s
+                    AND (%s::bigint IS NULL OR version = %s)
+            )
+            """,
+            [application_id, sorted(environments), configuration_id, version, version],
+        ).fetchone()
+        return bool(row and row[0])
+
     def page(
         self,
         configuration_id: str,
         request: PageRequest,
         *,
         environment: str | None = None,
+        environments: Collection[str] | None = None,
         only_current: bool = False,
     ) -> Page[Release]:
         """Return one page of the releases of a configuration, in the order of their commits.
@@ -210,11 +239,14 @@ class ReleaseRepository:
             configuration_id: a ULID in upper case.
             request: which part, in which order.
             environment: only those to this environment.
+            environments: only those to one of these; ``None`` for all.
             only_current: only those that made environments serve what they serve now.
         """
         conditions: list[Condition] = [(SQL("configuration_id = %s"), [configuration_id])]
         if environment is not None:
             conditions.append((SQL("environment = %s"), [environment]))
+        if environments is not None:
+            conditions.append((SQL("environment = ANY (%s)"), [sorted(environments)]))
         if only_current:
             current = "id IN (SELECT release_id FROM served_versions WHERE configuration_id = %s)"
             conditions.append((SQL(current), [configuration_id]))

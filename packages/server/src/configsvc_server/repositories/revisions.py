@@ -72,6 +72,20 @@ class RevisionRepository:
         row = self._connection.execute(_NEWEST_VERSION, [configuration_id]).fetchone()
         return int(row[0]) if row else 0
 
+    def newest(self, configuration_id: str) -> tuple[int, str] | None:
+        """Return the version that was written last, and the application that it belongs to."""
+        row = self._connection.execute(
+            """
+            SELECT version, application_id
+            FROM revisions
+            WHERE configuration_id = %s
+            ORDER BY version DESC
+            LIMIT 1
+            """,
+            [configuration_id],
+        ).fetchone()
+        return None if row is None else (row[0], row[1])
+
     def page(self, configuration_id: str, request: PageRequest) -> Page[Revision]:
         """Return one page of the revisions of a configuration."""
         return fetch_page(

@@ -5,7 +5,10 @@ from collections.abc import Mapping, Sequence
 
 from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.db.database import Database
+from configsvc_server.domain.access.decisions import Permission
+from configsvc_server.domain.access.principals import Principal
 from configsvc_server.domain.entity_tags import EntityTags
+from configsvc_server.domain.errors import NotFoundError
 from configsvc_server.domain.identifiers import new_ulid
 from configsvc_server.domain.models import (
     DEFAULT_ENVIRONMENT,
@@ -21,6 +24,7 @@ from configsvc_server.domain.models import (
 from configsvc_server.domain.names import require_name
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories import Repositories
+from configsvc_server.services.access import require, require_application
 from configsvc_server.services.guards import (
     find_application,
     find_application_id,
@@ -62,8 +66,10 @@ class ApplicationService:
             provenance: author, request and message.
 
         Raises:
+            ForbiddenError: the principal may not create applications.
             ConflictError: the id or the name is taken.
         """
+        require(provenance.principal, Permission.CREATE_APPLICATION)
         new_id = application_id or new_ulid()
         with self._database.transaction() as connection:
             store = Repositories(connection)
@@ -83,21 +89,36 @@ class ApplicationService:
         self._cache.evict(new_id, None, (DEFAULT_ENVIRONMENT,))
         return detail
 
-    def get(self, key: str) -> ApplicationDetail:
-        """Return one application by id or name.
+    def get(self, principal: Principal, key: str) -> ApplicationDetail:
+        """Return one application by id or name, with the configurations that ``principal`` reads.
 
         Raises:
             NotFoundError: there is none.
         """
         with self._database.autocommit() as connection:
-            return find_application(Repositories(connection), key)
+            store = Repositories(connection)
+            application_id = find_application_id(store, key)
+            require_application(principal, Permission.READ_APPLICATION, application_id, key)
+            detail = store.applications.find(
+                application_id, principal.access.readable_environments(application_id)
+            )
+        if detail is None:
+            raise NotFoundError("application", key)
+        return detail
 
     def list(
-        self, request: PageRequest, *, name: str | None = None, text: str | None = None
+        self,
+        principal: Principal,
+        request: PageRequest,
+        *,
+        name: str | None = None,
+        text: str | None = None,
     ) -> Page[Application]:
-        """Return one page of applications (see the repository for the filters)."""
+        """Return one page of the applications that ``principal`` reads (see the repository)."""
         with self._searches.slot(text), self._database.autocommit() as connection:
-            return Repositories(connection).applications.page(request, name=name, text=text)
+            return Repositories(connection).applications.page(
+                request, access=principal.access, name=name, text=text
+            )
 
     def update(
         self,
@@ -119,6 +140,7 @@ class ApplicationService:
 
         Raises:
             NotFoundError: there is no such application.
+            ForbiddenError: the principal may not do this to it.
             PreconditionFailedError: it is in another state.
             InvalidError: it has another id, or the new name can't be one.
             ConflictError: the new name is taken.
@@ -126,6 +148,7 @@ class ApplicationService:
         with self._database.transaction() as connection:
             store = Repositories(connection)
             locked_id = find_application_id(store, key, lock=True)
+            require_application(provenance.principal, Permission.UPDATE_APPLICATION, locked_id, key)
             timestamp = store.changes.acquire_write_lock()
             current = find_application(store, locked_id).application
             require_match(if_match, current.etag)
@@ -160,12 +183,14 @@ class ApplicationService:
 
         Raises:
             NotFoundError: there is no such application.
+            ForbiddenError: the principal may not do this to it.
             PreconditionFailedError: it is in another state.
             StateError: a protected environment serves one of its configurations.
         """
         with self._database.transaction() as connection:
             store = Repositories(connection)
             locked_id = find_application_id(store, key, lock=True)
+            require_application(provenance.principal, Permission.DELETE_APPLICATION, locked_id, key)
             store.configurations.lock_all_of(locked_id)
             timestamp = store.changes.acquire_write_lock()
             application = find_application(store, locked_id).application

@@ -6,6 +6,7 @@ from dataclasses import replace
 from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.cache.waiters import Waiters
 from configsvc_server.db.database import Database
+from configsvc_server.domain.access.grants import Access, Role
 from configsvc_server.domain.models import Change, ChangeFilter
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories import Repositories
@@ -44,7 +45,9 @@ class ChangeService:
             # this id, and is never skipped.
             last_id = changes.last_id()
             page = changes.page(request, wanted)
-        if request.sort.descending or page.has_more:
+        page = replace(page, items=[_readable_part(change, wanted.access) for change in page.items])
+        # How many there are that one may not read is not told, not even by the cursor.
+        if request.sort.descending or page.has_more or wanted.access.installation != Role.ADMIN:
             return page
         positions = [position for position in (page.last, request.after) if position is not None]
         return replace(page, last=max([(last_id,), *positions]))
@@ -84,3 +87,15 @@ class ChangeService:
     def _shared_page(self, request: PageRequest, wanted: ChangeFilter) -> Page[Change]:
         """Return a page, read once for all who follow the feed in the same way."""
         return self._cache.change_pages.get((request, wanted), lambda: self.list(request, wanted))
+
+
+def _readable_part(change: Change, access: Access) -> Change:
+    """Return a change without the environments that one may not read."""
+    if change.application_id is None:
+        return change
+    readable = access.readable_environments(change.application_id)
+    if readable is None:
+        return change
+    return replace(
+        change, environments=tuple(name for name in change.environments if name in readable)
+    )

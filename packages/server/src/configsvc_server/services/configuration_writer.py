@@ -9,7 +9,7 @@ from typing import TypeAlias
 from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.db.database import Database
 from configsvc_server.domain.entity_tags import EntityTags
-from configsvc_server.domain.errors import StaleError, StateError
+from configsvc_server.domain.errors import NotFoundError, StaleError, StateError
 from configsvc_server.domain.identifiers import is_ulid, normalize_ulid
 from configsvc_server.domain.models import (
     Action,
@@ -119,6 +119,7 @@ class ConfigurationWriter:
         *,
         provenance: Provenance,
         application_id: str | None = None,
+        owner: str | None = None,
         if_match: EntityTags | None = None,
         action: Action = "update",
         source_version: int | None = None,
@@ -133,6 +134,8 @@ class ConfigurationWriter:
             document: the new document, or what makes it from the current configuration.
             provenance: author, request and message.
             application_id: the application it must belong to; ``None`` for any.
+            owner: the application whose configurations the principal may write, and which it
+                belonged to a moment ago; ``None`` if it may write those of any.
             if_match: the states that it may be in; ``None`` for any.
             action: the action of the change.
             source_version: the version whose content it has, if an earlier one.
@@ -157,7 +160,7 @@ class ConfigurationWriter:
                 provenance=provenance,
                 action=action,
                 source_version=source_version,
-                application_id=application_id,
+                application_id=application_id or owner,
                 if_version=if_version,
                 observed_change_id=observed_change_id,
             )
@@ -166,6 +169,8 @@ class ConfigurationWriter:
             with write.reading() as store:
                 current = find_configuration(store, configuration_id)
             require_match(if_match, current.etag, current_version=current.version)
+            if owner is not None and current.application_id != owner:
+                raise NotFoundError("configuration", configuration_id)
             require_unchanged("application_id", application_id, current.application_id)
             new = document(current) if callable(document) else document
             observed_change_id = self.check(

@@ -1,10 +1,13 @@
 """Configuration use cases."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from configsvc_server.cache.responses import CachedResponse, ResponseCache
 from configsvc_server.db.database import Database
+from configsvc_server.domain.access.decisions import Permission, decide
+from configsvc_server.domain.access.grants import EVERYTHING, INSTALLATION
+from configsvc_server.domain.access.principals import Principal
 from configsvc_server.domain.entity_tags import EntityTags
 from configsvc_server.domain.errors import ConflictError
 from configsvc_server.domain.identifiers import is_ulid, new_ulid, normalize_ulid
@@ -13,12 +16,18 @@ from configsvc_server.domain.models import (
     Configuration,
     ConfigurationDocument,
     Provenance,
+    ServedVersion,
 )
 from configsvc_server.domain.names import is_name, require_name
 from configsvc_server.domain.overlays import resolve_all
 from configsvc_server.domain.pages import Page, PageRequest, Sort
 from configsvc_server.domain.strict_json import JsonObject
 from configsvc_server.repositories import Repositories
+from configsvc_server.services.access import (
+    require_application,
+    require_configuration,
+    require_environment,
+)
 from configsvc_server.services.configuration_writer import ConfigurationWriter, Edit
 from configsvc_server.services.guards import (
     find_application_id,
@@ -88,6 +97,9 @@ class ConfigurationService:
         """
         with self._database.autocommit() as connection:
             application_id = _application_id(Repositories(connection), application)
+        require_application(
+            provenance.principal, Permission.WRITE_CONFIGURATIONS, application_id, application
+        )
         require_unchanged("application_id", required_application_id, application_id)
         return self._writer.create(
             document,
@@ -97,9 +109,9 @@ class ConfigurationService:
         )
 
     def validate_new(
-        self, document: ConfigurationDocument, *, application_id: str, caller: str
+        self, principal: Principal, document: ConfigurationDocument, *, application_id: str
     ) -> dict[str, JsonObject]:
-        """Try to create a configuration, without writing it, for ``caller``.
+        """Try to create a configuration, without writing it, for ``principal``.
 
         Returns:
             The values that each environment would serve.
@@ -109,18 +121,19 @@ class ConfigurationService:
         """
         with self._database.autocommit() as connection:
             store = Repositories(connection)
-            find_application_id(store, application_id)
-        return self._try(document, application_id, None, caller)
+            found_id = find_application_id(store, application_id)
+        require_application(principal, Permission.READ_CONFIGURATIONS, found_id, application_id)
+        return self._try(document, found_id, None, principal.fair_key)
 
     def validate_change(
         self,
+        principal: Principal,
         configuration_id: str,
         edit: Edit,
         *,
         application_id: str | None = None,
-        caller: str,
     ) -> dict[str, JsonObject]:
-        """Try to change a configuration, without writing it, for ``caller`` (see :meth:`update`).
+        """Try to change a configuration, without writing it (see :meth:`update`).
 
         Returns:
             The values that each environment would serve.
@@ -130,8 +143,12 @@ class ConfigurationService:
         """
         with self._database.autocommit() as connection:
             current = find_configuration(Repositories(connection), configuration_id)
+        require_configuration(
+            principal, Permission.READ_CONFIGURATIONS, current.application_id, configuration_id
+        )
         require_unchanged("application_id", application_id, current.application_id)
-        return self._try(_checked(edit, current), current.application_id, current, caller)
+        document = _checked(edit, current)
+        return self._try(document, current.application_id, current, principal.fair_key)
 
     def _try(
         self,
@@ -143,7 +160,10 @@ class ConfigurationService:
         with self._database.autocommit() as connection:
             store = Repositories(connection)
             named = store.configurations.page(
-                PageRequest(1, Sort(("id",))), application_id=application_id, name=document.name
+                PageRequest(1, Sort(("id",))),
+                access=EVERYTHING,
+                application_id=application_id,
+                name=document.name,
             ).items
             if named and (current is None or named[0].id != current.id):
                 raise ConflictError(entity="configuration", field="name", value=document.name)
@@ -159,10 +179,13 @@ class ConfigurationService:
         )
         return resolve_all(document, environments)
 
-    def get(self, configuration_id: str, *, bypass_cache: bool = False) -> CachedResponse:
+    def get(
+        self, principal: Principal, configuration_id: str, *, bypass_cache: bool = False
+    ) -> CachedResponse:
         """Return the response of one configuration.
 
         Args:
+            principal: who asks.
             configuration_id: its id.
             bypass_cache: whether to read the database in any case.
 
@@ -177,25 +200,38 @@ class ConfigurationService:
 
         cached = self._cache.configurations
         read = cached.reload if bypass_cache else cached.get
-        return read(normalize_ulid(configuration_id), load)
+        response = read(normalize_ulid(configuration_id), load)
+        require_configuration(
+            principal,
+            Permission.READ_CONFIGURATIONS,
+            response.application_id,
+            configuration_id,
+        )
+        return response
 
     def list(
         self,
+        principal: Principal,
         request: PageRequest,
         *,
         application_id: str | None = None,
         name: str | None = None,
         text: str | None = None,
     ) -> Page[Configuration]:
-        """Return one page of configurations (see the repository for the filters)."""
+        """Return one page of configurations that ``principal`` reads (see the repository)."""
         everywhere = text if application_id is None else None
         with self._searches.slot(everywhere), self._database.autocommit() as connection:
             return Repositories(connection).configurations.page(
-                request, application_id=application_id, name=name, text=text
+                request,
+                access=principal.access,
+                application_id=application_id,
+                name=name,
+                text=text,
             )
 
     def list_of(
         self,
+        principal: Principal,
         application: str,
         request: PageRequest,
         *,
@@ -210,8 +246,13 @@ class ConfigurationService:
         with self._database.autocommit() as connection:
             store = Repositories(connection)
             application_id = find_application_id(store, application)
+            require_application(principal, Permission.READ_APPLICATION, application_id, application)
             return store.configurations.page(
-                request, application_id=application_id, name=name, text=text
+                request,
+                access=principal.access,
+                application_id=application_id,
+                name=name,
+                text=text,
             )
 
     def update(
@@ -234,6 +275,7 @@ class ConfigurationService:
             application_id: the application it must belong to; ``None`` for any.
             if_match: the states that it may be in; ``None`` for any.
         """
+        owner = self._require_writable(configuration_id, provenance.principal)
         require_unchanged("id", required_id, normalize_ulid(configuration_id))
         edit: Edit | None = document if callable(document) else None
         if isinstance(document, ConfigurationDocument) and not is_name(document.name):
@@ -244,8 +286,24 @@ class ConfigurationService:
             document if edit is None else partial(_checked, edit),
             provenance=provenance,
             application_id=application_id,
+            owner=owner,
             if_match=if_match,
         )
+
+    def _require_writable(self, configuration_id: str, principal: Principal) -> str | None:
+        """Check that a principal may write a configuration.
+
+        Returns:
+            The application that it has to belong to when it is written; ``None`` for any.
+        """
+        if decide(principal, Permission.WRITE_CONFIGURATIONS, INSTALLATION).is_allowed:
+            return None
+        with self._database.autocommit() as connection:
+            current = find_configuration(Repositories(connection), configuration_id)
+        require_configuration(
+            principal, Permission.WRITE_CONFIGURATIONS, current.application_id, configuration_id
+        )
+        return current.application_id
 
     def delete(
         self,
@@ -264,10 +322,18 @@ class ConfigurationService:
         with self._database.transaction() as connection:
             store = Repositories(connection)
             current = find_configuration(store, configuration_id, lock=True)
+            principal = provenance.principal
+            require_configuration(
+                principal,
+                Permission.WRITE_CONFIGURATIONS,
+                current.application_id,
+                configuration_id,
+            )
             require_match(if_match, current.etag, current_version=current.version)
             timestamp = store.changes.acquire_write_lock()
             served = store.releases.served_of(current.id)
             require_unprotected(store, current.application_id, served)
+            _require_withdrawable(store, principal, current, served)
             moves = [unrelease_move(version) for version in served]
             store.releases.release(moves, provenance, timestamp=timestamp)
             store.configurations.delete(current.id)
@@ -284,6 +350,28 @@ class ConfigurationService:
             )
             store.changes.append([change], timestamp=timestamp)
         self._cache.evict(current.application_id, current.id, environments)
+
+
+def _require_withdrawable(
+    store: Repositories,
+    principal: Principal,
+    configuration: Configuration,
+    served: Sequence[ServedVersion],
+) -> None:
+    """Check that a principal may change those environments that don't release at once."""
+    at_once = {
+        environment.name
+        for environment in store.environments.all_of(configuration.application_id)
+        if environment.auto_release
+    }
+    for version in served:
+        if version.environment not in at_once:
+            require_environment(
+                principal,
+                Permission.RELEASE,
+                configuration.application_id,
+                version.environment,
+            )
 
 
 def _checked(edit: Edit, current: Configuration) -> ConfigurationDocument:

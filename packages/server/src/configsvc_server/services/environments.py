@@ -4,6 +4,8 @@ from datetime import datetime
 
 from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.db.database import Database
+from configsvc_server.domain.access.decisions import Permission
+from configsvc_server.domain.access.principals import Principal
 from configsvc_server.domain.entity_tags import EntityTags
 from configsvc_server.domain.errors import (
     FieldError,
@@ -27,6 +29,7 @@ from configsvc_server.domain.models import (
 )
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories import Repositories
+from configsvc_server.services.access import require_application, require_environment
 from configsvc_server.services.document_checks import DocumentChecks
 from configsvc_server.services.guards import (
     find_application_id,
@@ -80,6 +83,7 @@ class EnvironmentService:
 
         Raises:
             NotFoundError: there is no such application.
+            ForbiddenError: the principal may not create environments.
             InvalidError: a configuration would break its schema in it, or it would be both
                 protected and released to at once.
             ConflictError: there is one of this name.
@@ -93,6 +97,12 @@ class EnvironmentService:
         def attempt(write: WriteAttempt) -> Environment:
             with write.reading() as store:
                 application_id = find_application_id(store, application)
+                require_application(
+                    provenance.principal,
+                    Permission.CREATE_ENVIRONMENT,
+                    application_id,
+                    application,
+                )
                 others = store.environments.all_of(application_id)
                 newest = _newest(store, application_id, name) if releases_at_once else []
                 keys = [(configuration.id, configuration.version) for configuration in newest]
@@ -138,25 +148,34 @@ class EnvironmentService:
         self._cache.evict(environment.application_id, None, (name,))
         return environment
 
-    def get(self, application: str, name: str) -> Environment:
+    def get(self, principal: Principal, application: str, name: str) -> Environment:
         """Return one environment.
 
         Raises:
-            NotFoundError: there is no such application or environment.
+            NotFoundError: there is no such application or environment that ``principal`` reads.
         """
         with self._database.autocommit() as connection:
             store = Repositories(connection)
-            return find_environment(store, find_application_id(store, application), name)
+            application_id = find_application_id(store, application)
+            require_environment(
+                principal, Permission.READ_ENVIRONMENT, application_id, name, key=application
+            )
+            return find_environment(store, application_id, name)
 
-    def list(self, application: str, request: PageRequest) -> Page[Environment]:
-        """Return one page of the environments of an application.
+    def list(
+        self, principal: Principal, application: str, request: PageRequest
+    ) -> Page[Environment]:
+        """Return one page of the environments of an application that ``principal`` reads.
 
         Raises:
             NotFoundError: there is no such application.
         """
         with self._database.autocommit() as connection:
             store = Repositories(connection)
-            return store.environments.page(find_application_id(store, application), request)
+            application_id = find_application_id(store, application)
+            require_application(principal, Permission.READ_APPLICATION, application_id, application)
+            names = principal.access.readable_environments(application_id)
+            return store.environments.page(application_id, request, names=names)
 
     def update(
         self,
@@ -188,7 +207,7 @@ class EnvironmentService:
         """
         with self._database.transaction() as connection:
             store = Repositories(connection)
-            current, timestamp = _lock(store, application, name)
+            current, timestamp = _lock(store, provenance.principal, application, name)
             require_match(if_match, current.etag)
             require_unchanged("application_id", application_id, current.application_id)
             require_unchanged("name", new_name, current.name, why=_NAME_IS_FINAL)
@@ -222,10 +241,12 @@ class EnvironmentService:
         """
         with self._database.transaction() as connection:
             store = Repositories(connection)
-            current, timestamp = _lock(store, application, name)
+            current, timestamp = _lock(store, provenance.principal, application, name)
             require_match(if_match, current.etag)
             _require_deletable(current)
             store.releases.delete_served(current.application_id, name)
+            # One that gets this name later is another one.
+            store.grants.delete_on(current.application_id, name)
             store.environments.delete(current.application_id, name, timestamp=timestamp)
             change = _change("delete", current, provenance, environments=(name,))
             store.changes.append([change], timestamp=timestamp)
@@ -235,9 +256,14 @@ class EnvironmentService:
 _NAME_IS_FINAL = "overlays and clients know the environment by it"
 
 
-def _lock(store: Repositories, application: str, name: str) -> tuple[Environment, datetime]:
+def _lock(
+    store: Repositories, principal: Principal, application: str, name: str
+) -> tuple[Environment, datetime]:
     """Return an environment that nobody else can change now, and the timestamp of the write."""
     application_id = find_application_id(store, application, lock=True)
+    require_environment(
+        principal, Permission.ADMINISTER_ENVIRONMENT, application_id, name, key=application
+    )
     timestamp = store.changes.acquire_write_lock()
     return find_environment(store, application_id, name), timestamp
 

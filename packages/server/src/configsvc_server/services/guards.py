@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from configsvc_server.domain.access.grants import Access
 from configsvc_server.domain.entity_tags import EntityTags
 from configsvc_server.domain.errors import (
     FieldError,
@@ -27,6 +28,7 @@ __all__ = [
     "find_application_id",
     "find_configuration",
     "find_configuration_id",
+    "find_configuration_owner",
     "find_environment",
     "find_environment_field",
     "find_revision_field",
@@ -94,6 +96,20 @@ def find_configuration_id(store: Repositories, configuration_id: str) -> str:
     raise NotFoundError("configuration", configuration_id)
 
 
+def find_configuration_owner(store: Repositories, configuration_id: str) -> tuple[str, str]:
+    """Return the id of a configuration that exists or was deleted, and that of its application.
+
+    Raises:
+        NotFoundError: there never was one.
+    """
+    if is_ulid(configuration_id):
+        stored_id = normalize_ulid(configuration_id)
+        newest = store.revisions.newest(stored_id)
+        if newest is not None:
+            return stored_id, newest[1]
+    raise NotFoundError("configuration", configuration_id)
+
+
 def find_environment(store: Repositories, application_id: str, name: str) -> Environment:
     """Return an environment.
 
@@ -107,14 +123,19 @@ def find_environment(store: Repositories, application_id: str, name: str) -> Env
 
 
 def find_environment_field(
-    store: Repositories, application_id: str, name: str, *, pointer: str
+    store: Repositories, application_id: str, name: str, *, pointer: str, access: Access
 ) -> Environment:
     """Return the environment that a field of the input names.
 
     Raises:
-        InvalidError: there is none; the message lists those that exist.
+        InvalidError: there is none that ``access`` lets read; the message lists those.
     """
-    environments = store.environments.all_of(application_id)
+    readable = access.readable_environments(application_id)
+    environments = [
+        environment
+        for environment in store.environments.all_of(application_id)
+        if readable is None or environment.name in readable
+    ]
     for environment in environments:
         if environment.name == name:
             return environment

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from configsvc_server.db.database import Database
+from configsvc_server.domain.access.decisions import Permission
+from configsvc_server.domain.access.principals import Principal
 from configsvc_server.domain.diff import Difference, differences, json_patch
 from configsvc_server.domain.entity_tags import EntityTags
 from configsvc_server.domain.errors import ConflictError, NotFoundError, StateError
@@ -16,10 +18,11 @@ from configsvc_server.domain.overlays import resolve
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.domain.strict_json import JsonObject
 from configsvc_server.repositories import Repositories
+from configsvc_server.services.access import require_configuration
 from configsvc_server.services.configuration_writer import ConfigurationWriter
 from configsvc_server.services.guards import (
     find_configuration,
-    find_configuration_id,
+    find_configuration_owner,
     find_environment_field,
     find_revision_field,
     require_match,
@@ -85,7 +88,9 @@ class HistoryService:
         self._database = database
         self._writer = writer
 
-    def revisions(self, configuration_id: str, request: PageRequest) -> Page[Revision]:
+    def revisions(
+        self, principal: Principal, configuration_id: str, request: PageRequest
+    ) -> Page[Revision]:
         """Return one page of the revisions of a configuration, also of a deleted one.
 
         Raises:
@@ -93,10 +98,10 @@ class HistoryService:
         """
         with self._database.autocommit() as connection:
             store = Repositories(connection)
-            stored_id = find_configuration_id(store, configuration_id)
+            stored_id = _find_readable(store, principal, configuration_id)
             return store.revisions.page(stored_id, request)
 
-    def revision(self, configuration_id: str, version: int) -> Revision:
+    def revision(self, principal: Principal, configuration_id: str, version: int) -> Revision:
         """Return one revision.
 
         Raises:
@@ -104,12 +109,15 @@ class HistoryService:
         """
         with self._database.autocommit() as connection:
             store = Repositories(connection)
-            revision = store.revisions.find(find_configuration_id(store, configuration_id), version)
+            stored_id = _find_readable(store, principal, configuration_id)
+            revision = store.revisions.find(stored_id, version)
         if revision is None:
             raise NotFoundError("revision", str(version))
         return revision
 
-    def compare(self, configuration_id: str, request: DiffRequest) -> Comparison:
+    def compare(
+        self, principal: Principal, configuration_id: str, request: DiffRequest
+    ) -> Comparison:
         """Compare two versions, what two environments serve, or a version and a document.
 
         Without anything else, the newest version is compared with the one before it.
@@ -119,7 +127,7 @@ class HistoryService:
             InvalidError: there is no such version or environment.
         """
         with self._database.autocommit() as connection:
-            sides = _Sides(Repositories(connection), configuration_id, request)
+            sides = _Sides(Repositories(connection), principal, configuration_id, request)
             after = sides.after()
             return Comparison(sides.configuration_id, sides.before(after.version), after)
 
@@ -142,6 +150,12 @@ class HistoryService:
         with self._database.autocommit() as connection:
             store = Repositories(connection)
             current = find_configuration(store, configuration_id)
+            require_configuration(
+                provenance.principal,
+                Permission.WRITE_CONFIGURATIONS,
+                current.application_id,
+                configuration_id,
+            )
             require_match(if_match, current.etag, current_version=current.version)
             revision = find_revision_field(store, current.id, version, pointer="/version")
         return self._writer.update(
@@ -171,7 +185,10 @@ class HistoryService:
         """
         with self._database.autocommit() as connection:
             store = Repositories(connection)
-            stored_id = find_configuration_id(store, configuration_id)
+            stored_id, owner = find_configuration_owner(store, configuration_id)
+            require_configuration(
+                provenance.principal, Permission.WRITE_CONFIGURATIONS, owner, configuration_id
+            )
             if store.configurations.find(stored_id) is not None:
                 raise _not_deleted(stored_id)
             revision = find_revision_field(store, stored_id, version, pointer="/version")
@@ -201,8 +218,15 @@ class HistoryService:
 class _Sides:
     """Finds the two sides of a comparison."""
 
-    def __init__(self, store: Repositories, configuration_id: str, request: DiffRequest) -> None:
-        self.configuration_id = find_configuration_id(store, configuration_id)
+    def __init__(
+        self,
+        store: Repositories,
+        principal: Principal,
+        configuration_id: str,
+        request: DiffRequest,
+    ) -> None:
+        self.configuration_id = _find_readable(store, principal, configuration_id)
+        self._access = principal.access
         self._store = store
         self._request = request
         newest = find_revision_field(store, self.configuration_id, None, pointer="/to")
@@ -241,7 +265,9 @@ class _Sides:
         return find_revision_field(self._store, self.configuration_id, version, pointer=pointer)
 
     def _require_environment(self, name: str, pointer: str) -> None:
-        find_environment_field(self._store, self._application_id, name, pointer=pointer)
+        find_environment_field(
+            self._store, self._application_id, name, pointer=pointer, access=self._access
+        )
 
     def _served(self, environment: str, pointer: str) -> Side:
         self._require_environment(environment, pointer)
@@ -260,6 +286,15 @@ class _Sides:
             resolved = resolve(document, environment)
             return Side(version, environment, {"name": document.name, "config": resolved})
         return Side(version, None, document.members)
+
+
+def _find_readable(store: Repositories, principal: Principal, configuration_id: str) -> str:
+    """Return the id of a configuration, also of a deleted one, that a principal may read."""
+    stored_id, application_id = find_configuration_owner(store, configuration_id)
+    require_configuration(
+        principal, Permission.READ_CONFIGURATIONS, application_id, configuration_id
+    )
+    return stored_id
 
 
 def _not_deleted(configuration_id: str) -> StateError:

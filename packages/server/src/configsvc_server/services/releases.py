@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.db.database import Database
+from configsvc_server.domain.access.decisions import Permission
+from configsvc_server.domain.access.principals import Principal
 from configsvc_server.domain.entity_tags import EntityTags
-from configsvc_server.domain.errors import StateError
+from configsvc_server.domain.errors import FieldError, InvalidError, NotFoundError, StateError
 from configsvc_server.domain.models import (
     Action,
     Change,
@@ -19,11 +21,15 @@ from configsvc_server.domain.models import (
 )
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories import Repositories
+from configsvc_server.services.access import (
+    require_application,
+    require_environment,
+)
 from configsvc_server.services.document_checks import DocumentChecks
 from configsvc_server.services.guards import (
     find_application_id,
     find_configuration,
-    find_configuration_id,
+    find_configuration_owner,
     find_environment_field,
     find_revision_field,
     require_match,
@@ -92,7 +98,10 @@ class ReleaseService:
 
         def attempt(write: WriteAttempt) -> tuple[Release, bool]:
             with write.reading() as store:
-                configuration, _ = _find_target(store, configuration_id, environment, if_match)
+                configuration, _ = _find_target(
+                    store, provenance.principal, configuration_id, environment, if_match
+                )
+                _require_readable(store, provenance.principal, configuration, version)
                 revision = find_revision_field(store, configuration.id, version, pointer="/version")
                 current = store.releases.current(configuration.id, environment)
             if current is not None and current.version == revision.version:
@@ -139,7 +148,9 @@ class ReleaseService:
 
         def attempt(write: WriteAttempt) -> Release:
             with write.reading() as store:
-                configuration, _ = _find_target(store, configuration_id, environment, if_match)
+                configuration, _ = _find_target(
+                    store, provenance.principal, configuration_id, environment, if_match
+                )
                 served = store.releases.served_of(configuration.id)
             for version in served:
                 if version.environment == environment:
@@ -174,7 +185,9 @@ class ReleaseService:
 
         def attempt(write: WriteAttempt) -> Release:
             with write.reading() as store:
-                configuration, found = _find_target(store, configuration_id, environment, if_match)
+                configuration, found = _find_target(
+                    store, provenance.principal, configuration_id, environment, if_match
+                )
                 latest = store.releases.latest(found, configuration.id)
                 target = None if latest is None else store.releases.previous(found, latest)
             if latest is None or target is None:
@@ -222,8 +235,17 @@ class ReleaseService:
         def attempt(write: WriteAttempt) -> tuple[str, Promotion]:
             with write.reading() as store:
                 application_id = find_application_id(store, application)
-                find_environment_field(store, application_id, source, pointer="/from")
-                find_environment_field(store, application_id, target, pointer="/to")
+                principal, access = provenance.principal, provenance.principal.access
+                require_application(
+                    principal, Permission.READ_APPLICATION, application_id, application
+                )
+                find_environment_field(
+                    store, application_id, source, pointer="/from", access=access
+                )
+                find_environment_field(store, application_id, target, pointer="/to", access=access)
+                require_environment(
+                    principal, Permission.RELEASE, application_id, target, key=application
+                )
                 wanted = store.releases.served_in_environment(application_id, source)
                 moves = _promotion_moves(
                     wanted, store.releases.served_in_environment(application_id, target), target
@@ -260,6 +282,7 @@ class ReleaseService:
 
     def list(
         self,
+        principal: Principal,
         configuration_id: str,
         request: PageRequest,
         *,
@@ -269,6 +292,7 @@ class ReleaseService:
         """Return one page of the releases of a configuration, also of a deleted one.
 
         Args:
+            principal: who asks; only those to environments that it reads are shown.
             configuration_id: the configuration.
             request: which part, in which order.
             environment: only those to this environment.
@@ -279,10 +303,17 @@ class ReleaseService:
         """
         with self._database.autocommit() as connection:
             store = Repositories(connection)
+            stored_id, application_id = find_configuration_owner(store, configuration_id)
+            readable = principal.access.readable_environments(application_id)
+            if readable is not None and not store.releases.is_known_in(
+                stored_id, application_id, readable
+            ):
+                raise NotFoundError("configuration", configuration_id)
             return store.releases.page(
-                find_configuration_id(store, configuration_id),
+                stored_id,
                 request,
                 environment=environment,
+                environments=readable,
                 only_current=only_current,
             )
 
@@ -306,17 +337,53 @@ class ReleaseService:
 
 def _find_target(
     store: Repositories,
+    principal: Principal,
     configuration_id: str,
     environment: str,
     if_match: EntityTags | None,
 ) -> tuple[Configuration, Environment]:
     """Return what is to be released, and the environment to release it to."""
     configuration = find_configuration(store, configuration_id)
-    require_match(if_match, configuration.etag, current_version=configuration.version)
+    application_id = configuration.application_id
+    readable = principal.access.readable_environments(application_id)
+    if readable is not None and not readable:
+        raise NotFoundError("configuration", configuration_id)
+    if readable is not None and not store.releases.is_known_in(
+        configuration.id, application_id, readable
+    ):
+        raise NotFoundError("configuration", configuration_id)
     found = find_environment_field(
-        store, configuration.application_id, environment, pointer="/environment"
+        store, application_id, environment, pointer="/environment", access=principal.access
     )
+    require_environment(principal, Permission.RELEASE, application_id, environment)
+    if if_match is not None and readable is not None:
+        # Which version is the newest is for those who may read it.
+        require_application(
+            principal, Permission.READ_CONFIGURATIONS, application_id, application_id
+        )
+    require_match(if_match, configuration.etag, current_version=configuration.version)
     return configuration, found
+
+
+def _require_readable(
+    store: Repositories, principal: Principal, configuration: Configuration, version: int | None
+) -> None:
+    """Check that a principal may read the version that it is about to release.
+
+    Who reads some environments alone may release what those serve or have served.
+
+    Raises:
+        InvalidError: it may not.
+    """
+    readable = principal.access.readable_environments(configuration.application_id)
+    if readable is not None and not store.releases.is_known_in(
+        configuration.id,
+        configuration.application_id,
+        readable,
+        version=configuration.version if version is None else version,
+    ):
+        message = "must be a version that an environment serves, or has served, that you may read"
+        raise InvalidError([FieldError("/version", message)])
 
 
 def _promotion_moves(

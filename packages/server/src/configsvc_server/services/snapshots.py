@@ -7,12 +7,15 @@ from configsvc_server.cache.responses import CachedResponse, ResponseCache
 from configsvc_server.cache.snapshots import CachedSnapshot, Superseded
 from configsvc_server.cache.waiters import Waiters
 from configsvc_server.db.database import Database
+from configsvc_server.domain.access.decisions import Permission
+from configsvc_server.domain.access.principals import Principal
 from configsvc_server.domain.entity_tags import EntityTags
 from configsvc_server.domain.errors import FieldError, InvalidError, NotFoundError
 from configsvc_server.domain.identifiers import is_storable, is_ulid, normalize_ulid
 from configsvc_server.domain.models import Snapshot
 from configsvc_server.domain.overlays import resolve_snapshot
 from configsvc_server.repositories import Repositories
+from configsvc_server.services.access import require_environment
 from configsvc_server.services.guards import find_application_id
 from configsvc_server.services.settled_time import SettledTime
 
@@ -51,11 +54,17 @@ class SnapshotService:
         self._settled_time = SettledTime(database)
 
     def get(
-        self, application: str, environment: str, *, bypass_cache: bool = False
+        self,
+        principal: Principal,
+        application: str,
+        environment: str,
+        *,
+        bypass_cache: bool = False,
     ) -> CachedSnapshot:
         """Return the snapshot as it is now.
 
         Args:
+            principal: who asks.
             application: its id or name.
             environment: its name.
             bypass_cache: whether to read the database in any case.
@@ -65,6 +74,13 @@ class SnapshotService:
         """
         _require_storable(environment)
         application_id = self._application_id(application, bypass_cache=bypass_cache)
+        require_environment(
+            principal,
+            Permission.READ_ENVIRONMENT,
+            application_id,
+            environment,
+            key=application,
+        )
 
         def load() -> CachedSnapshot:
             with self._database.autocommit() as connection:
@@ -81,11 +97,12 @@ class SnapshotService:
         return read((application_id, environment), load)
 
     def at(
-        self, application: str, environment: str, timestamp: datetime
+        self, principal: Principal, application: str, environment: str, timestamp: datetime
     ) -> tuple[CachedSnapshot, bool]:
         """Return the snapshot as it was at a past time, to the byte.
 
         Args:
+            principal: who asks.
             application: its id, also of one that has been deleted since, or its name now.
             environment: its name.
             timestamp: timezone-aware.
@@ -103,6 +120,13 @@ class SnapshotService:
         """
         _require_storable(environment)
         application_id = self._application_id(application)
+        require_environment(
+            principal,
+            Permission.READ_ENVIRONMENT,
+            application_id,
+            environment,
+            key=application,
+        )
         settled = self._settled_time.reach(timestamp)
         if timestamp > settled:
             message = f"must not be in the future; it is {settled.isoformat()} now"
@@ -118,6 +142,7 @@ class SnapshotService:
 
     def wait(
         self,
+        principal: Principal,
         application: str,
         environment: str,
         *,
@@ -128,6 +153,7 @@ class SnapshotService:
         """Return the snapshot once it is one that the caller does not have.
 
         Args:
+            principal: who asks.
             application: its id or name.
             environment: its name.
             known: tags of the snapshots that the caller has.
@@ -141,7 +167,7 @@ class SnapshotService:
         Raises:
             NotFoundError: there is no such application or environment.
         """
-        current = self.get(application, environment)
+        current = self.get(principal, application, environment)
         if not known.matches_weakly(current.etag) or self._waiters.is_closed:
             return current, True
         with self._waiters.slot() as slot:
@@ -149,7 +175,7 @@ class SnapshotService:
                 return current, False
             key = (self._application_id(application), environment)
             for _ in slot.changes(key, timeout=timeout, is_abandoned=is_abandoned):
-                current = self.get(application, environment)
+                current = self.get(principal, application, environment)
                 if not known.matches_weakly(current.etag):
                     break
         return current, True

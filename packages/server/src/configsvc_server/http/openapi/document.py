@@ -4,8 +4,10 @@ from typing import get_args
 
 from configsvc_server import __version__
 from configsvc_server.domain.models import Action, Entity
+from configsvc_server.http.openapi.access_paths import access_paths
 from configsvc_server.http.openapi.history_paths import history_paths
 from configsvc_server.http.openapi.nodes import PROBLEMS, Node, problem, query
+from configsvc_server.http.openapi.permissions import describe_permissions
 from configsvc_server.http.openapi.resource_paths import resource_paths
 from configsvc_server.http.pagination import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, NAMED_LIST
 from configsvc_server.http.schemas import load_schemas
@@ -31,6 +33,8 @@ Versioned JSON configurations, grouped by application.
 
 def build_openapi() -> Node:
     """Return the OpenAPI document of the API."""
+    paths = {**resource_paths(), **history_paths(), **access_paths()}
+    describe_permissions(paths)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -49,13 +53,22 @@ def build_openapi() -> Node:
             {"name": "releases", "description": "What environments serve."},
             {"name": "snapshots", "description": "What clients read, and wait for."},
             {"name": "changes", "description": "The audit trail, which is the change feed too."},
+            {"name": "access", "description": "Who may do what."},
             {"name": "operations", "description": "For those who run the server."},
         ],
-        "paths": {**resource_paths(), **history_paths()},
+        "security": [{"token": []}],
+        "paths": paths,
         "components": {
             "schemas": load_schemas(),
             "parameters": _parameters(),
             "headers": _headers(),
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API token, or a JWT of an issuer that the server knows.",
+                }
+            },
             "responses": {str(status): problem(text) for status, text in PROBLEMS.items()},
         },
     }
@@ -107,6 +120,16 @@ def _parameters() -> Node:
         "Actor": query("actor", "Only those of this person or program.", text),
         "Action": query("action", "Only those that did this.", {"enum": list(get_args(Action))}),
         "Entity": query("entity", "Only those done to this.", {"enum": list(get_args(Entity))}),
+        "TokenSort": query(
+            "sort", "The order; `-` for descending.", {"enum": ["id", "-id", "name", "-name"]}
+        ),
+        "SessionSort": query("sort", "The order; `-` for descending.", {"enum": ["id", "-id"]}),
+        "GrantSort": query(
+            "sort",
+            "The order; `-` for descending.",
+            {"enum": ["id", "-id", "principal", "-principal"]},
+        ),
+        "Principal": query("principal", "Only those to this principal or group.", text),
         "IfMatch": query("If-Match", "The ETag that was read.", _ETAGS, where="header"),
         "IfNoneMatch": query(
             "If-None-Match", "The ETag of the content that the client has.", _ETAGS, where="header"

@@ -27,6 +27,8 @@ Node: TypeAlias = dict[str, Any]
 
 PROBLEMS = {
     400: "Malformed JSON, or a header that can't be understood.",
+    401: "Nobody that the server knows has sent the request.",
+    403: "The caller may read this, but not do this to it; `missing` is the role that it takes.",
     404: "There is no such resource.",
     409: "The name or the id is taken.",
     412: "`If-Match` does not match, since the resource has changed, or `If-None-Match` does; "
@@ -34,6 +36,7 @@ PROBLEMS = {
     413: "The body is larger than the server accepts.",
     415: "The body is not JSON in UTF-8.",
     422: "Well-formed, but invalid; `errors` names each field and what was expected.",
+    429: "The caller asks more often than it may; try again after `Retry-After` seconds.",
     503: "The server or its database is busy, or can't be reached; try again after `Retry-After` "
     "seconds.",
 }
@@ -112,7 +115,7 @@ def not_modified() -> Node:
 def problem(description: str) -> Node:
     """Describe an error."""
     node = answer("Problem", description, PROBLEM_JSON)
-    if description == PROBLEMS[HTTPStatus.SERVICE_UNAVAILABLE]:
+    if description in {PROBLEMS[429], PROBLEMS[HTTPStatus.SERVICE_UNAVAILABLE]}:
         node["headers"] = {"Retry-After": header("RetryAfter")}
     return node
 

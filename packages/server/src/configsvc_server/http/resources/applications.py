@@ -20,7 +20,7 @@ from configsvc_server.http.conditional import (
     read_if_match,
     read_if_none_match,
 )
-from configsvc_server.http.context import provenance_of
+from configsvc_server.http.context import principal_of, provenance_of
 from configsvc_server.http.pagination import NAMED_LIST, PAGING, read_page_request, show_page
 from configsvc_server.http.query_params import QueryParams
 from configsvc_server.http.representations import application_body, application_item
@@ -45,7 +45,7 @@ class ApplicationsResource:
         request = read_page_request(params, NAMED_LIST)
         name, text = params.text("name"), params.text("q")
         params.finish()
-        page = self._service.list(request, name=name, text=text)
+        page = self._service.list(principal_of(req), request, name=name, text=text)
         show_page(req, resp, request, page, application_item)
 
     on_head = on_get
@@ -72,7 +72,7 @@ class ApplicationResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, application: str) -> None:
         """Get an application."""
-        detail = self._service.get(application)
+        detail = self._service.get(principal_of(req), application)
         if not answer_not_modified(resp, detail.application.etag, read_if_none_match(req)):
             _show(resp, detail)
 

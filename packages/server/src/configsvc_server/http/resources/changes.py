@@ -7,7 +7,7 @@ import falcon
 from configsvc_server.domain.models import Action, ChangeFilter, Entity
 from configsvc_server.domain.pages import PageRequest
 from configsvc_server.http.conditional import read_wait
-from configsvc_server.http.context import client_disconnected
+from configsvc_server.http.context import client_disconnected, principal_of
 from configsvc_server.http.pagination import (
     encode_cursor,
     fit_items,
@@ -71,6 +71,7 @@ def _read(req: falcon.Request) -> tuple[PageRequest, ChangeFilter]:
         action=params.choice("action", get_args(Action)),
         entity=params.choice("entity", get_args(Entity)),
         environment=params.text("environment"),
+        access=principal_of(req).access,
     )
     if params.raw("environment") is not None and params.raw("application_id") is None:
         params.refuse("environment", "needs application_id: names are those of one application")

@@ -26,7 +26,7 @@ from configsvc_server.http.conditional import (
     read_if_match,
     read_if_none_match,
 )
-from configsvc_server.http.context import caller_of, provenance_of
+from configsvc_server.http.context import principal_of, provenance_of
 from configsvc_server.http.pagination import NAMED_LIST, PAGING, read_page_request, show_page
 from configsvc_server.http.query_params import QueryParams
 from configsvc_server.http.representations import configuration_item
@@ -64,7 +64,9 @@ class ConfigurationsResource:
         application_id = params.ulid("application_id")
         name, text = params.text("name"), params.text("q")
         params.finish()
-        page = self._service.list(request, application_id=application_id, name=name, text=text)
+        page = self._service.list(
+            principal_of(req), request, application_id=application_id, name=name, text=text
+        )
         show_page(req, resp, request, page, configuration_item)
 
     on_head = on_get
@@ -99,7 +101,7 @@ class ApplicationConfigurationsResource:
         request = read_page_request(params, NAMED_LIST)
         name, text = params.text("name"), params.text("q")
         params.finish()
-        page = self._service.list_of(application, request, name=name, text=text)
+        page = self._service.list_of(principal_of(req), application, request, name=name, text=text)
         show_page(req, resp, request, page, configuration_item)
 
     on_head = on_get
@@ -126,7 +128,7 @@ class ConfigurationResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
         """Get a configuration."""
-        response = self._service.get(id, bypass_cache=has_no_cache(req))
+        response = self._service.get(principal_of(req), id, bypass_cache=has_no_cache(req))
         if not answer_not_modified(resp, response.etag, read_if_none_match(req)):
             resp.data = response.body
 
@@ -199,14 +201,14 @@ class ValidateResource:
                 self._bodies.check(body, "ConfigurationCreate")
                 application_id = normalize_ulid(text_field(body, "application_id"))
                 environments = self._service.validate_new(
-                    document_of(body), application_id=application_id, caller=caller_of(req)
+                    principal_of(req), document_of(body), application_id=application_id
                 )
             else:
                 environments = self._service.validate_change(
+                    principal_of(req),
                     configuration_id,
                     lambda current: document_of({**current.document.members, **body}),
                     application_id=ulid_field(body, "application_id"),
-                    caller=caller_of(req),
                 )
         except NotFoundError as error:
             member = "application_id" if error.entity == "application" else "id"
@@ -228,7 +230,11 @@ def document_of(body: JsonObject) -> ConfigurationDocument:
 
 def render_configuration(configuration: Configuration) -> CachedResponse:
     """Return the response of a configuration."""
-    return CachedResponse(configuration.etag, dumps(configuration_item(configuration)))
+    return CachedResponse(
+        configuration.etag,
+        dumps(configuration_item(configuration)),
+        configuration.application_id,
+    )
 
 
 def show_configuration(resp: falcon.Response, configuration: Configuration) -> None:

@@ -23,7 +23,7 @@ from configsvc_server.http.conditional import (
     read_if_match,
     read_if_none_match,
 )
-from configsvc_server.http.context import provenance_of
+from configsvc_server.http.context import principal_of, provenance_of
 from configsvc_server.http.pagination import (
     PAGING,
     PROMOTION_ORDER,
@@ -51,7 +51,7 @@ class EnvironmentsResource:
         params = QueryParams(req, _PARAMS)
         request = read_page_request(params, PROMOTION_ORDER)
         params.finish()
-        page = self._service.list(application, request)
+        page = self._service.list(principal_of(req), application, request)
         show_page(req, resp, request, page, environment_item)
 
     on_head = on_get
@@ -86,7 +86,7 @@ class EnvironmentResource:
         self, req: falcon.Request, resp: falcon.Response, application: str, environment: str
     ) -> None:
         """Get an environment."""
-        found = self._service.get(application, environment)
+        found = self._service.get(principal_of(req), application, environment)
         if not answer_not_modified(resp, found.etag, read_if_none_match(req)):
             _show(resp, found)
 

@@ -9,7 +9,7 @@ from configsvc_server.domain.errors import FieldError, InvalidError
 from configsvc_server.domain.strict_json import dumps
 from configsvc_server.http.bodies import BodyReader, integer_field, text_field
 from configsvc_server.http.conditional import read_if_match
-from configsvc_server.http.context import provenance_of
+from configsvc_server.http.context import principal_of, provenance_of
 from configsvc_server.http.pagination import PAGING, read_sequence_request, show_page
 from configsvc_server.http.query_params import QueryParams
 from configsvc_server.http.representations import release_item
@@ -34,7 +34,9 @@ class ReleasesResource:
         environment = params.text("environment")
         only_current = params.choice("current", ["true", "false"]) == "true"
         params.finish()
-        page = self._service.list(id, request, environment=environment, only_current=only_current)
+        page = self._service.list(
+            principal_of(req), id, request, environment=environment, only_current=only_current
+        )
         show_page(req, resp, request, page, release_item)
 
     on_head = on_get

@@ -20,7 +20,7 @@ from configsvc_server.http.conditional import (
     read_if_none_match,
     refuse_if_match,
 )
-from configsvc_server.http.context import provenance_of
+from configsvc_server.http.context import principal_of, provenance_of
 from configsvc_server.http.pagination import PAGING, read_sequence_request, show_page
 from configsvc_server.http.query_params import QueryParams
 from configsvc_server.http.representations import revision_item
@@ -52,7 +52,7 @@ class RevisionsResource:
         params = QueryParams(req, PAGING)
         request = read_sequence_request(params, "version")
         params.finish()
-        page = self._service.revisions(id, request)
+        page = self._service.revisions(principal_of(req), id, request)
         show_page(req, resp, request, page, revision_item)
 
     on_head = on_get
@@ -74,7 +74,7 @@ class RevisionResource:
         """Get a revision."""
         if not _VERSION.fullmatch(version):
             raise NotFoundError("revision", version)
-        revision = self._service.revision(id, int(version))
+        revision = self._service.revision(principal_of(req), id, int(version))
         if not answer_not_modified(resp, revision.digest, read_if_none_match(req)):
             resp.data = dumps(revision_item(revision))
 
@@ -101,7 +101,7 @@ class DiffResource:
         _refuse_both(params, "from")
         _refuse_both(params, "to")
         params.finish()
-        resp.data = dumps(_comparison(self._service.compare(id, request)))
+        resp.data = dumps(_comparison(self._service.compare(principal_of(req), id, request)))
 
     on_head = on_get
 
@@ -113,7 +113,7 @@ class DiffResource:
             environment=optional_text_field(body, "environment"),
             document=document_of(object_field(body, "document")),
         )
-        resp.data = dumps(_comparison(self._service.compare(id, request)))
+        resp.data = dumps(_comparison(self._service.compare(principal_of(req), id, request)))
 
 
 class RollbackResource:

@@ -17,7 +17,7 @@ from configsvc_server.http.content_coding import (
     coded_etag,
     uncoded_tags,
 )
-from configsvc_server.http.context import client_disconnected
+from configsvc_server.http.context import client_disconnected, principal_of
 from configsvc_server.http.deltas import accepts_delta, answer_delta
 from configsvc_server.http.query_params import QueryParams
 from configsvc_server.http.representations import format_timestamp
@@ -50,9 +50,12 @@ class SnapshotResource:
         known = uncoded_tags(read_if_none_match(req))
         is_final = False
         if timestamp is not None:
-            response, is_final = self._service.at(application, environment, timestamp)
+            response, is_final = self._service.at(
+                principal_of(req), application, environment, timestamp
+            )
         elif wait and known is not None:
             response, granted = self._service.wait(
+                principal_of(req),
                 application,
                 environment,
                 known=known,
@@ -62,7 +65,9 @@ class SnapshotResource:
             if granted:
                 resp.set_header("Preference-Applied", f"wait={wait}")
         else:
-            response = self._service.get(application, environment, bypass_cache=has_no_cache(req))
+            response = self._service.get(
+                principal_of(req), application, environment, bypass_cache=has_no_cache(req)
+            )
         resp.set_header("Vary", "Prefer, A-IM, Accept-Encoding")
         resp.set_header("Cache-Control", _FOR_EVER if is_final else "no-cache")
         is_coded = accepts_gzip(req) and len(response.body) >= MIN_COMPRESSED

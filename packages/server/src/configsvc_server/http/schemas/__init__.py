@@ -13,8 +13,11 @@ _ITEMS = {
     "ApplicationPage": "ApplicationItem",
     "ConfigurationPage": "Configuration",
     "EnvironmentPage": "EnvironmentItem",
+    "GrantPage": "Grant",
+    "SessionPage": "Session",
     "ReleasePage": "Release",
     "RevisionPage": "Revision",
+    "TokenPage": "Token",
 }
 
 

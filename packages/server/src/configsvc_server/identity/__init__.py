@@ -1,0 +1,1 @@
+"""Identity: persons and workloads that issuers outside vouch for, by signed tokens (JWT)."""

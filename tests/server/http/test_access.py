@@ -1,0 +1,289 @@
+"""Every route, for every role on every scope: what may be done, and what does not even exist."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import falcon
+import falcon.inspect
+import falcon.testing
+import pytest
+from falcon.testing import Result, TestClient
+
+from configsvc_server.app import Runtime, open_services
+from configsvc_server.domain.access.decisions import Permission
+from configsvc_server.http import PREFIX
+from configsvc_server.http.errors import WsgiApp
+from configsvc_server.http.openapi.permissions import FILTERED, PERMISSIONS, SELF, access_table
+from configsvc_server.settings import Settings
+from tests.server.http.support import ok, problem
+
+Json: TypeAlias = dict[str, Any]
+
+ROLES = ("reader", "editor", "releaser", "admin")
+SCOPES: dict[str, Json] = {
+    "everything": {},
+    "the application": {"application": "shop"},
+    "the environment": {"application": "shop", "environment": "prod"},
+    "another environment": {"application": "shop", "environment": "dev"},
+    "another application": {"application": "hidden"},
+}
+IN_SHOP = ("everything", "the application", "the environment", "another environment")
+WHOLE = ("everything", "the application")
+ALLOWED, FORBIDDEN, MISSING = "allowed", "forbidden", "missing"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Settings with which nobody may do anything without a token."""
+    return settings.model_copy(update={"auth": "required", "rate_limit": None})
+
+
+@pytest.fixture
+def secret(runtime: Runtime) -> str:
+    """The token of the first start, which may do everything."""
+    assert runtime.first_token is not None
+    return runtime.first_token.secret
+
+
+@pytest.fixture
+def caller(app: WsgiApp) -> Callable[[str], TestClient]:
+    """Makes a client that sends a token."""
+
+    def make(token: str) -> TestClient:
+        return falcon.testing.TestClient(app, headers={"Authorization": f"Bearer {token}"})
+
+    return make
+
+
+@pytest.fixture
+def admin(caller: Callable[[str], TestClient], secret: str) -> TestClient:
+    """A client that may do everything."""
+    return caller(secret)
+
+
+@pytest.fixture
+def shop(admin: TestClient) -> Json:
+    """An application whose configuration is served by default and prod, and another one."""
+    ok(admin.simulate_post(f"{PREFIX}/applications", json={"name": "hidden"}), 201)
+    application = ok(admin.simulate_post(f"{PREFIX}/applications", json={"name": "shop"}), 201)
+    path = f"{PREFIX}/applications/shop"
+    for body in ({"name": "dev", "auto_release": False}, {"name": "prod", "protected": True}):
+        ok(admin.simulate_post(f"{path}/environments", json=body), 201)
+    configuration = ok(
+        admin.simulate_post(f"{path}/configurations", json={"name": "db", "config": {"size": 1}}),
+        201,
+    )
+    releases = f"{PREFIX}/configurations/{configuration['id']}/releases"
+    for environment in ("prod", "dev"):
+        ok(admin.simulate_post(releases, json={"environment": environment}), 201)
+    ok(admin.simulate_post(f"{PREFIX}/grants", json=GRANT), 201)
+    return {**application, "configuration": configuration["id"]}
+
+
+GRANT: Json = {"principal": "corp:ann", "role": "reader", "application": "shop"}
+
+
+def token(admin: TestClient, name: str, role: str, scope: Json) -> Json:
+    """Create a token."""
+    body = {"name": name, "grants": [{"role": role, **scope}]}
+    created: Json = ok(admin.simulate_post(f"{PREFIX}/tokens", json=body), 201)
+    return created
+
+
+def request(method: str, path: str, shop: Json, admin: TestClient) -> Json:
+    """Return a request that changes nothing that another one depends on."""
+    values = {
+        "application": "shop",
+        "environment": "prod",
+        "id": shop["configuration"],
+        "version": "1",
+    }
+    document = {"name": "db", "config": {"size": 1}}
+    bodies: dict[tuple[str, str], Json] = {
+        ("POST", "/applications"): {"name": "shop"},
+        ("PUT", "/applications/{application}"): {"name": "shop"},
+        ("PATCH", "/applications/{application}"): {"comments": "x"},
+        ("POST", "/applications/{application}/configurations"): document,
+        ("POST", "/configurations"): {**document, "application_id": shop["id"]},
+        ("POST", "/configurations/validate"): {
+            "application_id": shop["id"],
+            "name": "other",
+            "config": {},
+        },
+        ("PUT", "/configurations/{id}"): document,
+        ("PATCH", "/configurations/{id}"): {"comments": "x"},
+        ("POST", "/configurations/{id}/diff"): {"document": document},
+        ("POST", "/configurations/{id}/rollback"): {"version": 1},
+        ("POST", "/configurations/{id}/restore"): {},
+        ("POST", "/configurations/{id}/releases"): {"environment": "prod", "version": 1},
+        ("POST", "/configurations/{id}/releases/rollback"): {"environment": "prod"},
+        ("POST", "/applications/{application}/environments"): {"name": "prod"},
+        ("PUT", "/applications/{application}/environments/{environment}"): {"protected": True},
+        ("PATCH", "/applications/{application}/environments/{environment}"): {"position": 3},
+        ("POST", "/applications/{application}/promote"): {"from": "default", "to": "prod"},
+        ("POST", "/tokens"): {
+            "name": "taken",
+            "grants": [{"role": "reader", "application": "shop"}],
+        },
+        ("POST", "/tokens/{id}/rotate"): {},
+        ("POST", "/grants"): GRANT,
+    }
+    headers = {}
+    if method in {"PUT", "PATCH", "DELETE"}:
+        # What may be done fails by this, and leaves everything as it is.
+        headers["If-Match"] = '"nonsense"'
+    if path.startswith("/tokens/"):
+        created = token(admin, f"other-{method}", "reader", {"application": "shop"})
+        values["id"] = created["id"]
+    if path == "/grants/{id}":
+        principal = {**GRANT, "principal": "corp:bob"}
+        values["id"] = ok(admin.simulate_post(f"{PREFIX}/grants", json=principal), 201)["id"]
+    return {
+        "method": method,
+        "path": PREFIX + path.format(**values),
+        "json": bodies.get((method, path)),
+        "headers": headers,
+    }
+
+
+def outcome(result: Result) -> str:
+    """Return what became of a request."""
+    if result.status_code == 403:
+        assert problem(result, 403)["missing"]["role"] in ROLES
+        return FORBIDDEN
+    if result.status_code == 404:
+        return MISSING
+    if result.status_code == 422:
+        # What the body names does not exist for the caller.
+        assert "exist" in result.text or "must be an environment" in result.text, result.text
+        return MISSING
+    assert result.status_code in {200, 201, 204, 409, 412}, result.text
+    return ALLOWED
+
+
+def expected(method: str, path: str, role: str, scope: str) -> str:  # noqa: PLR0911 - a table
+    """Return what is to become of a request, by the words of the documentation."""
+    rule = PERMISSIONS[method, path]
+    rank = ROLES.index(role)
+    if rule == FILTERED:
+        is_nested = path.startswith(("/applications/{", "/configurations/{"))
+        return ALLOWED if scope in IN_SHOP or not is_nested else MISSING
+    if path == "/sessions/{id}":
+        # There is none: tests of sessions have their own.
+        return MISSING
+    if rule == SELF:
+        return ALLOWED if role == "admin" and scope in WHOLE else MISSING
+    assert isinstance(rule, Permission)
+    enough = rank >= ROLES.index(rule.role.label)
+    match rule.part:
+        case "installation":
+            return ALLOWED if enough and scope == "everything" else FORBIDDEN
+        case "environment":
+            if path == "/applications/{application}/promote" and scope == "the environment":
+                # It may not read the source.
+                return MISSING
+            if scope in (*WHOLE, "the environment"):
+                return ALLOWED if enough else FORBIDDEN
+            return MISSING
+        case "access":
+            if path == "/grants/{id}":
+                return ALLOWED if enough and scope in WHOLE else MISSING
+            if scope in WHOLE:
+                return ALLOWED if enough else FORBIDDEN
+            return FORBIDDEN if scope in IN_SHOP else MISSING
+    if rule is Permission.READ_APPLICATION:
+        return ALLOWED if scope in IN_SHOP else MISSING
+    if scope in WHOLE:
+        return ALLOWED if enough else FORBIDDEN
+    names_application = rule.part == "application" or path in {
+        "/applications/{application}/configurations",
+        "/configurations",
+        "/configurations/validate",
+    }
+    return FORBIDDEN if scope in IN_SHOP and names_application else MISSING
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [pytest.param(*key, id=" ".join(key)) for key in PERMISSIONS]
+)
+def test_each_role_on_each_scope_may_do_what_the_table_says(
+    method: str, path: str, shop: Json, admin: TestClient, caller: Callable[[str], TestClient]
+) -> None:
+    token(admin, "taken", "reader", {})
+    found: dict[tuple[str, str], str] = {}
+    wanted: dict[tuple[str, str], str] = {}
+    for scope, where in SCOPES.items():
+        for role in ROLES:
+            name = f"{role}-{scope}"
+            client = caller(token(admin, name, role, where)["token"])
+            sent = request(method, path, shop, admin)
+            found[role, scope] = outcome(client.simulate_request(**sent))
+            wanted[role, scope] = expected(method, path, role, scope)
+            _tidy(admin)
+    assert found == wanted
+
+
+def _tidy(admin: TestClient) -> None:
+    """Remove what a request or its preparation has left."""
+    for item in ok(admin.simulate_get(f"{PREFIX}/tokens"))["items"]:
+        if item["name"].startswith("other-"):
+            admin.simulate_delete(f"{PREFIX}/tokens/{item['id']}")
+    for item in ok(admin.simulate_get(f"{PREFIX}/grants", params={"principal": "corp:bob"}))[
+        "items"
+    ]:
+        admin.simulate_delete(f"{PREFIX}/grants/{item['id']}")
+
+
+def _routes(app: WsgiApp) -> Iterator[tuple[str, str]]:
+    for route in falcon.inspect.inspect_routes(app):
+        if route.path.startswith(PREFIX):
+            for method in route.methods:
+                if method.method not in {"HEAD", "OPTIONS"} and not method.internal:
+                    yield method.method, route.path.removeprefix(PREFIX)
+
+
+def test_every_route_has_a_rule(app: WsgiApp) -> None:
+    assert set(_routes(app)) == set(PERMISSIONS)
+
+
+@pytest.mark.parametrize("path", ["/applications", "/changes", "/me", "/nothing", "/tokens"])
+def test_without_a_token_there_is_nothing(app: WsgiApp, path: str) -> None:
+    result = falcon.testing.TestClient(app).simulate_get(PREFIX + path)
+
+    problem(result, 401, "/authorization")
+    assert result.headers["www-authenticate"] == 'Bearer realm="configsvc"'
+
+
+def test_health_and_documentation_need_no_token(app: WsgiApp) -> None:
+    client = falcon.testing.TestClient(app)
+    statuses = [client.simulate_get(path).status_code for path in ("/health", "/", "/openapi.json")]
+
+    assert statuses == [200, 200, 200]
+
+
+def test_the_first_start_makes_one_token_for_everything(
+    settings: Settings, database_url: str, runtime: Runtime
+) -> None:
+    assert runtime.first_token is not None
+    with open_services(settings, database_url) as again:
+        assert again.first_token is None
+
+
+def test_without_authentication_a_proxy_is_refused_unless_it_was_turned_off_by_name(
+    settings: Settings, database_url: str
+) -> None:
+    for auth, status in ((None, 401), ("off", 200)):
+        with open_services(settings.model_copy(update={"auth": auth}), database_url) as runtime:
+            client = falcon.testing.TestClient(runtime.app)
+            result = client.simulate_get(
+                f"{PREFIX}/applications", headers={"X-Forwarded-For": "203.0.113.9"}
+            )
+            assert result.status_code == status
+            assert client.simulate_get(f"{PREFIX}/applications").status_code == 200
+
+
+def test_the_documentation_has_the_table_of_routes_and_roles() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "security.md").read_text(encoding="utf-8")
+
+    assert access_table() in text
