@@ -232,12 +232,12 @@ def print_costs(target: Target, snapshots: str) -> None:
     """Measure and print what needs no server of ours."""
     read = target.probe("read")
     print(
-        f"cached read        {read['view']:.0f} ns, a plain dict {read['dict']:.0f} ns:"
-        f" {read['view'] / read['dict']:.1f} times"
+        f"cached read        {read['view']:.0f} ns, a parsed dict {read['dict']:.0f} ns:"
+        f" {read['view / dict']:.2f} times"
+        f" ({read['view / literal']:.2f} times the {read['literal']:.0f} ns of a literal)"
     )
-    print(
-        f"cached async read  {read['async']:.0f} ns: {read['async'] / read['view']:.2f} times that"
-    )
+    print(f"cached async read  {read['async']:.0f} ns: {read['async / view']:.2f} times that")
+    print(f"bound object       {read['bound']:.0f} ns for a member of its value")
     imports = measure_imports(target)
     print(
         f"import             {imports['client']:.0f} ms, requests {imports['requests']:.0f} ms:"
