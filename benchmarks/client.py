@@ -33,7 +33,7 @@ import psycopg
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks import client_probe
-from benchmarks.common import Comparison, at_least, create_database, machine, stop_on_terminate
+from benchmarks.common import Comparison, at_least, create_database, machine, run_benchmark
 from benchmarks.servers import BenchmarkError, Checkout, clean_environment, running_server
 from configsvc_client import ConfigClient, ConfigSvcError, ConflictError
 from configsvc_server.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
@@ -102,33 +102,26 @@ def main() -> int:
     """Run the benchmark and return the exit code."""
     options = _options()
     print(machine())
-    try:
-        with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="configsvc-")))
-            snapshots = stack.enter_context(serving_snapshots())
-            ours = Checkout.of_this_process()
-            if options.against:
-                both = {"before": Checkout.in_folder(options.against), "after": ours}
-                cluster = stack.enter_context(EmbeddedPostgres(folder / "data"))
-                targets = [
-                    Target(checkout, stack.enter_context(_server(checkout, name, cluster, folder)))
-                    for name, checkout in both.items()
-                ]
-                compare(targets[0], targets[1], snapshots, options)
-                return 0
-            target = Target(ours, options.url or "", options.token)
-            print_costs(target, snapshots)
-            if not options.url:
-                cluster = stack.enter_context(EmbeddedPostgres(folder / "data"))
-                url = stack.enter_context(_server(ours, "after", cluster, folder))
-                target = Target(ours, url)
-            print_arrivals(target, options)
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 130
-    except _FAILURES as error:
-        print(f"Failed: {error}", file=sys.stderr)
-        return 1
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="configsvc-")))
+        snapshots = stack.enter_context(serving_snapshots())
+        ours = Checkout.of_this_process()
+        if options.against:
+            both = {"before": Checkout.in_folder(options.against), "after": ours}
+            cluster = stack.enter_context(EmbeddedPostgres(folder / "data"))
+            targets = [
+                Target(checkout, stack.enter_context(_server(checkout, name, cluster, folder)))
+                for name, checkout in both.items()
+            ]
+            compare(targets[0], targets[1], snapshots, options)
+            return 0
+        target = Target(ours, options.url or "", options.token)
+        print_costs(target, snapshots)
+        if not options.url:
+            cluster = stack.enter_context(EmbeddedPostgres(folder / "data"))
+            url = stack.enter_context(_server(ours, "after", cluster, folder))
+            target = Target(ours, url)
+        print_arrivals(target, options)
     return 0
 
 
@@ -417,5 +410,4 @@ _COMPARED: Final = {
 
 
 if __name__ == "__main__":
-    stop_on_terminate()
-    sys.exit(main())
+    sys.exit(run_benchmark(main, *_FAILURES))
