@@ -14,7 +14,8 @@ import pytest
 from configsvc_client import BindError, Bound
 from configsvc_client._binding.binding import Binding
 from configsvc_client._values.frozen import FrozenDict
-from configsvc_client._values.snapshot import Snapshot, read_snapshot
+from configsvc_client._values.snapshot import Snapshot
+from configsvc_client._values.snapshot_documents import read_snapshot
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from configsvc_client._values.snapshot import (
-    Snapshot,
-    read_delta,
-    read_snapshot,
-    write_snapshot,
-)
+from configsvc_client._values.snapshot import Snapshot
+from configsvc_client._values.snapshot_documents import read_delta, read_snapshot, write_snapshot
 from tests.client.snapshot_documents import Entries, delta, entry, etag_of, whole
 from tests.support.json_values import scalars, texts
 

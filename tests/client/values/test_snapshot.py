@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from configsvc_client._values.diff import compare
 from configsvc_client._values.frozen import freeze
 from configsvc_client._values.paths import find
-from configsvc_client._values.snapshot import Snapshot, read_snapshot
+from configsvc_client._values.snapshot import Snapshot
+from configsvc_client._values.snapshot_documents import read_snapshot
 from tests.client.values.test_frozen import JSON
 
 
