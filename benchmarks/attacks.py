@@ -36,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import attackers
 from benchmarks.attack_plans import ATTACKS, Attack, Victim
 from benchmarks.attackers import Plan
-from benchmarks.common import at_least, create_database, machine, stop_on_terminate
+from benchmarks.common import at_least, create_database, machine, run_benchmark
 from benchmarks.processes import MIB, ServerProcess, Watch, ask, free_port
 from benchmarks.servers import START_TIMEOUT, BenchmarkError, Checkout
 from configsvc_server.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
@@ -110,27 +110,20 @@ class Result:
 def main() -> int:
     """Run the benchmark and return the exit code: 1 where the bound was missed."""
     options = _options()
-    try:
-        with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="configsvc-")))
-            cluster = stack.enter_context(EmbeddedPostgres(folder / "data"))
-            checkouts = {"this": Checkout.of_this_process()}
-            if options.against:
-                checkouts = {"before": Checkout.in_folder(options.against), **checkouts}
-            print(f"{machine()}; {options.seconds} s of each attack")
-            results = {
-                (attack.name, name): measure(
-                    attack, checkout, f"{attack.name}-{name}", cluster, folder, options
-                )
-                for attack in options.only
-                for name, checkout in checkouts.items()
-            }
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 130
-    except (BenchmarkError, EmbeddedPostgresError, psycopg.Error) as error:
-        print(f"Failed: {error}", file=sys.stderr)
-        return 1
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="configsvc-")))
+        cluster = stack.enter_context(EmbeddedPostgres(folder / "data"))
+        checkouts = {"this": Checkout.of_this_process()}
+        if options.against:
+            checkouts = {"before": Checkout.in_folder(options.against), **checkouts}
+        print(f"{machine()}; {options.seconds} s of each attack")
+        results = {
+            (attack.name, name): measure(
+                attack, checkout, f"{attack.name}-{name}", cluster, folder, options
+            )
+            for attack in options.only
+            for name, checkout in checkouts.items()
+        }
     return int(print_table(options.only, results, memory=options.memory))
 
 
@@ -373,5 +366,4 @@ def _seconds(value: float | None, otherwise: str) -> str:
 
 
 if __name__ == "__main__":
-    stop_on_terminate()
-    sys.exit(main())
+    sys.exit(run_benchmark(main, BenchmarkError, EmbeddedPostgresError, psycopg.Error))

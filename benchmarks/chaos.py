@@ -27,7 +27,7 @@ from typing import Final
 # Run as a file, this finds only the modules beside it.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.common import at_least, machine, stop_on_terminate
+from benchmarks.common import at_least, machine, run_benchmark
 from benchmarks.ledger import Ledger
 from benchmarks.processes import ServerProcess, end_postgres, free_port, postmaster
 from benchmarks.servers import START_TIMEOUT, BenchmarkError, Checkout
@@ -64,12 +64,6 @@ def main() -> int:
     try:
         broken = run(options, folder)
         kept = broken
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 130
-    except BenchmarkError as error:
-        print(f"Failed: {error}", file=sys.stderr)
-        return 1
     finally:
         end_postgres(folder / "data")
         if kept:
@@ -270,5 +264,4 @@ def print_violations(violations: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    stop_on_terminate()
-    sys.exit(main())
+    sys.exit(run_benchmark(main, BenchmarkError))

@@ -33,7 +33,7 @@ import psycopg
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks import client_probe
-from benchmarks.common import Comparison, at_least, create_database, machine, stop_on_terminate
+from benchmarks.common import Comparison, at_least, create_database, machine, run_benchmark
 from benchmarks.servers import BenchmarkError, Checkout, clean_environment, running_server
 from configsvc_client import ConfigClient, ConfigSvcError, ConflictError
 from configsvc_server.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
@@ -102,33 +102,26 @@ def main() -> int:
     """Run the benchmark and return the exit code."""
     options = _options()
     print(machine())
-    try:
-        with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="configsvc-")))
-            snapshots = stack.enter_context(serving_snapshots())
-            ours = Checkout.of_this_process()
-            if options.against:
-                both = {"before": Checkout.in_folder(options.against), "after": ours}
-                cluster = stack.enter_context(EmbeddedPostgres(folder / "data"))
-                targets = [
-                    Target(checkout, stack.enter_context(_server(checkout, name, cluster, folder)))
-                    for name, checkout in both.items()
-                ]
-                compare(targets[0], targets[1], snapshots, options)
-                return 0
-            target = Target(ours, options.url or "", options.token)
-            print_costs(target, snapshots)
-            if not options.url:
-                cluster = stack.enter_context(EmbeddedPostgres(folder / "data"))
-                url = stack.enter_context(_server(ours, "after", cluster, folder))
-                target = Target(ours, url)
-            print_arrivals(target, options)
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 130
-    except _FAILURES as error:
-        print(f"Failed: {error}", file=sys.stderr)
-        return 1
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="configsvc-")))
+        snapshots = stack.enter_context(serving_snapshots())
+        ours = Checkout.of_this_process()
+        if options.against:
+            both = {"before": Checkout.in_folder(options.against), "after": ours}
+            cluster = stack.enter_context(EmbeddedPostgres(folder / "data"))
+            targets = [
+                Target(checkout, stack.enter_context(_server(checkout, name, cluster, folder)))
+                for name, checkout in both.items()
+            ]
+            compare(targets[0], targets[1], snapshots, options)
+            return 0
+        target = Target(ours, options.url or "", options.token)
+        print_costs(target, snapshots)
+        if not options.url:
+            cluster = stack.enter_context(EmbeddedPostgres(folder / "data"))
+            url = stack.enter_context(_server(ours, "after", cluster, folder))
+            target = Target(ours, url)
+        print_arrivals(target, options)
     return 0
 
 
@@ -232,12 +225,12 @@ def print_costs(target: Target, snapshots: str) -> None:
     """Measure and print what needs no server of ours."""
     read = target.probe("read")
     print(
-        f"cached read        {read['view']:.0f} ns, a plain dict {read['dict']:.0f} ns:"
-        f" {read['view'] / read['dict']:.1f} times"
+        f"cached read        {read['view']:.0f} ns, a parsed dict {read['dict']:.0f} ns:"
+        f" {read['view / dict']:.2f} times"
+        f" ({read['view / literal']:.2f} times the {read['literal']:.0f} ns of a literal)"
     )
-    print(
-        f"cached async read  {read['async']:.0f} ns: {read['async'] / read['view']:.2f} times that"
-    )
+    print(f"cached async read  {read['async']:.0f} ns: {read['async / view']:.2f} times that")
+    print(f"bound object       {read['bound']:.0f} ns for a member of its value")
     imports = measure_imports(target)
     print(
         f"import             {imports['client']:.0f} ms, requests {imports['requests']:.0f} ms:"
@@ -417,5 +410,4 @@ _COMPARED: Final = {
 
 
 if __name__ == "__main__":
-    stop_on_terminate()
-    sys.exit(main())
+    sys.exit(run_benchmark(main, *_FAILURES))

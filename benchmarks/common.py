@@ -5,6 +5,7 @@ import os
 import platform
 import signal
 import statistics
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -29,9 +30,24 @@ def at_least(minimum: int) -> Callable[[str], int]:
     return number
 
 
-def stop_on_terminate() -> None:
-    """Make SIGTERM end a benchmark as Ctrl-C does, with everything that it has started."""
+def run_benchmark(main: Callable[[], int], *failures: type[Exception]) -> int:
+    """Run a benchmark; return its exit code, or that of how it failed or was stopped.
+
+    SIGTERM ends it as Ctrl-C does, with everything that it has started.
+
+    Args:
+        main: the benchmark; returns its exit code.
+        failures: exceptions whose message is all that there is to say.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return main()
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+    except failures as error:
+        print(f"Failed: {error}", file=sys.stderr)
+        return 1
 
 
 def machine() -> str:

@@ -33,7 +33,7 @@ import psycopg
 # Run as a file, this finds only the modules beside it.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.common import at_least, create_database, machine, stop_on_terminate
+from benchmarks.common import at_least, create_database, machine, run_benchmark
 from benchmarks.servers import BenchmarkError, Checkout, clean_environment, running_server
 from configsvc_client import ConfigClient, ConfigSvcError
 from configsvc_server.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
@@ -69,24 +69,17 @@ def main() -> int:
     options = _options()
     print(machine())
     ours = Checkout.of_this_process()
-    try:
-        with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            cluster = stack.enter_context(EmbeddedPostgres(folder / "data"))
-            command = ours.serve(
-                f"--database-url={create_database(cluster, 'deltas')}", "--log-level=warning"
-            )
-            url = stack.enter_context(running_server("server", command, folder))
-            client = stack.enter_context(ConfigClient(url))
-            size = _fill(client, options.configurations, options.bytes)
-            print(f"{options.configurations} configurations, {size / 1e6:.1f} MB")
-            _print(_measure(client, ours, url, options.changes))
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 130
-    except _FAILURES as error:
-        print(f"Failed: {error}", file=sys.stderr)
-        return 1
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        cluster = stack.enter_context(EmbeddedPostgres(folder / "data"))
+        command = ours.serve(
+            f"--database-url={create_database(cluster, 'deltas')}", "--log-level=warning"
+        )
+        url = stack.enter_context(running_server("server", command, folder))
+        client = stack.enter_context(ConfigClient(url))
+        size = _fill(client, options.configurations, options.bytes)
+        print(f"{options.configurations} configurations, {size / 1e6:.1f} MB")
+        _print(_measure(client, ours, url, options.changes))
     return 0
 
 
@@ -313,5 +306,4 @@ def _print(found: Figures) -> None:
 
 
 if __name__ == "__main__":
-    stop_on_terminate()
-    sys.exit(main())
+    sys.exit(run_benchmark(main, *_FAILURES))

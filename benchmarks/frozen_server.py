@@ -28,7 +28,7 @@ import requests
 # Run as a file, this finds only the modules beside it.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.common import at_least, create_database, machine, stop_on_terminate
+from benchmarks.common import at_least, create_database, machine, run_benchmark
 from benchmarks.servers import BenchmarkError, Checkout, running_process
 from configsvc_server.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 
@@ -117,17 +117,13 @@ def run(rounds: int) -> bool:
     return in_time
 
 
-def main() -> None:
-    """Run from the command line."""
+def main() -> int:
+    """Run the benchmark and return the exit code: 1 where a write came too late."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=at_least(1), default=3, help="how often each is measured")
     rounds = parser.parse_args().rounds
-    stop_on_terminate()
-    try:
-        sys.exit(0 if run(rounds) else 1)
-    except (BenchmarkError, EmbeddedPostgresError) as error:
-        sys.exit(f"frozen_server: {error}")
+    return 0 if run(rounds) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_benchmark(main, BenchmarkError, EmbeddedPostgresError))

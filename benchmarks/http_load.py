@@ -41,7 +41,7 @@ from benchmarks.common import (
     create_database,
     example_document,
     machine,
-    stop_on_terminate,
+    run_benchmark,
 )
 from benchmarks.servers import BenchmarkError, Checkout, running_server
 from configsvc_server.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
@@ -138,25 +138,18 @@ def main() -> int:
         )
         return 1
     load = Load(options.seconds, options.connections)
-    try:
-        with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="configsvc-")))
-            print(
-                f"{machine()}; {options.connections} connections, {options.threads} threads, "
-                f"{options.rounds} rounds of {options.seconds} s each"
-            )
-            if options.against:
-                before = Checkout.in_folder(options.against)
-                pairs = prepare_comparison(stack, folder, before, threads=options.threads)
-                return compare(pairs, load, options.rounds)
-            subjects = prepare(stack, folder, threads=options.threads)
-            rounds = [measure_all(subjects, load) for _ in range(options.rounds)]
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 130
-    except _FAILURES as error:
-        print(f"Failed: {error}", file=sys.stderr)
-        return 1
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="configsvc-")))
+        print(
+            f"{machine()}; {options.connections} connections, {options.threads} threads, "
+            f"{options.rounds} rounds of {options.seconds} s each"
+        )
+        if options.against:
+            before = Checkout.in_folder(options.against)
+            pairs = prepare_comparison(stack, folder, before, threads=options.threads)
+            return compare(pairs, load, options.rounds)
+        subjects = prepare(stack, folder, threads=options.threads)
+        rounds = [measure_all(subjects, load) for _ in range(options.rounds)]
     print_table(subjects, rounds)
     return print_failures(subjects, rounds)
 
@@ -434,5 +427,4 @@ def print_failures(subjects: Sequence[Subject], rounds: Sequence[Mapping[str, Me
 
 
 if __name__ == "__main__":
-    stop_on_terminate()
-    sys.exit(main())
+    sys.exit(run_benchmark(main, *_FAILURES))

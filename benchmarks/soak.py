@@ -26,7 +26,7 @@ import requests
 # Run as a file, this finds only the modules beside it.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.common import at_least, create_database, machine, stop_on_terminate
+from benchmarks.common import at_least, create_database, machine, run_benchmark
 from benchmarks.processes import MIB, Sample, ServerProcess, Watch, free_port
 from benchmarks.servers import START_TIMEOUT, STOP_TIMEOUT, BenchmarkError, Checkout
 from benchmarks.soak_traffic import Tally, Traffic
@@ -58,15 +58,8 @@ _FAILURES: Final = (
 def main() -> int:
     """Run the benchmark and return the exit code: 1 where a bound was missed."""
     options = _options()
-    try:
-        with ExitStack() as stack:
-            return int(run(stack, options))
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 130
-    except _FAILURES as error:
-        print(f"Failed: {error}", file=sys.stderr)
-        return 1
+    with ExitStack() as stack:
+        return int(run(stack, options))
 
 
 def _options() -> argparse.Namespace:
@@ -203,5 +196,4 @@ def _verdict(met: bool) -> str:
 
 
 if __name__ == "__main__":
-    stop_on_terminate()
-    sys.exit(main())
+    sys.exit(run_benchmark(main, *_FAILURES))

@@ -27,10 +27,13 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "half"))
 # What takes long: processes, kills, outages, fuzzing, type checks of examples.
 SLOW = (
     "attacks",
+    "client/aio/test_typing.py",
     "client/live",
+    "client/test_pytest_plugin.py",
     "client/test_typing.py",
     "client/view/test_failures.py",
     "client/view/test_processes.py",
+    "client/view/test_shared_polls.py",
     "docs/test_safe_changes.py",
     "examples",
     "hosts",

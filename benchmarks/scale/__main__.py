@@ -30,7 +30,7 @@ from typing import Final
 
 import psycopg
 
-from benchmarks.common import at_least, create_database, machine, stop_on_terminate
+from benchmarks.common import at_least, create_database, machine, run_benchmark
 from benchmarks.scale.data import Size, load, row_counts
 from benchmarks.scale.inventory import Inventory, Session, take_inventory
 from benchmarks.scale.plans import find_plans, print_findings
@@ -88,34 +88,27 @@ def main() -> int:
     members = min(options.per_application, options.configurations)
     small = Size(1, members, options.revisions)
     large = Size(max(2, options.configurations // members), members, options.revisions)
-    try:
-        with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="configsvc-")))
-            cluster = stack.enter_context(EmbeddedPostgres(folder / "data", options=_CLUSTER))
-            urls = {
-                name: filled_database(cluster, name, size, folder)
-                for name, size in (("small", small), ("large", large))
-            }
-            rng = random.Random(options.seed)
-            with (
-                served(urls["small"], "small", small, rng, folder) as one,
-                served(urls["large"], "large", large, rng, folder) as other,
-            ):
-                print(f"{machine()}; {options.rounds} rounds of {options.requests} requests")
-                # What writes comes last.
-                times = [
-                    *measure(READS, one, other, options.rounds, options.requests),
-                    *measure(WRITES, one, other, options.rounds, options.requests),
-                ]
-            print_times(times)
-            _say("looking at plans")
-            findings = find_plans(urls["large"], [*READS, *WRITES], other, folder)
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 130
-    except _FAILURES as error:
-        print(f"Failed: {error}", file=sys.stderr)
-        return 1
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="configsvc-")))
+        cluster = stack.enter_context(EmbeddedPostgres(folder / "data", options=_CLUSTER))
+        urls = {
+            name: filled_database(cluster, name, size, folder)
+            for name, size in (("small", small), ("large", large))
+        }
+        rng = random.Random(options.seed)
+        with (
+            served(urls["small"], "small", small, rng, folder) as one,
+            served(urls["large"], "large", large, rng, folder) as other,
+        ):
+            print(f"{machine()}; {options.rounds} rounds of {options.requests} requests")
+            # What writes comes last.
+            times = [
+                *measure(READS, one, other, options.rounds, options.requests),
+                *measure(WRITES, one, other, options.rounds, options.requests),
+            ]
+        print_times(times)
+        _say("looking at plans")
+        findings = find_plans(urls["large"], [*READS, *WRITES], other, folder)
     is_right = print_findings(findings)
     missed = [item.subject.name for item in times if item.is_missed]
     print(f"\nBounds missed: {', '.join(missed) or 'none'}")
@@ -230,5 +223,4 @@ def print_times(items: Sequence[Times]) -> None:
 
 
 if __name__ == "__main__":
-    stop_on_terminate()
-    sys.exit(main())
+    sys.exit(run_benchmark(main, *_FAILURES))

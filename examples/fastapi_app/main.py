@@ -12,7 +12,6 @@ Change one with the server's API, and the next request has it. A document that d
 ``Limits`` changes nothing: the last one that did stays in use, and ``/health`` says why.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, TypedDict
@@ -20,7 +19,7 @@ from typing import Annotated, TypedDict
 from fastapi import Depends, FastAPI, HTTPException, Request
 from pydantic import BaseModel, Field
 
-from configsvc_client import Bound, ConfigClient, ConfigView
+from configsvc_client import AsyncConfigClient, AsyncConfigView, Bound
 
 
 class Limits(BaseModel):
@@ -33,29 +32,26 @@ class Limits(BaseModel):
 class State(TypedDict):
     """What the endpoints find in ``request.state``."""
 
-    config: ConfigView
+    config: AsyncConfigView
     limits: Bound[Limits]
 
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[State]:
     """Follow the configuration while the application runs."""
-    client = ConfigClient()
-    config = client.application("billing")
-    try:
+    async with AsyncConfigClient() as client:
+        config = client.application("billing")
         # The only wait for the server; all reads afterwards are from memory.
-        await asyncio.to_thread(config.wait_until_ready)
+        await config.ready()
         yield {"config": config, "limits": config.bind("limits", Limits)}
-    finally:
-        await asyncio.to_thread(client.close)
 
 
 api = FastAPI(title="Billing", lifespan=lifespan)
 
 
-async def current_config(request: Request) -> ConfigView:
+async def current_config(request: Request) -> AsyncConfigView:
     """Return the live configuration."""
-    config: ConfigView = request.state.config
+    config: AsyncConfigView = request.state.config
     return config
 
 
@@ -65,7 +61,7 @@ async def current_limits(request: Request) -> Limits:
     return limits.value
 
 
-CurrentConfig = Annotated[ConfigView, Depends(current_config)]
+CurrentConfig = Annotated[AsyncConfigView, Depends(current_config)]
 CurrentLimits = Annotated[Limits, Depends(current_limits)]
 
 

@@ -26,6 +26,12 @@ def address(place: Place, configure: Configure) -> Iterator[str]:
         assert not running.trouble(None), running.output
 
 
+def test_it_does_not_start_without_its_configuration(place: Place) -> None:
+    with started(Command, place, COMMAND, cwd=ROOT) as running:
+        assert running.process.wait(60) != 0
+        assert "NotFoundError" in running.output
+
+
 def test_an_endpoint_has_the_limits_of_this_moment(address: str, configure: Configure) -> None:
     assert requests.get(f"{address}/limits", timeout=10).json()["per_minute"] == 60
     configure("limits", {"per_minute": 90})

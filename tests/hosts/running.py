@@ -261,13 +261,22 @@ def children(method: str) -> Callable[[Place], AbstractContextManager[Running]]:
 class Kernel(Running):
     """Jupyter kernel, asked by executing a cell."""
 
-    def __init__(self, place: Place, pid: int, manager: "KernelManager") -> None:
+    PLAIN = "from tests.hosts.applications.reading import answer"
+
+    AWAITING = """
+from contextlib import AsyncExitStack
+from tests.hosts.applications.awaiting import reader
+stack = AsyncExitStack()
+answer = await reader(stack)
+"""
+
+    def __init__(self, place: Place, pid: int, manager: "KernelManager", setup: str) -> None:
         super().__init__(place, pid)
         self.manager = manager
         self.client: BlockingKernelClient = manager.client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=60)
-        self.execute("from tests.hosts.applications.reading import answer")
+        self.execute(setup)
 
     def ask(self) -> list[Answer]:
         return [_parse(self.execute("print(answer())"))]
@@ -295,8 +304,8 @@ class Kernel(Running):
 
 
 @contextmanager
-def kernel(place: Place) -> Iterator[Kernel]:
-    """Start a Jupyter kernel."""
+def kernel(place: Place, *, setup: str = Kernel.PLAIN) -> Iterator[Kernel]:
+    """Start a Jupyter kernel, with a cell that has the function which answers."""
     from jupyter_client.manager import KernelManager
 
     manager = KernelManager()
@@ -305,7 +314,8 @@ def kernel(place: Place) -> Iterator[Kernel]:
     running = None
     try:
         assert manager.provisioner is not None
-        running = Kernel(place, manager.provisioner.pid or 0, manager)  # type: ignore[attr-defined]
+        pid: int = manager.provisioner.pid or 0  # type: ignore[attr-defined]
+        running = Kernel(place, pid, manager, setup)
         yield running
     finally:
         if running is not None:

@@ -2,8 +2,9 @@
 
 import importlib.util
 import sys
+from functools import partial
 
-from tests.hosts.running import Host, celery, children, kernel, web
+from tests.hosts.running import Host, Kernel, celery, children, kernel, web
 
 __all__ = ["HOSTS", "why_not"]
 
@@ -47,14 +48,16 @@ def _uwsgi(*flags: str, workers: int = 1) -> Host:
     )
 
 
-def _uvicorn(endpoint: str, *flags: str, workers: int = 1) -> Host:
+def _uvicorn(
+    shown: str, *flags: str, module: str = "asgi", path: str = "", workers: int = 1
+) -> Host:
     return Host(
         "uvicorn",
-        " ".join((f"({endpoint} endpoint)", *flags)),
+        " ".join((f"({shown})", *flags)),
         web(
-            *(*_PYTHON, "uvicorn", f"{_APPLICATIONS}.asgi:application", "--port", "0", *flags),
+            *(*_PYTHON, "uvicorn", f"{_APPLICATIONS}.{module}:application", "--port", "0", *flags),
             listens=r"running on http://(\S+)",
-            path=f"/{endpoint}",
+            path=path,
         ),
         workers=workers,
         needs="uvicorn",
@@ -106,9 +109,11 @@ HOSTS = (
         *("--gevent", "10", "--gevent-early-monkey-patch", "--master", "--processes", "2"),
         workers=2,
     ),
-    _uvicorn("sync"),
-    _uvicorn("async"),
-    _uvicorn("sync", "--workers", "2", workers=2),
+    _uvicorn("sync endpoint", path="/sync"),
+    _uvicorn("async endpoint", path="/async"),
+    _uvicorn("sync endpoint", "--workers", "2", path="/sync", workers=2),
+    _uvicorn("AsyncConfigClient", module="asgi_awaiting"),
+    _uvicorn("AsyncConfigClient", "--workers", "2", module="asgi_awaiting", workers=2),
     _celery("--pool", "prefork", "--concurrency", "2", workers=2),
     _celery("--pool", "threads", "--concurrency", "2"),
     _celery("--pool", "gevent", "--concurrency", "2"),
@@ -116,6 +121,12 @@ HOSTS = (
     Host("multiprocessing", "spawn", children("spawn"), workers=2),
     Host("multiprocessing", "forkserver", children("forkserver"), workers=2),
     Host("Jupyter", "ipykernel", kernel, needs="ipykernel"),
+    Host(
+        "Jupyter",
+        "ipykernel, AsyncConfigClient at top level",
+        partial(kernel, setup=Kernel.AWAITING),
+        needs="ipykernel",
+    ),
 )
 
 

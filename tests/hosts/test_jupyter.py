@@ -12,6 +12,16 @@ from configsvc_client import ConfigClient
 app = ConfigClient().application("billing")
 """
 
+AWAIT = """
+from configsvc_client import AsyncConfigClient
+app = AsyncConfigClient().application("billing")
+await app.ready()
+seen = []
+async def hear(change):
+    seen.append(change.new)
+app.on_change(hear, "database.pool_size")
+"""
+
 
 @pytest.fixture
 def notebook(place: Place, configured: Callable[[int], None]) -> Iterator[Kernel]:
@@ -37,5 +47,13 @@ def test_a_change_calls_back_while_no_cell_runs(
         "seen = []; app.on_change(lambda change: seen.append(change.new), 'database.pool_size');"
         "app['database']"
     )
+    configured(20)
+    until(lambda: "20" in notebook.execute("print(seen)"), seconds=20)
+
+
+def test_a_coroutine_of_a_cell_is_awaited_while_no_cell_runs(
+    notebook: Kernel, configured: Callable[[int], None]
+) -> None:
+    notebook.execute(AWAIT)
     configured(20)
     until(lambda: "20" in notebook.execute("print(seen)"), seconds=20)

@@ -16,7 +16,8 @@ import pytest
 from configsvc_client import BindError, Bound
 from configsvc_client._binding.binding import Binding
 from configsvc_client._values.frozen import FrozenDict
-from configsvc_client._values.snapshot import Snapshot, read_snapshot
+from configsvc_client._values.snapshot import Snapshot
+from configsvc_client._values.snapshot_documents import read_snapshot
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,12 @@ class Guarded(Pool):
 
 
 class Owner:
-    checks = 0
+    own: object = True
+    is_awake = True
+    woken = 0
 
-    def check_process(self) -> None:
-        self.checks += 1
+    def wake(self) -> None:
+        self.woken += 1
 
 
 def snapshot(previous: Snapshot | None = None, **configs: Any) -> Snapshot:
@@ -308,10 +311,23 @@ def test_many_threads_tell_each_object_once_and_in_order() -> None:
     assert ends[-1] == 200
 
 
-def test_a_handle_asks_its_owner_at_each_read_and_keeps_it() -> None:
+@pytest.mark.parametrize(
+    ("own", "is_awake", "woken"),
+    [(True, True, 0), (False, True, 2), (True, False, 2)],
+    ids=["awake", "forked", "asleep"],
+)
+def test_each_read_of_a_handle_wakes_its_owner_where_it_does_not_follow(
+    own: bool, is_awake: bool, woken: int
+) -> None:
+    owner = Owner()
+    owner.own, owner.is_awake = own, is_awake
+    bound = Bound(Binding[Pool]("pool", Pool, snapshot(pool={"size": 1})), owner)
+    assert (bound.value, bound.value, owner.woken) == (Pool(1), Pool(1), woken)
+
+
+def test_a_handle_keeps_its_owner() -> None:
     owner = Owner()
     bound = Bound(Binding[Pool]("pool", Pool, snapshot(pool={"size": 1})), owner)
-    assert (bound.value, bound.value, owner.checks) == (Pool(1), Pool(1), 2)
     alive = weakref.ref(owner)
     subscription = bound.on_change(lambda _old, _new: None)
     del owner, bound

@@ -10,7 +10,8 @@ import pytest
 from configsvc_client._binding.binding import Binding
 from configsvc_client._binding.defaults import filled
 from configsvc_client._values.frozen import FrozenDict, freeze
-from configsvc_client._values.snapshot import Snapshot, read_snapshot
+from configsvc_client._values.snapshot import Snapshot
+from configsvc_client._values.snapshot_documents import read_snapshot
 from tests.client.conftest import MakeClient
 from tests.client.stub import StubServer, eventually
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from configsvc_client._values.snapshot import (
-    Snapshot,
+from configsvc_client._values.snapshot import Snapshot
+from configsvc_client._values.snapshot_documents import (
     read_delta,
     read_snapshot,
     share,

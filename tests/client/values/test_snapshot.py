@@ -3,6 +3,7 @@
 import json
 import pickle
 import re
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from configsvc_client._values.diff import compare
 from configsvc_client._values.frozen import freeze
 from configsvc_client._values.paths import find
-from configsvc_client._values.snapshot import Snapshot, read_snapshot
+from configsvc_client._values.snapshot import Snapshot
+from configsvc_client._values.snapshot_documents import read_snapshot
 from tests.client.values.test_frozen import JSON
 
 
@@ -136,3 +138,19 @@ def test_each_difference_has_the_values_at_its_path(one: Any, other: Any) -> Non
         if difference.kind != "removed":
             assert find(other, difference.path) == difference.new
     assert bool(compare(one, other)) == bool(compare(other, one))
+
+
+@pytest.mark.skipif(
+    (3, 12) <= sys.version_info < (3, 12, 7), reason="what is interned is never collected there"
+)
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")], ids=["regular", "spaced"])
+def test_names_are_the_strings_of_the_program_that_reads_by_them(
+    separators: tuple[str, str],
+) -> None:
+    document = json.loads(body({"database": {"pool": {"size": 1}}}))
+    text = json.dumps(document, separators=separators).encode()
+    found = read_snapshot(text, '"e1"')
+    (name,), (member,), (inner,) = found, found["database"], found["database"]["pool"]
+    assert name is sys.intern("database")
+    assert member is sys.intern("pool")
+    assert inner is sys.intern("size")

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from configsvc_client._values.snapshot import Snapshot, read_delta, read_snapshot
+from configsvc_client._values.snapshot import Snapshot
+from configsvc_client._values.snapshot_documents import read_delta, read_snapshot
 from configsvc_client._view.disk_cache import DiskCache
 from tests.client.snapshot_documents import delta, entry, etag_of, whole
 

@@ -8,6 +8,7 @@ import pytest
 
 from configsvc_client import ConfigView
 from configsvc_client._view.inline_poller import InlinePoller, threads_run
+from configsvc_client._view.synchronizer import Synchronizer
 from tests.client.conftest import MakeClient
 from tests.client.stub import StubServer, drop, eventually, hang, serve, status
 
@@ -76,6 +77,26 @@ def test_reads_go_on_through_an_outage(stub: StubServer, app: ConfigView) -> Non
     stub.publish(database={"pool_size": 20})
     stub.answer(serve)
     eventually(lambda: app["database"]["pool_size"] == 20)
+
+
+def test_an_unexpected_error_comes_out_of_no_read_and_is_logged_once(
+    stub: StubServer,
+    app: ConfigView,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(self: Synchronizer) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch, caplog.at_level("INFO", "configsvc_client"):
+        patch.setattr(Synchronizer, "follow", fail)
+        before = app.status().failures
+        eventually(lambda: app["database"] and app.status().failures > before + 1)
+    assert app.status().stale
+    assert [r.exc_info is not None for r in caplog.records].count(True) == 1
+    assert "polling inline/default" in caplog.text
+    stub.publish(database={"pool_size": 20})
+    eventually(lambda: app["database"]["pool_size"] == 20 and not app.status().stale)
 
 
 def test_reads_wait_for_a_hanging_server_for_a_moment_only(

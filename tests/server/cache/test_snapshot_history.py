@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,6 +53,7 @@ def test_other_environments_are_not_looked_at() -> None:
     assert history.find(other, known(base)) is None
 
 
+@pytest.mark.slow
 def test_so_many_changes_of_one_environment_are_remembered_and_no_more() -> None:
     history = SnapshotHistory(max_bytes=10**9)
     names = [f"n{index}" for index in range(SnapshotHistory.MAX_STEPS + 50)]

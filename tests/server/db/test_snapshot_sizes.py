@@ -3,6 +3,7 @@
 from typing import Any
 
 import psycopg
+import pytest
 from falcon.testing import TestClient
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -25,6 +26,7 @@ def sizes(url: str, query: str) -> set[tuple[Any, ...]]:
         return {tuple(row) for row in connection.execute(query.encode()) if row[2]}
 
 
+@pytest.mark.slow
 @given(acts=st.lists(st.integers(0, 7), max_size=10))
 @hypothesis_settings(
     max_examples=15,

@@ -1,6 +1,7 @@
 """Lists know how many rows there are without counting them."""
 
 import psycopg
+import pytest
 from falcon.testing import TestClient
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -23,6 +24,7 @@ def totals(connection: psycopg.Connection, query: str) -> set[tuple[object, ...]
     return {tuple(row) for row in connection.execute(query.encode()) if row[2]}
 
 
+@pytest.mark.slow
 @given(acts=st.lists(st.sampled_from(["application", "one", "two", "less", "none"]), max_size=8))
 @hypothesis_settings(
     max_examples=15,

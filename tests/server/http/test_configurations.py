@@ -423,6 +423,7 @@ class TestHistory:
 
 
 class TestRoundTrip:
+    @pytest.mark.slow
     @given(value=json_objects())
     @hypothesis_settings(
         max_examples=100,

@@ -149,6 +149,7 @@ class TestDiff:
             {"path": "/comments", "kind": "changed", "old": "x", "new": None}
         ]
 
+    @pytest.mark.slow
     @given(
         before=json_objects(),
         after=json_objects(),
@@ -313,6 +314,7 @@ class TestRollback:
         assert (change["previous_name"], change["name"]) == ("db", "database")
         assert change["message"] == "broken"
 
+    @pytest.mark.slow
     @given(
         documents=st.lists(
             st.tuples(st.sampled_from(["a", "b"]), json_objects(), json_objects()),

@@ -292,6 +292,7 @@ class TestOverlays:
 
         assert changed["overlays"] == {}
 
+    @pytest.mark.slow
     @given(config=json_objects(), overlay=json_objects())
     @hypothesis_settings(
         max_examples=60,

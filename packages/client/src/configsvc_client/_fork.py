@@ -39,7 +39,8 @@ class _ClearedPage:
 
         self._page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._page.madvise(_MADV_WIPEONFORK)
-        self.flag: object = ctypes.c_bool.from_buffer(self._page)
+        # Whether a pointer is null is the quickest that ctypes can tell.
+        self.flag: object = ctypes.POINTER(ctypes.c_char).from_buffer(self._page)
         self.set()
 
     def set(self) -> None:

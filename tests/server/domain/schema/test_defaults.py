@@ -65,6 +65,7 @@ class TestDefaults:
         assert defaults["/n"] == defaults["/more/n"] == 1
         assert len(defaults) <= 64
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "schema",
         [

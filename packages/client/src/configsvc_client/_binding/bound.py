@@ -16,8 +16,14 @@ T_co = TypeVar("T_co", covariant=True)
 class Owner(Protocol):
     """Owner of what keeps a bound object up to date; handles keep it alive."""
 
-    def check_process(self) -> None:
-        """Start anew what a fork has left behind in the parent, if there was one."""
+    own: object
+    """Flag that is false in a forked child which has not been renewed yet."""
+
+    is_awake: bool
+    """Whether objects follow by themselves, without :meth:`wake`."""
+
+    def wake(self) -> object:
+        """Start what keeps objects up to date, if it does not run in this process."""
         ...
 
 
@@ -51,7 +57,7 @@ class Bound(Generic[T_co]):
         self._binding = binding
         self._owner = owner
         # Kept here too: each read goes by it.
-        self._check_process = owner.check_process
+        self._own = owner.own
         self._deliver = deliver
 
     @property
@@ -62,7 +68,8 @@ class Bound(Generic[T_co]):
             >>> app.bind("database", DatabaseSettings).value.host
             'db1'
         """
-        self._check_process()
+        if not (self._own and self._owner.is_awake):
+            self._owner.wake()
         return self._binding.value
 
     @property

@@ -21,7 +21,8 @@ from configsvc_client._local.overrides import (
 )
 from configsvc_client._values.frozen import FrozenDict, freeze, is_same
 from configsvc_client._values.merging import leaves, merged
-from configsvc_client._values.snapshot import Snapshot, read_snapshot
+from configsvc_client._values.snapshot import Snapshot
+from configsvc_client._values.snapshot_documents import read_snapshot
 from configsvc_client.errors import NotFoundError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from configsvc_client._values.frozen import FrozenDict, freeze_items, loads_frozen
+from configsvc_client._values.frozen import freezer, loads_frozen, name_sharer
 
 __all__ = ["delta_base", "parse_document", "plain_tag", "snapshot_tag"]
 
@@ -92,7 +92,8 @@ def _parse_regular(text: str, add: Callable[[str, Any, bytes | None], None]) -> 
 
 def _parse_entries(text: str, at: int, add: Callable[[str, Any, bytes | None], None]) -> int:
     """Parse entries from an index on; return that of the brace at their end."""
-    decode = json.JSONDecoder(object_pairs_hook=_freezer()).raw_decode
+    name_of = name_sharer()
+    decode = json.JSONDecoder(object_pairs_hook=freezer(name_of)).raw_decode
     if text[at - 1 : at] != "{":
         raise _IrregularError
     while True:
@@ -100,29 +101,10 @@ def _parse_entries(text: str, at: int, add: Callable[[str, Any, bytes | None], N
         if not isinstance(name, str) or text[start : start + 1] != ":":
             raise _IrregularError
         entry, at = decode(text, start + 1)
-        add(name, entry, hashlib.sha256(text[start + 1 : at].encode()).digest())
+        add(name_of(name), entry, hashlib.sha256(text[start + 1 : at].encode()).digest())
         following = text[at : at + 1]
         if following == "}":
             return at
         if following != ",":
             raise _IrregularError
         at += 1
-
-
-def _freezer() -> Callable[[list[tuple[str, Any]]], FrozenDict]:
-    """Return a function that makes objects, whose equal names are one string in memory.
-
-    The parser does so within one value; ours are parsed one by one.
-    """
-    names: dict[str, str] = {}
-    share = names.setdefault
-
-    def freeze_members(members: list[tuple[str, Any]]) -> FrozenDict:
-        return FrozenDict(
-            {
-                share(name, name): freeze_items(value) if type(value) is list else value
-                for name, value in members
-            }
-        )
-
-    return freeze_members

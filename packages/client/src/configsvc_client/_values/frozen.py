@@ -6,16 +6,18 @@ A copy is deep, always: what is read-only inside a plain dict would be neither.
 """
 
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 __all__ = [
     "FrozenDict",
     "FrozenList",
     "freeze",
-    "freeze_items",
+    "freezer",
     "is_same",
     "loads_frozen",
+    "name_sharer",
     "thaw",
 ]
 
@@ -79,7 +81,38 @@ def loads_frozen(text: bytes) -> Any:
     Raises:
         ValueError: the text is not JSON.
     """
-    return freeze_items(json.loads(text, object_hook=_freeze_members))
+    return _freeze_items(json.loads(text, object_pairs_hook=freezer(name_sharer())))
+
+
+def name_sharer() -> Callable[[str], str]:
+    """Return a function by which equal names are one string in memory.
+
+    The parser does so within one value, and values are parsed one by one. An interned name is
+    the very string of the program that reads by it, and found without a comparison.
+    """
+    if (3, 12) <= sys.version_info < (3, 12, 7):
+        # There, what is interned is never collected (python/cpython#113993).
+        names: dict[str, str] = {}
+        return lambda name: names.setdefault(name, name)
+    return sys.intern
+
+
+def freezer(name_of: Callable[[str], str]) -> Callable[[list[tuple[str, Any]]], FrozenDict]:
+    """Return a function that makes read-only objects of the members that a parser finds.
+
+    Args:
+        name_of: the result of :func:`name_sharer`.
+    """
+
+    def freeze_members(members: list[tuple[str, Any]]) -> FrozenDict:
+        return FrozenDict(
+            {
+                name_of(name): _freeze_items(value) if type(value) is list else value
+                for name, value in members
+            }
+        )
+
+    return freeze_members
 
 
 def freeze(value: Any) -> Any:
@@ -135,18 +168,11 @@ def is_same(one: Any, other: Any) -> bool:
     )
 
 
-def _freeze_members(members: dict[str, Any]) -> FrozenDict:
-    for key, value in members.items():
-        if type(value) is list:
-            members[key] = freeze_items(value)
-    return FrozenDict(members)
-
-
-def freeze_items(value: Any) -> Any:
+def _freeze_items(value: Any) -> Any:
     """Return a read-only copy of an array whose objects are frozen; anything else as it is."""
     # The parser ends with the outermost object.
     if type(value) is list:
-        return FrozenList([freeze_items(item) for item in value])
+        return FrozenList([_freeze_items(item) for item in value])
     return value
 
 

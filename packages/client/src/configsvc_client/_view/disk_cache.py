@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from configsvc_client._values.entries import delta_base, plain_tag
-from configsvc_client._values.snapshot import (
-    Snapshot,
+from configsvc_client._values.snapshot import Snapshot
+from configsvc_client._values.snapshot_documents import (
     read_delta,
     read_snapshot,
     share,

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import Final
 
 from configsvc_client._http.poll_schedule import PollSchedule
-from configsvc_client._http.polling import PollRecorder
 from configsvc_client._http.types import Transport
+from configsvc_client._view.polls import ViewPolls
 from configsvc_client._view.snapshot_source import SnapshotSource
 from configsvc_client._view.store import SnapshotStore
 from configsvc_client._view.synchronizer import Synchronizer
-from configsvc_client.errors import ConfigSvcError
 
 __all__ = ["InlinePoller", "threads_run"]
 
@@ -69,18 +68,16 @@ class InlinePoller:
             report: called after each poll.
         """
         self._transport = transport
-        self._source = source
-        self._sync = sync
         self._store = store
-        self._report = report
         self._is_polling = False
         self._due = 0.0
-        self._recorder = PollRecorder(
-            schedule,
-            activity=f"Polling {name}",
-            consequence=lambda: (
-                "the last snapshot goes on serving" if store.held else "there is no configuration"
-            ),
+        self._polls = ViewPolls(
+            name=name,
+            source=source,
+            sync=sync,
+            store=store,
+            schedule=schedule,
+            report=report,
             is_stopping=lambda: False,
         )
 
@@ -94,23 +91,12 @@ class InlinePoller:
         if self._is_polling or (time.monotonic() < self._due and not self._has_other_token()):
             return
         self._is_polling = True
-        was_failing = self._store.failing
-        self._recorder.begin(may_wait=False)
         patience = self.PATIENCE if self._store.held is not None else None
         try:
-            self._sync.update(self._source, patience=patience)
-        except ConfigSvcError as error:
-            delay, is_failure = self._recorder.failed(error, was_failing=was_failing)
-            if is_failure:
-                self._store.fail(error)
-                self._sync.load_stand_in()
-        else:
-            self._recorder.succeeded(has_change=False, granted=False, was_failing=was_failing)
-            delay = self.EVERY
+            delay, has_response = self._polls.poll(may_wait=False, patience=patience)
         finally:
             self._is_polling = False
-        self._due = time.monotonic() + max(delay, self.EVERY)
-        self._report()
+        self._due = time.monotonic() + (self.EVERY if has_response else max(delay, self.EVERY))
 
     def _has_other_token(self) -> bool:
         return self._store.failing and self._transport.has_other_token()

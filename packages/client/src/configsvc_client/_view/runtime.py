@@ -84,6 +84,8 @@ class ViewRuntime:
         """Whether reads need not come here: an updater runs, or the view is closed."""
         store = SnapshotStore()
         self.store: SnapshotStore = store
+        self.own: object = store.own
+        """Flag that is false in a forked child which has not been renewed yet."""
         self.listeners: Listeners = Listeners(lambda: store.held)
         self.sync: Synchronizer = Synchronizer(store, self.listeners, disk, layers)
         self._status = StatusReader(
@@ -144,11 +146,6 @@ class ViewRuntime:
         if isinstance(updater, InlinePoller):
             updater.poll()
         return self.store.show()
-
-    def check_process(self) -> None:
-        """Start the updater at the first use of a bound object in a forked child."""
-        if not (self.is_awake and self.store.own):
-            self.wake()
 
     def wait(self, deadline: float) -> None:
         """Wait for the first snapshot.

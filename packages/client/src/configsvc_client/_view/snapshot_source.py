@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 
 from configsvc_client._http.api import PREFIX, Api, segment
 from configsvc_client._http.types import Request, Response, Transport, require_ok
-from configsvc_client._values.snapshot import Snapshot, read_delta, read_snapshot
+from configsvc_client._values.snapshot import Snapshot
+from configsvc_client._values.snapshot_documents import read_delta, read_snapshot
 from configsvc_client.errors import NotFoundError
 
 __all__ = ["Fetched", "SnapshotSource"]
