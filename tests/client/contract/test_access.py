@@ -142,7 +142,8 @@ class AsToken:
         self._made: list[ConfigClient] = []
 
     def __call__(self, *grants: Grant) -> ConfigClient:
-        created = self._client.tokens.create(name="app", grants=grants)
+        name = f"app-{len(self._made)}" if self._made else "app"
+        created = self._client.tokens.create(name=name, grants=grants)
         if isinstance(self._client, FakeConfigClient):
             made: ConfigClient = self._client.as_token(created.token)
         else:
@@ -214,7 +215,13 @@ def test_what_one_may_read_but_not_change_tells_the_role_that_is_missing(
         with pytest.raises(AuthError) as caught:
             write()
         assert caught.value.status == 403
-        assert caught.value.missing == (role, billing.id, "billing", environment)
+        missing = caught.value.missing
+        assert missing is not None
+        assert (missing.role, missing.application_id, missing.environment) == (
+            role,
+            billing.id,
+            environment,
+        )
     with pytest.raises(AuthError, match=r"\(It needs the role editor on everything\.\)"):
         client.applications.create(name="mail")
 
@@ -226,11 +233,11 @@ def test_each_role_may_what_it_is_for_and_what_those_before_it_may(
     written = editor.configurations.update(database, config={"pool_size": 20})
     assert written.updated_by == "token:app"
     releaser = as_token(Grant("reader", "billing"), Grant("releaser", "billing", "prod"))
-    assert releaser.releases.release(database.id, "prod").author == "token:app"
+    assert releaser.releases.release(database.id, "prod").author == "token:app-1"
     admin = as_token(Grant("admin", "billing"))
     admin.environments.update("billing", "prod", protected=False)
     assert admin.tokens.create(name="mine", grants=[Grant("reader", "billing")]).created_by == (
-        "token:app"
+        "token:app-2"
     )
 
 

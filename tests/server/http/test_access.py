@@ -170,7 +170,7 @@ def expected(method: str, path: str, role: str, scope: str) -> str:  # noqa: PLR
         is_nested = path.startswith(("/applications/{", "/configurations/{"))
         return ALLOWED if scope in IN_SHOP or not is_nested else MISSING
     if path == "/sessions/{id}":
-        # There is none: tests of sessions have their own.
+        # Here is none; tests of sessions have their own.
         return MISSING
     if rule == SELF:
         return ALLOWED if role == "admin" and scope in WHOLE else MISSING

@@ -123,6 +123,10 @@ def _create(state: State, call: Call) -> Reply:
     body = call.body
     if not isinstance(body.get("name"), str) or not body["name"].strip():
         raise invalid("/name", "must have 1 to 256 characters")
+    if any(record["name"] == body["name"] for record in state.tokens.values()):
+        raise conflict(
+            "name-taken", f"There is already a token with name {body['name']!r}.", "/name"
+        )
     asked = body.get("grants")
     if not asked:
         raise invalid("/grants", "must have 1 to 50 items")

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 import falcon
 
 from configsvc_server.domain.access.principals import Principal, anonymous
-from configsvc_server.domain.access.token_secrets import TOKEN_PREFIX
+from configsvc_server.domain.access.token_secrets import TOKEN_PREFIX, is_token
 from configsvc_server.domain.errors import UnauthenticatedError
 from configsvc_server.http import PREFIX
 from configsvc_server.http.context import set_principal
@@ -131,7 +131,8 @@ class Authentication:
         if not self._is_required:
             self._require_no_proxy(req)
             set_principal(req, self._anonymous(req.remote_addr))
-            return
+            if not _sends_token(req):
+                return
         if req.method == "OPTIONS" or not req.path.startswith(PREFIX):
             return
         try:
@@ -194,3 +195,13 @@ class Authentication:
                 "everybody who reaches the proxy may do everything.",
                 was_given=False,
             )
+
+
+def _sends_token(req: falcon.Request) -> bool:
+    """Return whether a request that need not show who it is does so nevertheless.
+
+    Then it is bound by what that one may do, and its writes have that author. Other values, which
+    may be meant for a proxy, count for nothing.
+    """
+    found = _BEARER.fullmatch((req.get_header("Authorization") or "").strip())
+    return found is not None and is_token(found[1])
