@@ -140,7 +140,7 @@ def open_services(
         listener.start()
         stack.callback(listener.stop)
 
-        waiters = Waiters(cache.signal, limit=settings.max_waiters, heartbeat=heartbeat)
+        waiters = Waiters(cache.signal, limit=_max_waiters(settings), heartbeat=heartbeat)
         stack.callback(cache.release_waiters)
         # A check that waits holds a thread: the other half is for what need not be checked.
         checker = SchemaChecker(max_waiting=max(1, settings.threads // 2))
@@ -194,6 +194,11 @@ def serving_limits(settings: Settings) -> Limits:
         max_buffered_bytes=settings.max_buffered_bytes,
         trusted_proxies=settings.trusted_proxies,
     )
+
+
+def _max_waiters(settings: Settings) -> int:
+    # A connection that waits makes room for no other one.
+    return min(settings.max_waiters, serving_limits(settings).max_connections * 3 // 4)
 
 
 def _allowed_hosts(settings: Settings) -> Sequence[str]:
