@@ -1,7 +1,7 @@
 """Many who wait for the change feed: a change costs those whom it does not concern nothing."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -95,10 +95,10 @@ def subscribed(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> threading.Semapho
     subscribe = feed.signal.subscribe
 
     @contextmanager
-    def announce(key: object) -> Iterator[threading.Event]:
-        with subscribe(key) as event:
+    def announce(key: object, wake: Callable[[], None]) -> Iterator[None]:
+        with subscribe(key, wake):
             begun.release()
-            yield event
+            yield
 
     monkeypatch.setattr(feed.signal, "subscribe", announce)
     return begun

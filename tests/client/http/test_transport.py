@@ -204,3 +204,33 @@ def test_a_closed_client_says_so() -> None:
         client.applications.get("billing")
     with pytest.raises(ClosedError):
         client.application("billing")
+
+
+def test_headers_of_a_get_are_not_those_of_the_one_before(
+    mock: responses.RequestsMock, make_client: MakeClient
+) -> None:
+    tokens = iter(["one", "two"])
+    client = make_client("http://server", token=lambda: next(tokens))
+
+    for _ in range(2):
+        client.applications.get("billing")
+
+    first, second = (call.request.headers for call in mock.calls)
+    assert first["X-Request-ID"] != second["X-Request-ID"]
+    assert (first["Authorization"], second["Authorization"]) == ("Bearer one", "Bearer two")
+
+
+def test_a_cookie_is_sent_until_it_is_taken_back(
+    mock: responses.RequestsMock, make_client: MakeClient
+) -> None:
+    client = make_client("http://server")
+    url = "http://server/api/v1/applications/billing"
+    mock.replace("GET", url, json=APPLICATION, headers={"Set-Cookie": "server=a; Path=/"})
+    client.applications.get("billing")
+    mock.replace("GET", url, json=APPLICATION, headers={"Set-Cookie": "server=; Max-Age=0; Path=/"})
+
+    client.applications.get("billing")
+    client.applications.get("billing")
+
+    sent = [call.request.headers.get("Cookie") for call in mock.calls]
+    assert sent == [None, "server=a", None]

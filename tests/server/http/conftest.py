@@ -1,7 +1,7 @@
 """Fixtures of the HTTP tests: an application and a configuration to start with."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
@@ -48,9 +48,9 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
     begun = threading.Semaphore(0)
     subscribe = ChangeSignal.subscribe
 
-    def announce(self: ChangeSignal, key: object) -> Any:
+    def announce(self: ChangeSignal, key: object, wake: Callable[[], None]) -> Any:
         begun.release()
-        return subscribe(self, key)
+        return subscribe(self, key, wake)
 
     monkeypatch.setattr(ChangeSignal, "subscribe", announce)
     return begun

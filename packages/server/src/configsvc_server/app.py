@@ -214,7 +214,7 @@ def open_services(
         identities.start()
         stack.callback(identities.stop)
 
-        waiters = Waiters(cache.signal, limit=settings.max_waiters, heartbeat=heartbeat)
+        waiters = Waiters(cache.signal, limit=_max_waiters(settings), heartbeat=heartbeat)
         stack.callback(cache.release_waiters)
         # A check that waits holds a thread: the other half is for what need not be checked.
         checker = SchemaChecker(max_waiting=max(1, settings.threads // 2))
@@ -308,6 +308,11 @@ def _auth_settings(settings: Settings) -> AuthSettings:
     if settings.auth_file is None or not settings.requires_auth:
         return AuthSettings()
     return load_auth_file(settings.auth_file)
+
+
+def _max_waiters(settings: Settings) -> int:
+    # A connection that waits makes room for no other one.
+    return min(settings.max_waiters, serving_limits(settings).max_connections * 3 // 4)
 
 
 def _allowed_hosts(settings: Settings) -> Sequence[str]:

@@ -73,11 +73,11 @@ class Settings(BaseSettings):
         16, ge=1, le=1000, description="Reads, and writes, that are served at the same time."
     )
     max_waiters: int = Field(
-        300,
+        1500,
         ge=0,
-        le=5000,
-        description="Requests that may wait for a change at the same time, each in a thread of "
-        "its own besides --threads.",
+        le=100_000,
+        description="Requests that may wait for a change at the same time; three quarters of the "
+        "open connections at most.",
     )
     cache_bytes: int = Field(
         64 * 1024 * 1024, ge=0, description="Responses cached in memory, in bytes; 0 for none."

@@ -9,6 +9,7 @@ of a redirect whole, however large.
 import os
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -180,7 +181,7 @@ class HttpTransport:
 
     def _follow(
         self,
-        session: requests.Session,
+        session: "_Session",
         wire: Wire,
         request: Request,
         request_id: str,
@@ -197,17 +198,21 @@ class HttpTransport:
         connect = self._options.timeout[0]
         redirects = 0
         while True:
-            raw = session.request(
-                request.method,
-                url,
-                params=params,
-                data=request.body,
-                headers=headers,
-                auth=credentials,
-                timeout=(wire.patience(connect), wire.patience(wire.read_timeout)),
-                allow_redirects=False,
-                stream=True,
-            )
+            timeout = wire.patience(connect), wire.patience(wire.read_timeout)
+            if request.method == "GET" and not params:
+                raw = session.get_again(url, headers, credentials, timeout)
+            else:
+                raw = session.request(
+                    request.method,
+                    url,
+                    params=params,
+                    data=request.body,
+                    headers=headers,
+                    auth=credentials,
+                    timeout=timeout,
+                    allow_redirects=False,
+                    stream=True,
+                )
             target = target_of(raw) if request.method == "GET" else None
             if target is None or not is_http(target) or redirects == self.MAX_REDIRECTS:
                 return raw, answered_by
@@ -219,8 +224,8 @@ class HttpTransport:
                 answered_by = f"{target.scheme}://{target.netloc.rpartition('@')[2]}"
             url, params = target.geturl(), {}
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
+    def _session(self) -> "_Session":
+        session: _Session | None = getattr(self._local, "session", None)
         if session is None:
             wire = Wire(self._sockets, max_size=self._options.max_response_size)
             session = _Session()
@@ -253,6 +258,46 @@ class HttpTransport:
 
 class _Session(requests.Session):
     """Session that leaves redirects alone; requests would read their bodies, however large."""
+
+    _last: requests.PreparedRequest | None = None
+    _last_url = ""
+
+    def get_again(
+        self,
+        url: str,
+        headers: Mapping[str, str | bytes],
+        credentials: Credentials,
+        timeout: tuple[float, float],
+    ) -> requests.Response:
+        """Send a GET as :meth:`request` does, but prepare it only if the last had another URL.
+
+        To prepare them is a quarter of what polls cost.
+
+        Args:
+            url: the URL, with its query.
+            headers: its headers, besides those of the session.
+            credentials: its credentials.
+            timeout: seconds to connect, and seconds of silence.
+        """
+        prepared = self._last
+        # Whether a cookie still counts is decided for each request.
+        if prepared is None or url != self._last_url or self.cookies:
+            prepared = self.prepare_request(requests.Request("GET", url, auth=NO_CREDENTIALS))
+            self._last, self._last_url = (None if self.cookies else prepared), url
+        prepared = prepared.copy()
+        # The types of requests know no headers of bytes here.
+        for header in dict[str, Any](headers).items():
+            requests.utils.check_header_validity(header)
+            prepared.headers[header[0]] = header[1]
+        return self.send(
+            credentials(prepared),
+            timeout=timeout,
+            allow_redirects=False,
+            stream=True,
+            proxies=self.proxies,
+            verify=self.verify,
+            cert=self.cert,
+        )
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Return that there is none."""

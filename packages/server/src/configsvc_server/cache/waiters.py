@@ -1,11 +1,12 @@
-"""Waiters: requests that wait for a change, asleep on an event, never polling the database."""
+"""Waiters: requests that wait for a change, parked or asleep, never polling the database."""
 
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
+from configsvc_server.cache.parking import Parked, Parking
 from configsvc_server.db.listener import Heartbeat
 
 __all__ = ["ChangeSignal", "WaitSlot", "Waiters"]
@@ -16,35 +17,39 @@ class ChangeSignal:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._subscribers: dict[Hashable, set[threading.Event]] = defaultdict(set)
+        self._subscribers: dict[Hashable, set[Callable[[], None]]] = defaultdict(set)
         self._closed = False
 
     @contextmanager
-    def subscribe(self, key: Hashable) -> Iterator[threading.Event]:
-        """Yield an event that is set from now on by every change of ``key``.
+    def subscribe(self, key: Hashable, wake: Callable[[], None]) -> Iterator[None]:
+        """Have every change of ``key`` call ``wake`` while the block runs.
 
         Subscribe first and read afterwards: then no change can fall between the two.
+
+        Args:
+            key: what to subscribe to.
+            wake: called in any thread; must neither block nor raise.
         """
-        event = threading.Event()
         with self._lock:
-            if self._closed:
-                event.set()
-            self._subscribers[key].add(event)
+            self._subscribers[key].add(wake)
+            is_closed = self._closed
+        if is_closed:
+            wake()
         try:
-            yield event
+            yield
         finally:
             with self._lock:
                 subscribers = self._subscribers[key]
-                subscribers.discard(event)
+                subscribers.discard(wake)
                 if not subscribers:
                     del self._subscribers[key]
 
     def notify(self, *keys: Hashable) -> None:
         """Wake the subscribers of any of these keys."""
         with self._lock:
-            events = [event for key in keys for event in self._subscribers.get(key, ())]
-        for event in events:
-            event.set()
+            woken = [wake for key in keys for wake in self._subscribers.get(key, ())]
+        for wake in woken:
+            wake()
 
     def notify_where(self, is_concerned: Callable[[Hashable], bool]) -> None:
         """Wake the subscribers of every key that is concerned."""
@@ -55,9 +60,9 @@ class ChangeSignal:
     def notify_all(self) -> None:
         """Wake all subscribers."""
         with self._lock:
-            events = [event for subscribers in self._subscribers.values() for event in subscribers]
-        for event in events:
-            event.set()
+            woken = [wake for subscribers in self._subscribers.values() for wake in subscribers]
+        for wake in woken:
+            wake()
 
     @property
     def is_closed(self) -> bool:
@@ -75,10 +80,11 @@ class WaitSlot:
     """Slot of one request that wants to wait (see :meth:`Waiters.slot`)."""
 
     CHECK_INTERVAL = 5.0
-    """Seconds after which a waiter checks whether its client is still there."""
+    """Seconds after which a waiter asleep in a thread checks whether its client is still there."""
 
-    def __init__(self, signal: ChangeSignal, *, granted: bool) -> None:
+    def __init__(self, signal: ChangeSignal, parking: Parking | None, *, granted: bool) -> None:
         self._signal = signal
+        self._parking = parking
         self.granted = granted
         """Whether the request may wait. It may not where too many do already, or while
         evictions do not arrive."""
@@ -98,9 +104,30 @@ class WaitSlot:
             key: what to subscribe to.
             timeout: how long to wait at most, in seconds.
             is_abandoned: returns whether the client has gone.
+
+        Raises:
+            Parked: the server puts the request aside. The run after that has to read before it
+                comes here: then nothing is yielded.
         """
+        if self._parking is None:
+            yield from self._asleep(key, timeout, is_abandoned)
+            return
+        parking = self._parking
+        if parking.deadline is None:
+            parking.deadline = time.monotonic() + timeout
+            parking.kept.enter_context(self._signal.subscribe(key, parking.wake))
+            yield
+        is_over = self._signal.is_closed or parking.is_late(time.monotonic())
+        if not is_over and not is_abandoned():
+            parking.is_wanted = True
+            raise Parked
+
+    def _asleep(
+        self, key: Hashable, timeout: float, is_abandoned: Callable[[], bool]
+    ) -> Iterator[None]:
         deadline = time.monotonic() + timeout
-        with self._signal.subscribe(key) as changed:
+        changed = threading.Event()
+        with self._signal.subscribe(key, changed.set):
             while True:
                 yield
                 if self._signal.is_closed:
@@ -114,7 +141,7 @@ class WaitSlot:
 
 
 class Waiters:
-    """Slots to wait in; waiters never use the ``--threads`` workers."""
+    """Slots to wait in."""
 
     def __init__(self, signal: ChangeSignal, *, limit: int, heartbeat: Heartbeat) -> None:
         """Let ``limit`` requests wait at the same time.
@@ -134,11 +161,18 @@ class Waiters:
         return self._signal.is_closed
 
     @contextmanager
-    def slot(self) -> Iterator[WaitSlot]:
-        """Yield a slot while the block runs, not granted when all are taken."""
-        acquired = self._slots is not None and self._slots.acquire(blocking=False)
-        try:
-            yield WaitSlot(self._signal, granted=acquired and self._heartbeat.is_listening)
-        finally:
-            if acquired and self._slots is not None:
-                self._slots.release()
+    def slot(self, parking: Parking | None = None) -> Iterator[WaitSlot]:
+        """Yield a slot while the block runs, not granted when all are taken.
+
+        Args:
+            parking: where the request is put aside, so that it has the slot until it is
+                answered, in all its runs; ``None`` to sleep in the thread.
+        """
+        with ExitStack() as stack:
+            kept = stack if parking is None else parking.kept
+            # What was kept by an earlier run is not acquired again.
+            is_granted = parking is not None and parking.deadline is not None
+            if not is_granted and self._slots is not None and self._slots.acquire(blocking=False):
+                kept.callback(self._slots.release)
+                is_granted = self._heartbeat.is_listening
+            yield WaitSlot(self._signal, parking, granted=is_granted)

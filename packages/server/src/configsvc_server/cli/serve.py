@@ -59,7 +59,6 @@ def serve(**flags: object) -> None:
                 port=settings.port,
                 sockets=sockets,
                 threads=settings.threads,
-                waiters=settings.max_waiters,
                 limits=serving_limits(settings),
                 shutdown_timeout=settings.shutdown_timeout,
                 on_stop=runtime.release_waiters,

@@ -31,7 +31,7 @@ MAX_WAIT: Final = 60
 """The longest wait that is granted, in seconds."""
 
 MAY_WAIT: Final = "configsvc.may_wait"
-"""Key of the WSGI environment: whether the server has a thread for the request to wait in. A
+"""Key of the WSGI environment: whether the server has a place for the request to wait in. A
 server that does not say so is taken to have one."""
 
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
@@ -117,7 +117,7 @@ def read_wait(req: falcon.Request) -> int:
     """Return the seconds that the request may wait (``Prefer: wait``); 0 for none.
 
     What is not such a preference is ignored (RFC 7240, section 2), as is one for which the
-    server has no thread.
+    server has no place.
     """
     if not req.env.get(MAY_WAIT, True):
         return 0

@@ -7,6 +7,7 @@ from typing import Final
 import falcon
 import structlog
 
+from configsvc_server.cache.parking import Parking
 from configsvc_server.domain.access.principals import NOBODY, Principal
 from configsvc_server.domain.errors import FieldError, InvalidError
 from configsvc_server.domain.identifiers import new_request_id
@@ -15,10 +16,12 @@ from configsvc_server.domain.strict_json import JsonObject
 from configsvc_server.http.peers import peer_of
 
 __all__ = [
+    "PARKING",
     "REQUEST_ID_HEADER",
     "InvalidHeaderError",
     "caller_of",
     "client_disconnected",
+    "parking_of",
     "principal_of",
     "provenance_of",
     "request_id_of",
@@ -27,6 +30,9 @@ __all__ = [
 ]
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
+
+PARKING: Final = "configsvc.parking"
+"""Key of the WSGI environment: where the server puts the request aside while it waits."""
 
 # Anything that is safe in a log line, a header and a URL.
 _WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._~+/=:@-]{1,128}", re.ASCII)
@@ -40,9 +46,14 @@ class InvalidHeaderError(InvalidError):
 
 
 def set_request_id(req: falcon.Request) -> str:
-    """Accept the caller's request id if it is well-formed, otherwise make one."""
-    given = req.get_header(REQUEST_ID_HEADER)
-    request_id = given if given and _WELL_FORMED_ID.fullmatch(given) else new_request_id()
+    """Accept the caller's request id if it is well-formed, otherwise make one.
+
+    A request that was put aside and runs again keeps the one that it has.
+    """
+    parking = parking_of(req)
+    request_id = (parking and parking.request_id) or _read_request_id(req)
+    if parking is not None:
+        parking.request_id = request_id
     req.context.request_id = request_id
     values = {"request_id": request_id}
     trace = _TRACEPARENT.fullmatch(req.get_header("traceparent") or "")
@@ -51,6 +62,11 @@ def set_request_id(req: falcon.Request) -> str:
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**values)
     return request_id
+
+
+def _read_request_id(req: falcon.Request) -> str:
+    given = req.get_header(REQUEST_ID_HEADER)
+    return given if given and _WELL_FORMED_ID.fullmatch(given) else new_request_id()
 
 
 def request_id_of(req: falcon.Request) -> str:
@@ -103,6 +119,12 @@ def client_disconnected(req: falcon.Request) -> Callable[[], bool]:
     """Return the function that reports whether the client has gone; the server provides it."""
     found: Callable[[], bool] | None = req.env.get("waitress.client_disconnected")
     return found or _never
+
+
+def parking_of(req: falcon.Request) -> Parking | None:
+    """Return where the server puts the request aside while it waits; ``None`` if it does not."""
+    found: Parking | None = req.env.get(PARKING)
+    return found
 
 
 def _never() -> bool:

@@ -8,6 +8,7 @@ from typing import TypeAlias, TypeVar
 import falcon
 import structlog
 
+from configsvc_server.cache.parking import Parked
 from configsvc_server.domain.errors import (
     ConflictError,
     FieldError,
@@ -87,6 +88,7 @@ def register(app: WsgiApp) -> None:
         app.add_error_handler(kind, lambda req, resp, error, _params: answer(req, resp, error))
 
     handle(Exception, _unexpected)
+    handle(Parked, _put_aside)
     handle(falcon.HTTPError, _http_error)
     handle(UnstorableValueError, _unstorable)
     handle(UnavailableError, _unavailable)
@@ -105,6 +107,10 @@ def register(app: WsgiApp) -> None:
     handle(ForbiddenError, _forbidden)
     handle(CsrfError, _csrf)
     handle(TooManyRequestsError, _too_many_requests)
+
+
+def _put_aside(req: falcon.Request, resp: falcon.Response, error: Parked) -> None:
+    """Answer nothing: the server runs the request again."""
 
 
 def _answer(

@@ -8,7 +8,12 @@ from typing import Any
 import falcon
 import structlog
 
-from configsvc_server.http.context import REQUEST_ID_HEADER, request_id_of, set_request_id
+from configsvc_server.http.context import (
+    REQUEST_ID_HEADER,
+    parking_of,
+    request_id_of,
+    set_request_id,
+)
 from configsvc_server.http.resources.health import PATHS as HEALTH_PATHS
 
 __all__ = ["AccessLog", "CorsMiddleware", "OptionsMiddleware", "SecurityHeaders"]
@@ -26,13 +31,21 @@ class AccessLog:
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Set the start time and the request id."""
-        req.context.started = time.perf_counter()
+        started = time.perf_counter()
+        parking = parking_of(req)
+        if parking is not None:
+            # Of the first run: the line tells how long the client has waited.
+            parking.started = started = parking.started or started
+        req.context.started = started
         resp.set_header(REQUEST_ID_HEADER, set_request_id(req))
 
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, resource: object, req_succeeded: bool
     ) -> None:
         """Write the line of the access log."""
+        parking = parking_of(req)
+        if parking is not None and parking.is_wanted:
+            return
         # The framework answers a request that it can't even parse without process_request.
         started: float = getattr(req.context, "started", None) or time.perf_counter()
         resp.set_header(REQUEST_ID_HEADER, request_id_of(req))

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from configsvc_server.cache.parking import Parking
 from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.cache.waiters import Waiters
 from configsvc_server.db.database import Database
 from configsvc_server.domain.access.grants import Access, Role
 from configsvc_server.domain.models import Change, ChangeFilter
-from configsvc_server.domain.pages import Page, PageRequest
+from configsvc_server.domain.pages import KeysetPosition, Page, PageRequest
 from configsvc_server.repositories import Repositories
 
 __all__ = ["ChangeService"]
@@ -59,6 +60,7 @@ class ChangeService:
         *,
         timeout: float,
         is_abandoned: Callable[[], bool],
+        parking: Parking | None = None,
     ) -> tuple[Page[Change], bool]:
         """Return the changes that pass a filter once there are any.
 
@@ -67,19 +69,32 @@ class ChangeService:
             wanted: the filter.
             timeout: how long to wait at most, in seconds.
             is_abandoned: returns whether the client has gone.
+            parking: where the server puts the request aside; ``None`` to wait in the thread.
 
         Returns:
             The page, and whether the server agreed to wait. It does not where too many
             wait already, or while evictions do not arrive.
+
+        Raises:
+            Parked: the request is put aside, and run again.
         """
-        page = self._shared_page(request, wanted)
+        if parking is not None and parking.position is not None:
+            request = replace(request, after=parking.position)
+
+        def read(after: KeysetPosition | None) -> Page[Change]:
+            page = self._shared_page(replace(request, after=after), wanted)
+            if parking is not None:
+                parking.position = page.last
+            return page
+
+        page = read(request.after)
         if page.items or self._waiters.is_closed:
             return page, True
-        with self._waiters.slot() as slot:
+        with self._waiters.slot(parking) as slot:
             if not slot.granted:
                 return page, False
             for _ in slot.changes(wanted, timeout=timeout, is_abandoned=is_abandoned):
-                page = self._shared_page(replace(request, after=page.last), wanted)
+                page = read(page.last)
                 if page.items:
                     break
         return page, True

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from configsvc_server.cache.parking import Parking
 from configsvc_server.cache.responses import CachedResponse, ResponseCache
 from configsvc_server.cache.snapshots import CachedSnapshot, Superseded
 from configsvc_server.cache.waiters import Waiters
@@ -149,6 +150,7 @@ class SnapshotService:
         known: EntityTags,
         timeout: float,
         is_abandoned: Callable[[], bool],
+        parking: Parking | None = None,
     ) -> tuple[CachedSnapshot, bool]:
         """Return the snapshot once it is one that the caller does not have.
 
@@ -159,6 +161,7 @@ class SnapshotService:
             known: tags of the snapshots that the caller has.
             timeout: how long to wait at most, in seconds.
             is_abandoned: returns whether the client has gone.
+            parking: where the server puts the request aside; ``None`` to wait in the thread.
 
         Returns:
             The snapshot, and whether the server agreed to wait. It does not where too many
@@ -166,11 +169,12 @@ class SnapshotService:
 
         Raises:
             NotFoundError: there is no such application or environment.
+            Parked: the request is put aside, and run again.
         """
         current = self.get(principal, application, environment)
         if not known.matches_weakly(current.etag) or self._waiters.is_closed:
             return current, True
-        with self._waiters.slot() as slot:
+        with self._waiters.slot(parking) as slot:
             if not slot.granted:
                 return current, False
             key = (self._application_id(application), environment)

@@ -12,6 +12,7 @@ from typing import Any, Final
 import structlog
 from waitress.channel import ClientDisconnected, HTTPChannel
 
+from configsvc_server.cache.parking import Parking
 from configsvc_server.http.peers import client_address, peer_of
 from configsvc_server.serving.connections import Phase
 from configsvc_server.serving.lanes import Lane, is_health_check
@@ -58,6 +59,8 @@ class ApiChannel(HTTPChannel):
         """Who it comes from."""
         self.answered = 0
         """How many requests were answered."""
+        self.parking: Parking | None = None
+        """Where the first request is put aside while it waits; ``None`` if it may not."""
         self._since = time.monotonic()
         self._only_health = only_health
         self._unparsed = b""
@@ -145,6 +148,7 @@ class ApiChannel(HTTPChannel):
         self._unparsed = b""
         self._count_input(0)
         self.close()
+        self._end_wait()
 
     def add_channel(self, map: Any = None) -> None:  # noqa: A002 - waitress's name
         """Watch the socket, and count the connection."""
@@ -167,8 +171,12 @@ class ApiChannel(HTTPChannel):
             self._time_out("the head of the request", limits.head_timeout)
         elif phase is Phase.BODY and elapsed > limits.body_timeout:
             self._time_out("the body of the request", limits.body_timeout)
-        elif phase is Phase.WORK and elapsed > limits.queue_timeout:
-            self.shed()
+        elif phase is Phase.WORK:
+            parking = self.parking
+            if parking is not None and parking.is_late(now):
+                parking.wake()
+            if elapsed > limits.queue_timeout:
+                self.shed()
         elif phase is Phase.RESPONSE and (
             elapsed > limits.stall_timeout or now > self._output.deadline
         ):
@@ -234,6 +242,8 @@ class ApiChannel(HTTPChannel):
         if self._only_health and not request.error and not is_health_check(request):
             request.refuse(Refusal(503, "The server has no free connection.", retry_after=2))
         self.requests.append(request)
+        if len(self.requests) >= _MAX_REQUESTS:
+            self._end_wait()
 
     def _start_next(self) -> None:
         """Give the first request to a lane, or answer it at once.
@@ -249,6 +259,7 @@ class ApiChannel(HTTPChannel):
             self._is_serving = True
             self._since = time.monotonic()
             lane = self.server.lanes.choose(request)
+            self.parking = Parking(self._resume) if request.may_wait else None
         if lane is None:
             self.service()
             return
@@ -259,14 +270,31 @@ class ApiChannel(HTTPChannel):
         self._lane = lane
         lane.submit(self._lane_peer, self)
 
+    def _end_wait(self) -> None:
+        """Have a request that waits for a change run again: its wait is over."""
+        parking = self.parking
+        if parking is not None:
+            parking.wake()
+
+    def _resume(self) -> None:
+        """Give the request back to its lane after it was put aside; called in any thread."""
+        self._since = time.monotonic()
+        self._lane = lane = self.server.lanes.of_waiters()
+        lane.submit(self._lane_peer, self)
+
     def service(self) -> None:
         """Answer the first request, in a thread of its lane or, if it has none, of the loop."""
         # From here on the queue is not what the request waits in.
         self._lane = None
         request = self.requests[0]
+        parking = self.parking
+        is_resumed = parking is not None and parking.deadline is not None
+        if parking is not None:
+            parking.begin()
         task: Any = RefusalTask(self, request) if request.error else ApplicationTask(self, request)
         try:
-            if self.connected:
+            # Who was put aside has a line of the access log to come, gone or not.
+            if self.connected or is_resumed:
                 task.service()
         except ClientDisconnected:
             task.close_on_finish = True
@@ -274,6 +302,10 @@ class ApiChannel(HTTPChannel):
             _log.error("a response failed", exc_info=error)
             self._answer_failure(request, task)
             task.close_on_finish = True
+        if parking is not None and parking.is_wanted and not task.close_on_finish:
+            # From here on another thread may have the request.
+            parking.park()
+            return
         self._finish(request, closes=task.close_on_finish)
 
     def _answer_failure(self, request: Any, failed: Any) -> None:
@@ -284,6 +316,9 @@ class ApiChannel(HTTPChannel):
 
     def _finish(self, request: Any, *, closes: bool) -> None:
         request.close()
+        if self.parking is not None:
+            self.parking.close()
+            self.parking = None
         with self.requests_lock:
             self._is_serving = False
             self.answered += 1

@@ -1,7 +1,7 @@
 """Lanes: threads of their own for each kind of request, so that none can keep another waiting.
 
 Reads, writes, waiters, health checks and what takes long to compute have a lane each. Within a
-lane, peers take turns.
+lane, peers take turns. While nothing has changed, a waiter is put aside and has no thread.
 """
 
 import threading
@@ -35,6 +35,9 @@ class Job(Protocol):
 class Lane:
     """Threads for one kind of request, started when they are first needed."""
 
+    STUCK_SECONDS = 0.1
+    """Seconds after which threads that begin nothing, though jobs wait, count as stuck."""
+
     def __init__(self, name: str, *, threads: int) -> None:
         """Prepare a lane.
 
@@ -48,19 +51,22 @@ class Lane:
         self._queues: OrderedDict[str, deque[Job]] = OrderedDict()
         self._queued = 0
         self._idle = 0
+        self._moved_at = 0.0
         self._threads: set[threading.Thread] = set()
         self._stopped = False
 
     @property
-    def has_idle_thread(self) -> bool:
-        """Whether a job would begin at once."""
+    def is_stuck(self) -> bool:
+        """Whether jobs wait for a thread, and for a while none has begun one."""
         with self._condition:
-            return self._queued < self._idle + self._limit - len(self._threads)
+            return self._queued > 0 and time.monotonic() - self._moved_at > self.STUCK_SECONDS
 
     def submit(self, peer: str, job: Job) -> None:
         """Let a thread do ``job`` as soon as one is free and it is the peer's turn."""
         with self._condition:
             self._queues.setdefault(peer, deque()).append(job)
+            if not self._queued:
+                self._moved_at = time.monotonic()
             self._queued += 1
             if self._queued > self._idle and len(self._threads) < self._limit:
                 self._start_thread()
@@ -121,6 +127,7 @@ class Lane:
             peer, queue = self._queues.popitem(last=False)
             job = queue.popleft()
             self._queued -= 1
+            self._moved_at = time.monotonic()
             if queue:
                 self._queues[peer] = queue
             return job
@@ -136,19 +143,22 @@ class Lanes:
     """Threads for what takes long to compute. Each of them keeps the interpreter for as long as it
     may, so with more of them the event loop would have to wait."""
 
+    WAIT_THREADS = 4
+    """Threads for those who may wait, before and after they do. A change wakes hundreds of them at
+    once, and the more threads contend for the interpreter, the later the last is answered."""
+
     COSTLY_BYTES = 64 * 1024
     """Bytes of a body from which on a request counts as costly."""
 
-    def __init__(self, *, threads: int, waiters: int) -> None:
+    def __init__(self, *, threads: int) -> None:
         """Prepare the lanes.
 
         Args:
             threads: how many reads, and how many writes, are served at the same time.
-            waiters: how many requests may wait for a change at the same time.
         """
         self._reads = Lane("configsvc-read", threads=threads)
         self._writes = Lane("configsvc-write", threads=threads)
-        self._waits = Lane("configsvc-wait", threads=waiters)
+        self._waits = Lane("configsvc-wait", threads=self.WAIT_THREADS)
         self._costly = Lane("configsvc-costly", threads=self.COSTLY_THREADS)
         self._health = Lane("configsvc-health", threads=self.HEALTH_THREADS)
 
@@ -163,10 +173,17 @@ class Lanes:
             return self._costly
         if request.command not in _READS:
             return self._writes
-        if has_wait(request.headers.get("PREFER", "")) and self._waits.has_idle_thread:
+        if has_wait(request.headers.get("PREFER", "")):
             request.may_wait = True
-            return self._waits
+            return self.of_waiters()
         return self._reads
+
+    def of_waiters(self) -> Lane:
+        """Return the lane of a request that may wait for a change, before and after it does.
+
+        Where those that are there wait for the database, more threads are what helps.
+        """
+        return self._reads if self._waits.is_stuck else self._waits
 
     def stop(self, *, deadline: float) -> None:
         """End all threads, and wait for them until ``deadline``, by the monotonic clock."""

@@ -86,7 +86,6 @@ class HttpServer:
         port: int = 8080,
         sockets: Sequence[socket.socket] = (),
         threads: int = 16,
-        waiters: int = 300,
         limits: Limits | None = None,
         shutdown_timeout: float = 5.0,
         on_stop: Callable[[], None] = lambda: None,
@@ -99,7 +98,6 @@ class HttpServer:
             port: port to listen on; 0 for any free one.
             sockets: bound sockets (see :func:`bind_sockets`) instead of ``host`` and ``port``.
             threads: reads, and writes, that are served at the same time.
-            waiters: requests that may wait for a change at the same time.
             limits: deadlines and caps of connections.
             shutdown_timeout: how long running requests have to finish at a stop, in seconds.
             on_stop: called when no new requests are accepted any more; should make waiting
@@ -118,7 +116,7 @@ class HttpServer:
         self._loop.on_sweep = self._sweep
         limits = limits or Limits()
         self._connections = Connections(limits)
-        self._lanes = Lanes(threads=threads, waiters=waiters)
+        self._lanes = Lanes(threads=threads)
         adjustments = Adjustments(ident="configsvc", backlog=self.BACKLOG, expose_tracebacks=False)
         # A host name may stand for several addresses; each has a listener of its own.
         self._listeners = [

@@ -11,7 +11,7 @@ from waitress.task import ErrorTask, WSGITask
 
 from configsvc_server.domain.identifiers import new_request_id
 from configsvc_server.http.conditional import MAY_WAIT
-from configsvc_server.http.context import REQUEST_ID_HEADER
+from configsvc_server.http.context import PARKING, REQUEST_ID_HEADER
 from configsvc_server.http.peers import client_address
 from configsvc_server.http.problems import PROBLEM_JSON, problem_body
 
@@ -71,6 +71,12 @@ class ApplicationTask(WSGITask):
 
     _keeps_open = False
 
+    def finish(self) -> None:
+        """Send what is left of the response, unless the request is put aside and has none yet."""
+        channel: Any = self.channel
+        if channel.parking is None or not channel.parking.is_wanted:
+            super().finish()
+
     def build_response_header(self) -> bytes:
         """Return the head of the response."""
         request: Any = self.request
@@ -109,7 +115,8 @@ class ApplicationTask(WSGITask):
         environ["REMOTE_ADDR"] = environ["REMOTE_HOST"] = client_address(
             channel.addr[0], request.headers, channel.limits.trusted_proxies
         )
-        environ[MAY_WAIT] = request.may_wait
+        environ[MAY_WAIT] = channel.parking is not None
+        environ[PARKING] = channel.parking
         # A file would be read by the thread that owns the sockets.
         del environ["wsgi.file_wrapper"]
         return environ

@@ -7,7 +7,7 @@ import falcon
 from configsvc_server.domain.models import Action, ChangeFilter, Entity
 from configsvc_server.domain.pages import PageRequest
 from configsvc_server.http.conditional import read_wait
-from configsvc_server.http.context import client_disconnected, principal_of
+from configsvc_server.http.context import client_disconnected, parking_of, principal_of
 from configsvc_server.http.pagination import (
     encode_cursor,
     fit_items,
@@ -42,6 +42,7 @@ class ChangesResource:
                 wanted,
                 timeout=wait,
                 is_abandoned=client_disconnected(req),
+                parking=parking_of(req),
             )
             if granted:
                 resp.set_header("Preference-Applied", f"wait={wait}")

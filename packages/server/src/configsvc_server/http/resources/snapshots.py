@@ -17,7 +17,7 @@ from configsvc_server.http.content_coding import (
     coded_etag,
     uncoded_tags,
 )
-from configsvc_server.http.context import client_disconnected, principal_of
+from configsvc_server.http.context import client_disconnected, parking_of, principal_of
 from configsvc_server.http.deltas import accepts_delta, answer_delta
 from configsvc_server.http.query_params import QueryParams
 from configsvc_server.http.representations import format_timestamp
@@ -61,6 +61,7 @@ class SnapshotResource:
                 known=known,
                 timeout=wait,
                 is_abandoned=client_disconnected(req),
+                parking=parking_of(req),
             )
             if granted:
                 resp.set_header("Preference-Applied", f"wait={wait}")

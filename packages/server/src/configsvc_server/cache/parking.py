@@ -1,0 +1,72 @@
+"""Parking: a request that waits without a thread, put aside by the server and run again.
+
+See decision 0018.
+"""
+
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+
+__all__ = ["Parked", "Parking"]
+
+
+class Parked(Exception):  # noqa: N818 - nothing has failed
+    """The request is to be put aside, and has no response yet."""
+
+
+class Parking:
+    """What is known of one request through all its runs, and whether it is put aside."""
+
+    def __init__(self, resume: Callable[[], None]) -> None:
+        """Prepare for a request.
+
+        Args:
+            resume: has the request run again; called in any thread, must neither block nor raise.
+        """
+        self._resume = resume
+        self._lock = threading.Lock()
+        self._is_parked = False
+        self._is_woken = False
+        self.is_wanted = False
+        """Whether the run asks to be put aside."""
+        self.deadline: float | None = None
+        """When the wait is over, by the monotonic clock; ``None`` before it is granted."""
+        self.kept = ExitStack()
+        """What the request holds until it is answered: its slot and its subscription."""
+        self.position: tuple[object, ...] | None = None
+        """How far earlier runs have read a feed."""
+        self.request_id: str | None = None
+        """The id that the first run gave it."""
+        self.started: float | None = None
+        """When the first run began, by the performance counter."""
+
+    def is_late(self, now: float) -> bool:
+        """Return whether the time to wait is over, by the monotonic clock."""
+        return self.deadline is not None and now >= self.deadline
+
+    def begin(self) -> None:
+        """Begin a run, which sees everything that has happened until now."""
+        with self._lock:
+            self._is_woken = False
+            self.is_wanted = False
+
+    def park(self) -> None:
+        """Put the request aside, or run it again if something has happened during its run."""
+        with self._lock:
+            self._is_parked = not self._is_woken
+            if self._is_parked:
+                return
+        self._resume()
+
+    def wake(self) -> None:
+        """Have the request run again: there may be something new, or nobody may wait for it."""
+        with self._lock:
+            self._is_woken = True
+            if not self._is_parked:
+                return
+            self._is_parked = False
+        self._resume()
+
+    def close(self) -> None:
+        """Give back what the request holds; it is answered."""
+        self.kept.close()
