@@ -16,7 +16,7 @@ PATH = "/api/v1/applications"
 @contextmanager
 def serving(url: str, host: str, names: tuple[str, ...]) -> Iterator[str]:
     """A server that has been told to listen on ``host``."""
-    settings = Settings.model_construct(host=host, migrate=False, allowed_hosts=names)
+    settings = Settings.model_construct(host=host, migrate=False, allowed_hosts=names, auth="off")
     with open_services(settings, url) as runtime, running_server(runtime.app) as server:
         yield server.url
 

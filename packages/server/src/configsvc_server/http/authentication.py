@@ -17,7 +17,7 @@ from configsvc_server.domain.access.principals import Principal, anonymous
 from configsvc_server.domain.access.token_secrets import TOKEN_PREFIX, is_token
 from configsvc_server.domain.errors import UnauthenticatedError
 from configsvc_server.http import PREFIX
-from configsvc_server.http.context import set_principal
+from configsvc_server.http.context import IS_FORWARDED, set_principal
 from configsvc_server.http.errors import CsrfError
 from configsvc_server.http.peers import peer_of
 from configsvc_server.http.rate_limits import RateLimits
@@ -34,9 +34,6 @@ _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]+=*)",
 _JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*", re.ASCII)
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _MAX_TOKEN: Final = 8192
-
-# Whoever sends one of these has come through a proxy.
-_FORWARDING: Final = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
 
 
 class TokenAuthenticator(Protocol):
@@ -188,7 +185,7 @@ class Authentication:
             )
 
     def _require_no_proxy(self, req: falcon.Request) -> None:
-        if self._refuses_proxies and any(req.get_header(name) for name in _FORWARDING):
+        if self._refuses_proxies and req.env.get(IS_FORWARDED):
             raise UnauthenticatedError(
                 "This server runs without authentication, for this machine alone, and the request "
                 "came through a proxy. Start it with --auth required, or with --auth off if "

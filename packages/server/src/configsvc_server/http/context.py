@@ -16,6 +16,7 @@ from configsvc_server.domain.strict_json import JsonObject
 from configsvc_server.http.peers import peer_of
 
 __all__ = [
+    "IS_FORWARDED",
     "PARKING",
     "REQUEST_ID_HEADER",
     "InvalidHeaderError",
@@ -28,6 +29,9 @@ __all__ = [
     "set_principal",
     "set_request_id",
 ]
+
+IS_FORWARDED: Final = "configsvc.is_forwarded"
+"""Key of the WSGI environment: whether a proxy has sent the request for somebody else."""
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 

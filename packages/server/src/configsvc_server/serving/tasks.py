@@ -4,18 +4,23 @@ HTTP/1.1 keeps the connection open after a response without a body (204, 304). w
 it after each of them, and a client that polls with If-None-Match would connect every time.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from waitress.task import ErrorTask, WSGITask
 
 from configsvc_server.domain.identifiers import new_request_id
 from configsvc_server.http.conditional import MAY_WAIT
-from configsvc_server.http.context import PARKING, REQUEST_ID_HEADER
+from configsvc_server.http.context import IS_FORWARDED, PARKING, REQUEST_ID_HEADER
 from configsvc_server.http.peers import client_address
 from configsvc_server.http.problems import PROBLEM_JSON, problem_body
 
 __all__ = ["ApplicationTask", "RefusalTask"]
+
+# Whoever sends one of these has come through a proxy.
+_FORWARDING: Final = frozenset(
+    {"FORWARDED", "X_FORWARDED_FOR", "X_FORWARDED_HOST", "X_FORWARDED_PROTO", "X_REAL_IP", "VIA"}
+)
 
 _access_log = structlog.stdlib.get_logger("configsvc.access")
 
@@ -117,6 +122,8 @@ class ApplicationTask(WSGITask):
         )
         environ[MAY_WAIT] = channel.parking is not None
         environ[PARKING] = channel.parking
+        # Some of these are taken out before the application sees them.
+        environ[IS_FORWARDED] = not _FORWARDING.isdisjoint(request.headers)
         # A file would be read by the thread that owns the sockets.
         del environ["wsgi.file_wrapper"]
         return environ
