@@ -291,3 +291,20 @@ def test_the_documentation_has_the_table_of_routes_and_roles() -> None:
     text = (Path(__file__).parents[3] / "docs" / "security.md").read_text(encoding="utf-8")
 
     assert access_table() in text
+
+
+def test_a_follower_that_may_not_read_all_gets_each_change_once(
+    shop: Json, admin: TestClient, caller: Callable[[str], TestClient]
+) -> None:
+    client = caller(token(admin, "app", "reader", {"application": "shop"})["token"])
+    first = ok(client.simulate_get(f"{PREFIX}/changes"))
+    ok(admin.simulate_post(f"{PREFIX}/applications", json={"name": "another"}), 201)
+
+    waited = ok(
+        client.simulate_get(
+            f"{PREFIX}/changes", params={"after": first["next"]}, headers={"Prefer": "wait=1"}
+        )
+    )
+
+    assert first["items"]
+    assert (waited["items"], waited["next"]) == ([], first["next"])

@@ -47,9 +47,11 @@ class ChangeService:
             last_id = changes.last_id()
             page = changes.page(request, wanted)
         page = replace(page, items=[_readable_part(change, wanted.access) for change in page.items])
-        # How many there are that one may not read is not told, not even by the cursor.
-        if request.sort.descending or page.has_more or wanted.access.installation != Role.ADMIN:
+        if request.sort.descending or page.has_more:
             return page
+        if wanted.access.installation != Role.ADMIN:
+            # How many there are that one may not read is not told, not even by the cursor.
+            return replace(page, last=page.last or request.after)
         positions = [position for position in (page.last, request.after) if position is not None]
         return replace(page, last=max([(last_id,), *positions]))
 
