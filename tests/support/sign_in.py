@@ -15,8 +15,10 @@ from configsvc_server.domain.access.grants import Access, Grant, Role, Scope
 from configsvc_server.domain.access.principals import Principal
 from configsvc_server.domain.errors import UnauthenticatedError
 from configsvc_server.http import errors
-from configsvc_server.http.cookies import CookieJar, require_csrf_token
+from configsvc_server.http.authentication import Authentication
+from configsvc_server.http.cookies import CookieJar
 from configsvc_server.http.errors import WsgiApp
+from configsvc_server.http.rate_limits import RateLimits
 from configsvc_server.http.resources.sessions import SessionResource, SessionsResource
 from configsvc_server.http.resources.sign_in import SignIn, sign_in_routes
 from configsvc_server.identity.identities import Identities
@@ -42,27 +44,18 @@ class SignInServer:
     """By id."""
 
 
-class _Authentication:
-    """Middleware that does with cookies what the server's own does."""
+class _Tokens:
+    """API tokens that the server knows."""
 
-    def __init__(self, server: SignInServer, cookies: CookieJar) -> None:
-        self._server = server
-        self._cookies = cookies
+    def __init__(self, principals: dict[str, Principal]) -> None:
+        self._principals = principals
 
-    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
-        if not req.path.startswith("/api/"):
-            return
-        scheme, _, token = (req.get_header("Authorization") or "").partition(" ")
-        if scheme == "Bearer":
-            req.context.principal = self._server.identities.authenticate(token)
-            return
-        secret = self._cookies.session_of(req)
-        if secret is None:
-            raise UnauthenticatedError("There are no credentials.", was_given=False)
-        session = self._server.sessions.authenticate(secret, address=req.remote_addr)
-        require_csrf_token(req, session, self._cookies.origin)
-        req.context.principal = session.principal
-        req.context.csrf_token = session.csrf_token
+    def authenticate(
+        self, secret: str, *, address: str = "", client: str | None = None
+    ) -> Principal:
+        if secret != TOKEN:
+            raise UnauthenticatedError("The token is not known.")
+        return self._principals[TOKEN_ID]
 
 
 class _MeResource:
@@ -109,27 +102,33 @@ def sign_in_server(
         )
         cookies = CookieJar(public_url)
 
-        def authenticate_token(secret: str, _req: falcon.Request) -> Principal:
-            if secret != TOKEN:
-                raise UnauthenticatedError("The token is not known.")
-            return tokens[TOKEN_ID]
-
         app = falcon.App()
         server = SignInServer(app, identities, sessions, cache, heartbeat, grants, tokens)
-        app.add_middleware(_Authentication(server, cookies))
+        known = _Tokens(tokens)
+        app.add_middleware(
+            Authentication(
+                is_required=True,
+                tokens=known,
+                identities=identities,
+                sessions=sessions,
+                cookies=cookies,
+                limits=RateLimits(None),
+            )
+        )
         errors.register(app)
         app.add_error_handler(UnauthenticatedError, _refuse)
         for path, resource in sign_in_routes(
-            SignIn(identities, sessions, cookies, public_url, authenticate_token)
+            SignIn(
+                identities,
+                sessions,
+                cookies,
+                public_url,
+                lambda secret, _req: known.authenticate(secret),
+            )
         ).items():
             app.add_route(path, resource)
-
-        def principal_of(req: falcon.Request) -> Principal:
-            found: Principal = req.context.principal
-            return found
-
-        app.add_route("/api/v1/sessions", SessionsResource(sessions, principal_of))
-        app.add_route("/api/v1/sessions/{id}", SessionResource(sessions, principal_of))
+        app.add_route("/api/v1/sessions", SessionsResource(sessions))
+        app.add_route("/api/v1/sessions/{id}", SessionResource(sessions))
         app.add_route("/api/v1/me", _MeResource())
         yield server
 

@@ -10,7 +10,6 @@ from configsvc_server.domain.errors import UnauthenticatedError
 from configsvc_server.http import PREFIX, errors
 from configsvc_server.http.authentication import Authentication
 from configsvc_server.http.bodies import BodyReader
-from configsvc_server.http.context import principal_of
 from configsvc_server.http.cookies import CookieJar
 from configsvc_server.http.errors import WsgiApp
 from configsvc_server.http.hosts import ALL_HOSTS, HostCheck
@@ -140,10 +139,9 @@ def create_api(
         Authentication(
             is_required=auth_required,
             tokens=services.access,
-            jwts=services.identities,
+            identities=services.identities,
             sessions=services.sessions,
-            cookie=cookies.session_name,
-            public_origin=lambda _req: cookies.origin,
+            cookies=cookies,
             limits=limits,
             refuses_proxies=refuses_proxies,
         )
@@ -224,8 +222,8 @@ def _resources(services: Services, bodies: BodyReader) -> dict[str, object]:
         f"{one}/releases": ReleasesResource(services.releases, bodies),
         f"{one}/releases/rollback": ReleaseRollbackResource(services.releases, bodies),
         "/changes": ChangesResource(services.changes),
-        "/sessions": SessionsResource(services.sessions, principal_of),
-        "/sessions/{id}": SessionResource(services.sessions, principal_of),
+        "/sessions": SessionsResource(services.sessions),
+        "/sessions/{id}": SessionResource(services.sessions),
         "/tokens": TokensResource(services.tokens, bodies),
         "/tokens/{id}": TokenResource(services.tokens),
         "/tokens/{id}/rotate": TokenRotateResource(services.tokens, bodies),

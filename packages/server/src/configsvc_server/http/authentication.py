@@ -4,10 +4,7 @@ Credentials are taken from the header ``Authorization: Bearer`` (RFC 6750) and f
 from a URL, which ends up in logs.
 """
 
-import hmac
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Protocol
 
@@ -18,21 +15,16 @@ from configsvc_server.domain.access.token_secrets import TOKEN_PREFIX, is_token
 from configsvc_server.domain.errors import UnauthenticatedError
 from configsvc_server.http import PREFIX
 from configsvc_server.http.context import IS_FORWARDED, set_principal
-from configsvc_server.http.errors import CsrfError
+from configsvc_server.http.cookies import CookieJar, require_csrf_token
 from configsvc_server.http.peers import peer_of
 from configsvc_server.http.rate_limits import RateLimits
+from configsvc_server.identity.identities import Identities
+from configsvc_server.services.sessions import SessionService
 
-__all__ = [
-    "Authentication",
-    "JwtAuthenticator",
-    "SessionAuthenticator",
-    "SessionPrincipal",
-    "TokenAuthenticator",
-]
+__all__ = ["Authentication", "TokenAuthenticator"]
 
 _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]+=*)", re.ASCII)
 _JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*", re.ASCII)
-_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _MAX_TOKEN: Final = 8192
 
 
@@ -45,41 +37,6 @@ class TokenAuthenticator(Protocol):
         """Return the principal, or raise UnauthenticatedError."""
 
 
-class JwtAuthenticator(Protocol):
-    """Finds the principal of a JWT that an issuer has signed."""
-
-    def authenticate(self, token: str) -> Principal:
-        """Return the principal, or raise UnauthenticatedError."""
-
-
-class SessionPrincipal(Protocol):
-    """Session of somebody who has signed in with a browser."""
-
-    @property
-    def principal(self) -> Principal:
-        """Who that is."""
-
-    @property
-    def csrf_token(self) -> str:
-        """What an unsafe request has to send, besides the cookie."""
-
-
-class SessionAuthenticator(Protocol):
-    """Finds the session of a cookie."""
-
-    def authenticate(
-        self, secret: str, *, address: str | None = None, user_agent: str | None = None
-    ) -> SessionPrincipal:
-        """Return the session, or raise UnauthenticatedError."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Issuers:
-    jwts: JwtAuthenticator | None
-    sessions: SessionAuthenticator | None
-    cookie: str
-
-
 class Authentication:
     """Middleware that finds out who has sent a request, and refuses those that nobody knows."""
 
@@ -88,10 +45,9 @@ class Authentication:
         *,
         is_required: bool,
         tokens: TokenAuthenticator,
-        jwts: JwtAuthenticator | None = None,
-        sessions: SessionAuthenticator | None = None,
-        cookie: str = "configsvc-session",
-        public_origin: Callable[[falcon.Request], str] = lambda req: req.prefix,
+        identities: Identities,
+        sessions: SessionService,
+        cookies: CookieJar,
         limits: RateLimits,
         refuses_proxies: bool = False,
     ) -> None:
@@ -101,18 +57,18 @@ class Authentication:
             is_required: whether the API is only for those who show who they are. Otherwise
                 everybody may do everything.
             tokens: finds the principals of API tokens.
-            jwts: finds the principals of JWTs; ``None`` where there is no issuer.
-            sessions: finds the sessions of cookies; ``None`` where there are none.
-            cookie: name of the cookie.
-            public_origin: returns the origin that browsers know this server by.
+            identities: finds the principals of JWTs.
+            sessions: finds the sessions of cookies.
+            cookies: has the names of the cookies, and the origin that browsers know this server by.
             limits: bounds how often one principal may ask.
             refuses_proxies: without authentication, whether to refuse what came through a proxy:
                 the server is meant for this machine alone.
         """
         self._is_required = is_required
         self._tokens = tokens
-        self._issuers = _Issuers(jwts, sessions, cookie)
-        self._public_origin = public_origin
+        self._identities = identities
+        self._sessions = sessions
+        self._cookies = cookies
         self._limits = limits
         self._refuses_proxies = refuses_proxies
         self._anonymous = lru_cache(maxsize=4096)(lambda address: anonymous(peer_of(address)))
@@ -153,36 +109,23 @@ class Authentication:
             return self._tokens.authenticate(
                 token, address=req.remote_addr, client=req.get_header("User-Agent")
             )
-        if self._issuers.jwts is not None and _JWT.fullmatch(token):
-            return self._issuers.jwts.authenticate(token)
+        if _JWT.fullmatch(token):
+            return self._identities.authenticate(token)
         raise UnauthenticatedError("The token is not one of this service, nor of an issuer.")
 
     def _session_principal(self, req: falcon.Request) -> Principal:
-        cookies = req.get_cookie_values(self._issuers.cookie)
-        if self._issuers.sessions is None or not cookies:
+        secret = self._cookies.session_of(req)
+        if secret is None:
             raise UnauthenticatedError(
                 "Show who you are: send the header Authorization with 'Bearer' and a token.",
                 was_given=False,
             )
-        if len(cookies) > 1:
-            raise UnauthenticatedError("There are two cookies of a session.")
-        session = self._issuers.sessions.authenticate(
-            cookies[0], address=req.remote_addr, user_agent=req.get_header("User-Agent")
+        session = self._sessions.authenticate(
+            secret, address=req.remote_addr, user_agent=req.get_header("User-Agent")
         )
-        if req.method not in _SAFE:
-            self._require_same_site(req, session.csrf_token)
+        require_csrf_token(req, session, self._cookies.origin)
         req.context.csrf_token = session.csrf_token
         return session.principal
-
-    def _require_same_site(self, req: falcon.Request, csrf_token: str) -> None:
-        origin = req.get_header("Origin")
-        if origin is not None and origin != self._public_origin(req):
-            raise CsrfError("The request comes from a page of another site.")
-        given = req.get_header("X-CSRF-Token") or ""
-        if not hmac.compare_digest(given.encode(), csrf_token.encode()):
-            raise CsrfError(
-                "The header X-CSRF-Token must be the csrf_token that GET /me tells this session."
-            )
 
     def _require_no_proxy(self, req: falcon.Request) -> None:
         if self._refuses_proxies and req.env.get(IS_FORWARDED):

@@ -1,14 +1,13 @@
 """``/sessions``: persons who are signed in."""
 
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
 import falcon
 
-from configsvc_server.domain.access.principals import Principal
 from configsvc_server.domain.access.sessions import StoredSession
 from configsvc_server.domain.strict_json import JsonObject
+from configsvc_server.http.context import principal_of
 from configsvc_server.http.pagination import PAGING, ListOrder, read_page_request, show_page
 from configsvc_server.http.query_params import QueryParams
 from configsvc_server.http.representations import format_timestamp
@@ -22,18 +21,15 @@ _ORDER: Final = ListOrder(("id",), unique="id")
 class SessionsResource:
     """Sessions: one's own, or for administrators all."""
 
-    def __init__(
-        self, service: SessionService, principal_of: Callable[[falcon.Request], Principal]
-    ) -> None:
+    def __init__(self, service: SessionService) -> None:
         self._service = service
-        self._principal_of = principal_of
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """List sessions."""
         params = QueryParams(req, PAGING)
         request = read_page_request(params, _ORDER)
         params.finish()
-        page = self._service.list(self._principal_of(req), request)
+        page = self._service.list(principal_of(req), request)
         show_page(req, resp, request, page, _item)
 
     on_head = on_get
@@ -42,15 +38,12 @@ class SessionsResource:
 class SessionResource:
     """One session."""
 
-    def __init__(
-        self, service: SessionService, principal_of: Callable[[falcon.Request], Principal]
-    ) -> None:
+    def __init__(self, service: SessionService) -> None:
         self._service = service
-        self._principal_of = principal_of
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
         """End a session."""
-        self._service.revoke(self._principal_of(req), id)
+        self._service.revoke(principal_of(req), id)
         resp.status = HTTPStatus.NO_CONTENT
 
 
