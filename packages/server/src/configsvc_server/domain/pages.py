@@ -12,6 +12,7 @@ from typing import Final, Generic, Self, TypeAlias, TypeVar
 __all__ = ["MAX_PAGE_BYTES", "KeysetPosition", "Page", "PageRequest", "Sort"]
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
 """Bytes of the items of a page; one item alone may have more."""
@@ -54,6 +55,10 @@ class Page(Generic[T]):
     """The position that the next page begins after; ``None`` where there is no item."""
     total: int | None = None
     """Rows on all pages; ``None`` where counting them would take too long."""
+
+    def of(self, items: Sequence[U]) -> "Page[U]":
+        """Return the page with something else in the place of each item."""
+        return Page(items, self.positions, self.has_more, self.last, self.total)
 
     def cut(self, count: int) -> Self:
         """Return the page with its first ``count`` items alone."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from configsvc_server.domain.access.grants import Grant, StoredGrant
+from configsvc_server.domain.access.grants import StoredGrant
 from configsvc_server.domain.access.tokens import ShownGrant, Token
 from configsvc_server.domain.models import (
     Application,
@@ -24,7 +24,6 @@ __all__ = [
     "environment_body",
     "environment_item",
     "format_timestamp",
-    "grant_item",
     "release_item",
     "revision_item",
     "stored_grant_item",
@@ -155,22 +154,12 @@ def change_item(change: Change) -> JsonObject:
     }
 
 
-def grant_item(grant: Grant, application: str | None) -> JsonObject:
-    """Return a role and where it counts."""
-    return {
-        "role": grant.role.label,
-        "application_id": grant.scope.application_id,
-        "application": application,
-        "environment": grant.scope.environment,
-    }
-
-
 def stored_grant_item(stored: StoredGrant, application: str | None) -> JsonObject:
     """Return a grant."""
     return {
         "id": stored.id,
         "principal": stored.principal,
-        **grant_item(stored.grant, application),
+        **ShownGrant(stored.grant, application).members,
         "created_at": format_timestamp(stored.created_at),
         "created_by": stored.created_by,
     }
@@ -182,7 +171,7 @@ def token_item(token: Token, grants: Sequence[ShownGrant]) -> JsonObject:
         "id": token.id,
         "name": token.name,
         "hint": token.hint,
-        "grants": [grant_item(item.grant, item.application) for item in grants],
+        "grants": [item.members for item in grants],
         "created_at": format_timestamp(token.created_at),
         "created_by": token.created_by,
         "expires_at": _optional(token.expires_at),

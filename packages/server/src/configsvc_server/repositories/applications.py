@@ -1,7 +1,6 @@
 """Table ``applications``."""
 
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import datetime
 
 from psycopg.errors import UniqueViolation
@@ -210,7 +209,7 @@ class ApplicationRepository:
                 make=Application,
                 total=total or stored_total("application"),
             )
-        return replace(page, items=[self._part(item, access) for item in page.items])
+        return page.of([self._part(item, access) for item in page.items])
 
     def _part(self, application: Application, access: Access) -> Application:
         """Return an application as the list shows it to who may read some environments alone."""

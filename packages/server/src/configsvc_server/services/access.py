@@ -12,7 +12,7 @@ from configsvc_server.domain.access.decisions import Permission, decide
 from configsvc_server.domain.access.grants import INSTALLATION, Access, Grant, Scope
 from configsvc_server.domain.access.principals import Principal
 from configsvc_server.domain.access.token_secrets import hash_secret, is_token
-from configsvc_server.domain.access.tokens import TokenUse
+from configsvc_server.domain.access.tokens import Token, TokenUse
 from configsvc_server.domain.errors import (
     ConfigSvcError,
     ForbiddenError,
@@ -204,14 +204,12 @@ class AccessService:
                 token = store.tokens.find(token_id)
                 if token is None:
                     raise UnauthenticatedError("The token was revoked.")
-                grants = tuple(stored.grant for stored in store.grants.all_of([token.principal]))
-            principal = Principal(
-                "token", f"token:{token.name}", Access.of(grants), grants, token_id=token.id
-            )
-            ends = [token.expires_at]
-            if token.rotated_at is not None and since <= token.rotated_at:
-                ends.append(token.previous_expires_at or token.rotated_at)
-            return KnownToken(principal, min((end for end in ends if end), default=None))
+                is_rotated = token.rotated_at is not None and since <= token.rotated_at
+                return _known(
+                    store,
+                    token,
+                    (token.previous_expires_at or token.rotated_at) if is_rotated else None,
+                )
 
         # Secrets are known by 32 bytes, so that no key stands for both.
         key = f"{token_id} {since.isoformat()}".encode()
@@ -269,21 +267,26 @@ class AccessService:
             if known is None:
                 raise UnauthenticatedError("There is no such token: it may have been revoked.")
             token = known.token
-            grants = tuple(stored.grant for stored in store.grants.all_of([token.principal]))
-        principal = Principal(
-            "token", f"token:{token.name}", Access.of(grants), grants, token_id=token.id
-        )
-        ends = [token.expires_at]
-        if known.is_previous:
-            ends.append(token.previous_expires_at)
-        return KnownToken(principal, min((end for end in ends if end), default=None))
+            return _known(store, token, token.previous_expires_at if known.is_previous else None)
 
     def _used(self, token_id: str, now: datetime, address: str, client: str | None) -> None:
-        # Without the lock: at worst one of two uses of the same moment is recorded.
-        if token_id in self._uses or len(self._uses) >= _MAX_PENDING_USES:
+        if token_id in self._uses:
             return
         shown = None if client is None else client[:_MAX_CLIENT].replace("\0", "")
-        self._uses[token_id] = TokenUse(token_id, now, address, shown)
+        # Whoever writes them down takes all of them away at some moment.
+        with self._lock:
+            if len(self._uses) < _MAX_PENDING_USES:
+                self._uses[token_id] = TokenUse(token_id, now, address, shown)
+
+
+def _known(store: Repositories, token: Token, ends_at: datetime | None) -> KnownToken:
+    """Return what is kept of a token whose secret ends with it, or at ``ends_at`` before that."""
+    grants = tuple(stored.grant for stored in store.grants.all_of([token.principal]))
+    principal = Principal(
+        "token", f"token:{token.name}", Access.of(grants), grants, token_id=token.id
+    )
+    ends = [end for end in (token.expires_at, ends_at) if end is not None]
+    return KnownToken(principal, min(ends, default=None))
 
 
 class UseRecorder:

@@ -46,7 +46,7 @@ class ChangeService:
             # this id, and is never skipped.
             last_id = changes.last_id()
             page = changes.page(request, wanted)
-        page = replace(page, items=[_readable_part(change, wanted.access) for change in page.items])
+        page = page.of([_readable_part(change, wanted.access) for change in page.items])
         if request.sort.descending or page.has_more:
             return page
         if wanted.access.installation != Role.ADMIN:

@@ -115,15 +115,11 @@ class GrantService:
                 scopes=_administered(principal),
             )
             shown = store.grants.names_of([stored.grant for stored in page.items])
-        return Page(
+        return page.of(
             [
                 ListedGrant(stored, name.application)
                 for stored, name in zip(page.items, shown, strict=True)
-            ],
-            page.positions,
-            page.has_more,
-            page.last,
-            page.total,
+            ]
         )
 
     def delete(self, grant_id: str, *, provenance: Provenance) -> None:

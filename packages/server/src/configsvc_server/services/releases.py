@@ -305,9 +305,7 @@ class ReleaseService:
             store = Repositories(connection)
             stored_id, application_id = find_configuration_owner(store, configuration_id)
             readable = principal.access.readable_environments(application_id)
-            if readable is not None and not store.releases.is_known_in(
-                stored_id, application_id, readable
-            ):
+            if not _is_known_to(store, principal, stored_id, application_id):
                 raise NotFoundError("configuration", configuration_id)
             return store.releases.page(
                 stored_id,
@@ -345,18 +343,13 @@ def _find_target(
     """Return what is to be released, and the environment to release it to."""
     configuration = find_configuration(store, configuration_id)
     application_id = configuration.application_id
-    readable = principal.access.readable_environments(application_id)
-    if readable is not None and not readable:
-        raise NotFoundError("configuration", configuration_id)
-    if readable is not None and not store.releases.is_known_in(
-        configuration.id, application_id, readable
-    ):
+    if not _is_known_to(store, principal, configuration.id, application_id):
         raise NotFoundError("configuration", configuration_id)
     found = find_environment_field(
         store, application_id, environment, pointer="/environment", access=principal.access
     )
     require_environment(principal, Permission.RELEASE, application_id, environment)
-    if if_match is not None and readable is not None:
+    if if_match is not None:
         # Which version is the newest is for those who may read it.
         require_application(
             principal, Permission.READ_CONFIGURATIONS, application_id, application_id
@@ -365,22 +358,35 @@ def _find_target(
     return configuration, found
 
 
+def _is_known_to(
+    store: Repositories,
+    principal: Principal,
+    configuration_id: str,
+    application_id: str,
+    *,
+    version: int | None = None,
+) -> bool:
+    """Return whether a principal may know a configuration, or a version of it.
+
+    Who reads some environments alone knows what those serve or have served.
+    """
+    readable = principal.access.readable_environments(application_id)
+    return readable is None or store.releases.is_known_in(
+        configuration_id, application_id, readable, version=version
+    )
+
+
 def _require_readable(
     store: Repositories, principal: Principal, configuration: Configuration, version: int | None
 ) -> None:
     """Check that a principal may read the version that it is about to release.
 
-    Who reads some environments alone may release what those serve or have served.
-
     Raises:
         InvalidError: it may not.
     """
-    readable = principal.access.readable_environments(configuration.application_id)
-    if readable is not None and not store.releases.is_known_in(
-        configuration.id,
-        configuration.application_id,
-        readable,
-        version=configuration.version if version is None else version,
+    wanted = configuration.version if version is None else version
+    if not _is_known_to(
+        store, principal, configuration.id, configuration.application_id, version=wanted
     ):
         message = "must be a version that an environment serves, or has served, that you may read"
         raise InvalidError([FieldError("/version", message)])

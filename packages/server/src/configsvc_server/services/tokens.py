@@ -1,7 +1,7 @@
 """Token use cases: create, list, rotate and revoke API tokens."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -19,7 +19,7 @@ from configsvc_server.domain.access.tokens import (
 )
 from configsvc_server.domain.errors import FieldError, InvalidError, NotFoundError, StateError
 from configsvc_server.domain.identifiers import is_ulid, new_ulid, normalize_ulid
-from configsvc_server.domain.models import Change, Provenance
+from configsvc_server.domain.models import Action, Change, Provenance
 from configsvc_server.domain.names import require_name
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.domain.strict_json import JsonObject
@@ -54,7 +54,8 @@ class CreatedToken:
     """Token with its secret, which is known only now."""
 
     shown: ShownToken
-    secret: str
+    secret: str = field(repr=False)
+    """Not for logs, nor for whatever else shows objects."""
 
 
 _FIRST_TOKEN: Final = "admin"  # noqa: S105 - the beginning of its name
@@ -161,12 +162,8 @@ class TokenService:
         grants: dict[str, list[ShownGrant]] = {}
         for item, shown in zip(stored, names, strict=True):
             grants.setdefault(item.principal, []).append(shown)
-        return Page(
-            [ShownToken(token, tuple(grants.get(token.principal, ()))) for token in page.items],
-            page.positions,
-            page.has_more,
-            page.last,
-            page.total,
+        return page.of(
+            [ShownToken(token, tuple(grants.get(token.principal, ()))) for token in page.items]
         )
 
     def rotate(
@@ -312,10 +309,10 @@ def _require_future(expires_at: datetime | None, now: datetime) -> None:
         raise InvalidError([FieldError("/expires_at", message)])
 
 
-def _change(action: str, shown: ShownToken, provenance: Provenance) -> Change:
+def _change(action: Action, shown: ShownToken, provenance: Provenance) -> Change:
     applications = {item.grant.scope.application_id for item in shown.grants}
     return Change(
-        action,  # type: ignore[arg-type]
+        action,
         "token",
         applications.pop() if len(applications) == 1 else None,
         None,
@@ -330,13 +327,5 @@ def grant_details(principal: str, grants: Sequence[ShownGrant]) -> JsonObject:
     """Return what the audit trail keeps of grants."""
     return {
         "principal": principal,
-        "grants": [
-            {
-                "role": item.grant.role.label,
-                "application_id": item.grant.scope.application_id,
-                "application": item.application,
-                "environment": item.grant.scope.environment,
-            }
-            for item in grants
-        ],
+        "grants": [item.members for item in grants],
     }

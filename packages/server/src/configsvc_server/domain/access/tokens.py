@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from configsvc_server.domain.access.grants import Grant
+from configsvc_server.domain.strict_json import JsonObject
 
 __all__ = [
     "DEFAULT_OVERLAP",
@@ -62,6 +63,16 @@ class ShownGrant:
 
     grant: Grant
     application: str | None
+
+    @property
+    def members(self) -> JsonObject:
+        """The members by their names, as JSON has them."""
+        return {
+            "role": self.grant.role.label,
+            "application_id": self.grant.scope.application_id,
+            "application": self.application,
+            "environment": self.grant.scope.environment,
+        }
 
 
 @dataclass(frozen=True, slots=True)

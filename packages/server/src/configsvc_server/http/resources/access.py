@@ -21,7 +21,6 @@ from configsvc_server.http.pagination import PAGING, ListOrder, read_page_reques
 from configsvc_server.http.query_params import QueryParams
 from configsvc_server.http.representations import (
     format_timestamp,
-    grant_item,
     stored_grant_item,
     token_item,
 )
@@ -180,10 +179,7 @@ class MeResource:
                 "kind": principal.kind,
                 "name": principal.name,
                 "groups": list(principal.groups),
-                "grants": [
-                    grant_item(item.grant, item.application)
-                    for item in self._grants.describe(principal)
-                ],
+                "grants": [item.members for item in self._grants.describe(principal)],
                 "token": token,
                 "csrf_token": getattr(req.context, "csrf_token", None),
                 "auth": "required" if self._is_required else "off",
