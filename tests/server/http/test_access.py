@@ -308,3 +308,20 @@ def test_a_follower_that_may_not_read_all_gets_each_change_once(
 
     assert first["items"]
     assert (waited["items"], waited["next"]) == ([], first["next"])
+
+
+def test_an_admin_lists_the_tokens_that_are_wholly_for_what_it_administers(
+    shop: Json, admin: TestClient, caller: Callable[[str], TestClient]
+) -> None:
+    prod = {"application": "shop", "environment": "prod"}
+    client = caller(token(admin, "admin of prod", "admin", prod)["token"])
+    token(admin, "reader of prod", "reader", prod)
+    token(admin, "reader of shop", "reader", {"application": "shop"})
+    wider = token(admin, "reader of prod and everything", "reader", prod)
+    grant = {"principal": f"token:{wider['id']}", "role": "reader"}
+    ok(admin.simulate_post(f"{PREFIX}/grants", json=grant), 201)
+
+    listed = ok(client.simulate_get(f"{PREFIX}/tokens"))
+
+    assert [item["name"] for item in listed["items"]] == ["admin of prod", "reader of prod"]
+    assert listed["total"] == 2

@@ -14,7 +14,7 @@ from configsvc_server.domain.errors import ConflictError, NotFoundError
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories.pages import Condition, count_rows, fetch_page
 
-__all__ = ["GrantRepository"]
+__all__ = ["GrantRepository", "within"]
 
 _COLUMNS = "id, principal, role, application_id, environment, created_at, created_by"
 
@@ -127,7 +127,7 @@ class GrantRepository:
         if application_id is not None:
             conditions.append((SQL("application_id = %s"), [application_id]))
         if scopes is not None:
-            conditions.append(_within(scopes))
+            conditions.append(within(scopes))
         return fetch_page(
             self._connection,
             table="grants",
@@ -139,7 +139,8 @@ class GrantRepository:
         )
 
 
-def _within(scopes: Sequence[Scope]) -> Condition:
+def within(scopes: Sequence[Scope]) -> Condition:
+    """Return the condition that a grant is for one of some scopes, or a part of one."""
     parts = [SQL("application_id = ANY (%s)")]
     values: list[Any] = [[s.application_id for s in scopes if s.environment is None]]
     for scope in scopes:

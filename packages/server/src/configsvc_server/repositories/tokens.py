@@ -8,9 +8,11 @@ from psycopg.errors import UniqueViolation
 from psycopg.sql import SQL
 
 from configsvc_server.db.connections import Connection
+from configsvc_server.domain.access.grants import Scope
 from configsvc_server.domain.access.tokens import Token, TokenUse
 from configsvc_server.domain.errors import ConflictError
 from configsvc_server.domain.pages import Page, PageRequest
+from configsvc_server.repositories.grants import within
 from configsvc_server.repositories.pages import Condition, count_rows, fetch_page
 
 __all__ = ["KnownSecret", "TokenRepository"]
@@ -149,30 +151,27 @@ class TokenRepository:
         )
 
     def page(
-        self, request: PageRequest, *, only: str | None, applications: Sequence[str] | None
+        self, request: PageRequest, *, only: str | None, scopes: Sequence[Scope] | None
     ) -> Page[Token]:
         """Return one page of tokens.
 
         Args:
             request: which part, in which order.
-            only: besides those of ``applications``, the one with this id.
-            applications: those that have grants, and all of them within these applications;
-                ``None`` for all tokens.
+            only: besides those of ``scopes``, the one with this id.
+            scopes: those that have grants, and all of them within these; ``None`` for all tokens.
         """
         conditions: list[Condition] = []
-        if applications is not None:
-            conditions.append(
-                (
-                    SQL(
-                        "(id = %s OR (EXISTS ("
-                        "SELECT FROM grants WHERE principal = 'token:' || tokens.id"
-                        ") AND NOT EXISTS ("
-                        "SELECT FROM grants WHERE principal = 'token:' || tokens.id "
-                        "AND (application_id IS NULL OR application_id <> ALL (%s)))))"
-                    ),
-                    [only, list(applications)],
-                )
-            )
+        if scopes is not None:
+            inside, values = within(scopes)
+            # A grant on everything has no application, and is inside of nothing.
+            condition = SQL(
+                "(id = %s OR (EXISTS ("
+                "SELECT FROM grants WHERE principal = 'token:' || tokens.id"
+                ") AND NOT EXISTS ("
+                "SELECT FROM grants WHERE principal = 'token:' || tokens.id "
+                "AND {} IS NOT TRUE)))"
+            ).format(inside)
+            conditions.append((condition, [only, *values]))
         return fetch_page(
             self._connection,
             table="tokens",

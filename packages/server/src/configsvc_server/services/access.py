@@ -9,7 +9,7 @@ from typing import Final
 from configsvc_server.cache.responses import KnownToken, ResponseCache
 from configsvc_server.db.database import Database
 from configsvc_server.domain.access.decisions import Permission, decide
-from configsvc_server.domain.access.grants import INSTALLATION, Access, Grant, Scope
+from configsvc_server.domain.access.grants import INSTALLATION, Access, Grant, Role, Scope
 from configsvc_server.domain.access.principals import Principal
 from configsvc_server.domain.access.token_secrets import hash_secret, is_token
 from configsvc_server.domain.access.tokens import Token, TokenUse
@@ -26,6 +26,7 @@ from configsvc_server.services.guards import find_application_id
 __all__ = [
     "AccessService",
     "UseRecorder",
+    "administered_scopes",
     "require",
     "require_application",
     "require_configuration",
@@ -133,6 +134,13 @@ def require_configuration(
         Scope(application_id),
         hidden=NotFoundError("configuration", configuration_id),
     )
+
+
+def administered_scopes(principal: Principal) -> list[Scope] | None:
+    """Return the scopes whose admin a principal is; ``None`` for everything."""
+    if decide(principal, Permission.ADMINISTER_ACCESS, INSTALLATION).is_allowed:
+        return None
+    return [grant.scope for grant in principal.grants if grant.role >= Role.ADMIN]
 
 
 class AccessService:

@@ -8,7 +8,7 @@ from typing import Final
 from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.db.database import Database
 from configsvc_server.domain.access.decisions import Permission, decide
-from configsvc_server.domain.access.grants import INSTALLATION, Grant, Role, Scope, StoredGrant
+from configsvc_server.domain.access.grants import INSTALLATION, Grant, Role, StoredGrant
 from configsvc_server.domain.access.principals import Principal
 from configsvc_server.domain.access.tokens import MAX_GRANTS, ShownGrant
 from configsvc_server.domain.errors import (
@@ -23,7 +23,7 @@ from configsvc_server.domain.models import Action, Change, Provenance
 from configsvc_server.domain.names import is_name
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories import Repositories
-from configsvc_server.services.access import require
+from configsvc_server.services.access import administered_scopes, require
 from configsvc_server.services.tokens import GrantRequest, find_scope_field, grant_details
 
 __all__ = ["GrantService", "ListedGrant"]
@@ -112,7 +112,7 @@ class GrantService:
                 request,
                 principal=of,
                 application_id=application_id,
-                scopes=_administered(principal),
+                scopes=administered_scopes(principal),
             )
             shown = store.grants.names_of([stored.grant for stored in page.items])
         return page.of(
@@ -176,13 +176,6 @@ def _known_principal(store: Repositories, caller: Principal, principal: str) -> 
             hidden=InvalidError([FieldError(pointer, "must be token:ID with the id of a token")]),
         )
     return token.principal
-
-
-def _administered(principal: Principal) -> list[Scope] | None:
-    """Return the scopes whose admin a principal is; ``None`` for everything."""
-    if decide(principal, Permission.ADMINISTER_ACCESS, INSTALLATION).is_allowed:
-        return None
-    return [grant.scope for grant in principal.grants if grant.role >= Role.ADMIN]
 
 
 def _change(

@@ -24,7 +24,7 @@ from configsvc_server.domain.names import require_name
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.domain.strict_json import JsonObject
 from configsvc_server.repositories import Repositories
-from configsvc_server.services.access import require
+from configsvc_server.services.access import administered_scopes, require
 from configsvc_server.services.guards import find_environment_field
 
 __all__ = ["CreatedToken", "GrantRequest", "ShownToken", "TokenService", "find_scope_field"]
@@ -155,7 +155,7 @@ class TokenService:
         with self._database.autocommit() as connection:
             store = Repositories(connection)
             page = store.tokens.page(
-                request, only=principal.token_id, applications=_administered(principal)
+                request, only=principal.token_id, scopes=administered_scopes(principal)
             )
             stored = store.grants.all_of([token.principal for token in page.items])
             names = store.grants.names_of([item.grant for item in stored])
@@ -290,17 +290,6 @@ def _administers(principal: Principal, shown: ShownToken) -> bool:
 def _require_admin(principal: Principal, shown: ShownToken) -> None:
     for item in shown.grants:
         require(principal, Permission.ADMINISTER_ACCESS, item.grant.scope)
-
-
-def _administered(principal: Principal) -> Sequence[str] | None:
-    """Return the applications whose admin a principal is; ``None`` for everything."""
-    if decide(principal, Permission.ADMINISTER_ACCESS, INSTALLATION).is_allowed:
-        return None
-    return [
-        application_id
-        for application_id, role in principal.access.applications
-        if role >= Role.ADMIN
-    ]
 
 
 def _require_future(expires_at: datetime | None, now: datetime) -> None:
