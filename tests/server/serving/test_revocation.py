@@ -1,14 +1,14 @@
 """Revocation of tokens while requests wait: they are answered at once."""
 
-import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
 
 from configsvc_server.app import Runtime
+from configsvc_server.cache.waiters import ChangeSignal
 from configsvc_server.settings import Settings
 from tests.support.servers import RunningServer, running_server
 
@@ -28,45 +28,88 @@ def server(runtime: Runtime) -> Iterator[RunningServer]:
         yield server
 
 
+@pytest.fixture
+def subscribing(monkeypatch: pytest.MonkeyPatch) -> Iterator["Subscribing"]:
+    """Stops those who are about to wait."""
+    stop = Subscribing()
+    subscribe = ChangeSignal.subscribe
+
+    def hold(self: ChangeSignal, key: Hashable, wake: Callable[[], None]) -> object:
+        stop.reached.set()
+        assert stop.released.wait(60)
+        return subscribe(self, key, wake)
+
+    monkeypatch.setattr(ChangeSignal, "subscribe", hold)
+    yield stop
+    stop.released.set()
+
+
+class Subscribing:
+    """The moment between the authentication of a request and its wait."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.released = threading.Event()
+
+
+class Team:
+    """An admin, a token that reads, and a request of that token which waits."""
+
+    def __init__(self, server: RunningServer, runtime: Runtime) -> None:
+        assert runtime.first_token is not None
+        self._admin = {"Authorization": f"Bearer {runtime.first_token.secret}"}
+        self._base = f"{server.url}/api/v1"
+        self._snapshot = f"{server.url}{PATH}"
+        self._post("/applications", {"name": "billing"})
+        grant = {"role": "reader", "application": "billing"}
+        token = self._post("/tokens", {"name": "app", "grants": [grant]})
+        self._token_id = token["id"]
+        self._reader = {"Authorization": f"Bearer {token['token']}"}
+        self._etag = self._get(self._snapshot).headers["ETag"]
+        self._cursor = self._get(f"{self._base}/changes").json()["next"]
+
+    def wait(self, feed: bool) -> requests.Response:
+        if feed:
+            return self._get(f"{self._base}/changes?after={self._cursor}", Prefer="wait=60")
+        return self._get(self._snapshot, Prefer="wait=60", **{"If-None-Match": self._etag})
+
+    def revoke(self) -> None:
+        gone = requests.delete(
+            f"{self._base}/tokens/{self._token_id}", headers=self._admin, timeout=10
+        )
+        assert gone.status_code == 204
+
+    def _get(self, url: str, **headers: str) -> requests.Response:
+        return requests.get(url, headers={**self._reader, **headers}, timeout=70)
+
+    def _post(self, path: str, body: object) -> dict[str, object]:
+        response = requests.post(f"{self._base}{path}", json=body, headers=self._admin, timeout=10)
+        assert response.status_code == 201, response.text
+        return dict(response.json())
+
+
 @pytest.mark.parametrize("feed", [False, True], ids=["snapshot", "feed"])
 def test_a_request_that_waits_is_refused_when_its_token_is_revoked(
     server: RunningServer, runtime: Runtime, feed: bool
 ) -> None:
-    assert runtime.first_token is not None
-    admin = {"Authorization": f"Bearer {runtime.first_token.secret}"}
-    base = f"{server.url}/api/v1"
-
-    def post(path: str, body: object) -> dict[str, object]:
-        response = requests.post(f"{base}{path}", json=body, headers=admin, timeout=10)
-        assert response.status_code == 201, response.text
-        return dict(response.json())
-
-    post("/applications", {"name": "billing"})
-    grant = {"role": "reader", "application": "billing"}
-    token = post("/tokens", {"name": "app", "grants": [grant]})
-    reader = {"Authorization": f"Bearer {token['token']}", "Prefer": "wait=60"}
-    known = requests.get(f"{server.url}{PATH}", headers=reader, timeout=10).headers["ETag"]
-    cursor = requests.get(
-        f"{base}/changes", headers={"Authorization": reader["Authorization"]}, timeout=10
-    ).json()["next"]
-    begun = threading.Event()
-
-    def wait() -> requests.Response:
-        begun.set()
-        if feed:
-            return requests.get(
-                f"{base}/changes", params={"after": cursor}, headers=reader, timeout=70
-            )
-        return requests.get(
-            f"{server.url}{PATH}", headers={**reader, "If-None-Match": known}, timeout=70
-        )
-
+    team = Team(server, runtime)
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(wait)
-        begun.wait()
+        answer = pool.submit(team.wait, feed)
         # It need not wait yet: whenever the token goes, it is answered.
-        gone = requests.delete(f"{base}/tokens/{token['id']}", headers=admin, timeout=10)
-        assert gone.status_code == 204
-        response = answer.result(timeout=30)
+        team.revoke()
 
-    assert response.status_code == 401, json.dumps(response.json())
+        assert answer.result(timeout=30).status_code == 401
+
+
+@pytest.mark.parametrize("feed", [False, True], ids=["snapshot", "feed"])
+def test_a_request_is_refused_when_its_token_is_revoked_just_before_it_waits(
+    server: RunningServer, runtime: Runtime, subscribing: Subscribing, feed: bool
+) -> None:
+    team = Team(server, runtime)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(team.wait, feed)
+        assert subscribing.reached.wait(30)
+        team.revoke()
+        subscribing.released.set()
+
+        assert answer.result(timeout=30).status_code == 401

@@ -11,7 +11,9 @@ from structlog.testing import capture_logs
 
 from configsvc_server.app import open_services
 from configsvc_server.cache.waiters import ChangeSignal, WaitSlot
-from configsvc_server.serving.lanes import Lanes
+from configsvc_server.serving.channel import ApiChannel
+from configsvc_server.serving.lanes import Job, Lanes
+from configsvc_server.serving.limits import Limits
 from configsvc_server.settings import Settings
 from tests.attacks.wire import ask, connect, read_answer
 from tests.support.servers import RunningServer, running_server
@@ -54,11 +56,13 @@ def server(settings: Settings, database_url: str) -> Iterator[RunningServer]:
 
 
 @contextmanager
-def serving(settings: Settings, database_url: str) -> Iterator[RunningServer]:
+def serving(
+    settings: Settings, database_url: str, *, limits: Limits | None = None
+) -> Iterator[RunningServer]:
     """A server with an application."""
     with (
         open_services(settings, database_url) as runtime,
-        running_server(runtime.app, on_stop=runtime.release_waiters) as server,
+        running_server(runtime.app, limits=limits, on_stop=runtime.release_waiters) as server,
     ):
         path = f"{server.url}/api/v1/applications"
         assert requests.post(path, json={"name": "billing"}, timeout=30).status_code == 201
@@ -172,6 +176,45 @@ def test_waiters_leave_a_quarter_of_the_connections_to_others(
         wait_for_change(server, last)
 
         assert "preference-applied" not in read_answer(last).headers
+
+
+class LateLane:
+    """A lane in which no thread is free before the event loop has swept its connections."""
+
+    def __init__(self) -> None:
+        self._jobs: list[Job] = []
+
+    def submit(self, _peer: str, job: Job) -> None:
+        self._jobs.append(job)
+
+    def cancel(self, _peer: str, job: Job) -> bool:
+        if job not in self._jobs:
+            return False
+        self._jobs.remove(job)
+        return True
+
+    def begin(self) -> None:
+        while self._jobs:
+            threading.Thread(target=self._jobs.pop().service).start()
+
+
+def test_the_end_of_a_wait_is_no_time_in_a_queue(
+    settings: Settings, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lane = LateLane()
+    sweep = ApiChannel.sweep
+
+    def sweep_and_begin(self: ApiChannel, now: float) -> None:
+        sweep(self, now)
+        lane.begin()
+
+    monkeypatch.setattr(ApiChannel, "sweep", sweep_and_begin)
+    monkeypatch.setattr(Lanes, "of_waiters", lambda _: lane)
+    limits = Limits(queue_timeout=1.0)
+    with serving(settings, database_url, limits=limits) as server, connect(server) as sock:
+        wait_for_change(server, sock, seconds=2)
+
+        assert read_answer(sock).status == 304
 
 
 def test_a_follower_of_the_feed_goes_on_from_where_it_was_woken(

@@ -4,6 +4,7 @@ See decision 0018.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -27,6 +28,8 @@ class Parking:
         self._lock = threading.Lock()
         self._is_parked = False
         self._is_woken = False
+        self.begun = time.monotonic()
+        """Before its first run, by the monotonic clock."""
         self.is_wanted = False
         """Whether the run asks to be put aside."""
         self.deadline: float | None = None

@@ -1,5 +1,6 @@
 """Waiters: requests that wait for a change, parked or asleep, never polling the database."""
 
+import math
 import threading
 import time
 from collections import defaultdict
@@ -18,6 +19,7 @@ class ChangeSignal:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._subscribers: dict[Hashable, set[Callable[[], None]]] = defaultdict(set)
+        self._all_woken_at = -math.inf
         self._closed = False
 
     @contextmanager
@@ -60,9 +62,15 @@ class ChangeSignal:
     def notify_all(self) -> None:
         """Wake all subscribers."""
         with self._lock:
+            self._all_woken_at = time.monotonic()
             woken = [wake for subscribers in self._subscribers.values() for wake in subscribers]
         for wake in woken:
             wake()
+
+    @property
+    def all_woken_at(self) -> float:
+        """When all were woken for the last time, by the monotonic clock."""
+        return self._all_woken_at
 
     @property
     def is_closed(self) -> bool:
@@ -116,6 +124,9 @@ class WaitSlot:
         if parking.deadline is None:
             parking.deadline = time.monotonic() + timeout
             parking.kept.enter_context(self._signal.subscribe(key, parking.wake))
+            if self._signal.all_woken_at >= parking.begun:
+                # Who sent the request was found out before it subscribed, and may be nobody now.
+                parking.wake()
             yield
         is_over = self._signal.is_closed or parking.is_late(time.monotonic())
         if not is_over and not is_abandoned():

@@ -175,7 +175,8 @@ class ApiChannel(HTTPChannel):
             parking = self.parking
             if parking is not None and parking.is_late(now):
                 parking.wake()
-            if elapsed > limits.queue_timeout:
+            # The lane before the time: who is put aside and comes back has a new time first.
+            if self._lane is not None and time.monotonic() - self._since > limits.queue_timeout:
                 self.shed()
         elif phase is Phase.RESPONSE and (
             elapsed > limits.stall_timeout or now > self._output.deadline
