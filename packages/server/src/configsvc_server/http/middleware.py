@@ -21,7 +21,7 @@ __all__ = ["AccessLog", "CorsMiddleware", "OptionsMiddleware", "SecurityHeaders"
 _log = structlog.stdlib.get_logger("configsvc.access")
 
 # Of what is no page: nothing in it may run or be framed.
-_NO_CONTENT = "default-src 'none'; frame-ancestors 'none'"
+_NO_CONTENT = "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 
 _EXPOSED = ("ETag", "Link", "Location", "Retry-After", REQUEST_ID_HEADER)
 
