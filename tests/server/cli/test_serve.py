@@ -152,6 +152,37 @@ class TestServe:
         assert refused.json()["limit"] == 4000
         assert refused.headers["access-control-allow-origin"] == "https://variable.example"
 
+    def test_browsers_reach_it_at_the_port_that_it_has_found(
+        self, tmp_path: Path, database_url: str
+    ) -> None:
+        flags = ("--port", "0", "--auth", "required", "--database-url", database_url)
+        with server_process(*flags, cwd=tmp_path) as server:
+            port = server.url.rsplit(":", 1)[1]
+            answer = requests.post(
+                f"{server.url}/auth/token",
+                data={"token": "configsvc_wrong"},
+                headers={"Origin": f"http://localhost:{port}"},
+                timeout=10,
+            )
+
+        # The form is taken for one of this server's pages; only the token is wrong.
+        assert answer.status_code == 401
+
+    def test_issuers_that_nobody_can_sign_in_at_are_warned_of(
+        self, tmp_path: Path, database_url: str
+    ) -> None:
+        (tmp_path / "auth.toml").write_text("")
+        flags = ("--auth-file", "auth.toml", "--database-url", database_url)
+
+        banners = []
+        for auth in ("off", "required"):
+            with server_process("--auth", auth, *flags, cwd=tmp_path) as server:
+                server.stop()
+                banners.append("\n".join(server.output))
+
+        assert "auth.toml IS NOT READ" in banners[0]
+        assert "IS NOT READ" not in banners[1]
+
 
 class TestFailedStart:
     def test_a_database_that_cannot_be_reached_is_one_clear_line(self, tmp_path: Path) -> None:

@@ -114,7 +114,9 @@ class Settings(BaseSettings):
         "default off on a loopback address, and required elsewhere.",
     )
     auth_file: Path | None = Field(
-        None, description="TOML file of issuers, for single sign-on and workload identity."
+        None,
+        description="TOML file of issuers, for single sign-on and workload identity; needs --auth "
+        "required.",
     )
     public_url: str | None = Field(
         None,

@@ -42,6 +42,8 @@ def serve(**flags: object) -> None:
             sockets = bind_sockets(settings.host, settings.port)
         for taken in sockets:
             stack.callback(taken.close)
+        # Port 0 stands for any; from here on everything names the one that it is.
+        settings = settings.model_copy(update={"port": sockets[0].getsockname()[1]})
         database = stack.enter_context(open_database(settings, cancelled=signals.requested))
         with signals.interrupting():
             runtime = stack.enter_context(
@@ -85,6 +87,15 @@ def _access(settings: Settings) -> str:
     return "NO AUTHENTICATION: EVERYBODY WHO REACHES THIS ADDRESS MAY DO EVERYTHING (--auth off)"
 
 
+def _warnings(settings: Settings) -> str:
+    if settings.auth_file is None or settings.requires_auth:
+        return ""
+    return (
+        f"  WARNING:   {settings.auth_file} IS NOT READ: without authentication nobody signs in "
+        "(--auth required)\n"
+    )
+
+
 @contextmanager
 def _printing() -> Iterator[Callable[[str], object]]:
     """Yield a function that prints, and never waits for whoever reads standard output."""
@@ -112,6 +123,7 @@ def _banner(settings: Settings, port: int, database: str, seconds: float) -> str
         f"  Database:  {database}\n"
         f"  API docs:  {url}/docs\n"
         f"  Access:    {_access(settings)}\n"
+        f"{_warnings(settings)}"
         f"  Try:       curl -X POST {url}{PREFIX}/applications "
         f"""{_AUTHORIZATION if settings.requires_auth else ""}"""
         """-H 'content-type: application/json' -d '{"name":"billing"}'\n"""
