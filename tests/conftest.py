@@ -34,6 +34,7 @@ SLOW = (
     "client/view/test_failures.py",
     "client/view/test_processes.py",
     "client/view/test_shared_polls.py",
+    "deployment",
     "docs/test_safe_changes.py",
     "examples",
     "hosts",
@@ -43,6 +44,7 @@ SLOW = (
     "server/http/test_past_snapshots.py",
     "server/schema_checks",
     "server/test_failures.py",
+    "tools",
 )
 
 

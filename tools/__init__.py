@@ -1,0 +1,1 @@
+"""Programs of the development of configsvc; nothing of it is installed."""
