@@ -1,0 +1,1 @@
+"""Deployment as the documentation shows it: real proxies before a real server."""
