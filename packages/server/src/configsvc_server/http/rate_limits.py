@@ -28,8 +28,14 @@ class RateLimits:
         self._requests = None if limit is None else _FixedWindow(parse(limit))
         self._failures = _FixedWindow(_FAILURES)
 
-    def hit(self, resp: falcon.Response, principal: str) -> None:
+    def hit(self, resp: falcon.Response, principal: str, *, is_counted: bool = False) -> None:
         """Count a request of a principal, and tell it how many are left.
+
+        Args:
+            resp: the response, which tells it.
+            principal: who has sent the request.
+            is_counted: whether the request has been counted before: it was put aside, and runs
+                again. Then it is not refused either.
 
         Raises:
             TooManyRequestsError: there are none.
@@ -37,11 +43,11 @@ class RateLimits:
         window = self._requests
         if window is None:
             return
-        left, wait = window.count(principal, 1)
+        left, wait = window.count(principal, 0 if is_counted else 1)
         resp.set_header("RateLimit-Limit", window.shown_amount)
         resp.set_header("RateLimit-Remaining", str(max(0, left)))
         resp.set_header("RateLimit-Reset", str(math.ceil(wait)))
-        if left < 0:
+        if left < 0 and not is_counted:
             raise TooManyRequestsError(
                 f"{principal} may send {window.amount} requests in {window.seconds} s, and has.",
                 retry_after=wait,
