@@ -2,19 +2,19 @@
 
     uv run python benchmarks/http_load.py
     uv run python benchmarks/http_load.py --against ../before --rounds 7 --seconds 3
+    uv run python benchmarks/http_load.py --authentication
 
 Absolute numbers say as much about the machine as about the service, so everything is measured
 by turns, round by round, with the same load, and shown as a ratio to its reference: reads to a
 Falcon application that does nothing, writes to a bare INSERT of one row into the same
 PostgreSQL. With ``--against`` the reference is the server of another checkout, which needs a
-virtual environment of its own. Load comes from ``wrk``.
+virtual environment of its own. Last comes what authentication costs (see
+``authentication_cost.py``); with ``--authentication`` that alone. Load comes from ``wrk``.
 """
 
 import argparse
 import json
-import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -35,6 +35,7 @@ from psycopg.types.json import Jsonb
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks import reference_servers
+from benchmarks.authentication_cost import AuthenticationCost
 from benchmarks.common import (
     Comparison,
     at_least,
@@ -44,6 +45,7 @@ from benchmarks.common import (
     run_benchmark,
 )
 from benchmarks.servers import BenchmarkError, Checkout, running_server
+from benchmarks.wrk import Load, Measurement, require_wrk, wrk
 from configsvc_server.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 
 CONFIGURATIONS: Final = 50
@@ -59,22 +61,6 @@ REQUEST_TIMEOUT: Final = 30.0
 
 # Both Python and Lua put the number in.
 _NAME = "configuration %d"
-
-_MARK = "result: "
-
-# What wrk calls once at the end; the numbers that it prints by itself are rounded.
-_REPORT_LUA = f"""
-function done(summary, latency, requests)
-    local e = summary.errors
-    io.write(string.format(
-        '{_MARK}{{"requests": %d, "seconds": %.6f, "p50": %.6f, "p99": %.6f, '
-        .. '"not_2xx": %d, "broken": %d}}\\n',
-        summary.requests, summary.duration / 1e6,
-        latency:percentile(50) / 1e6, latency:percentile(99) / 1e6,
-        e.status, e.connect + e.read + e.write + e.timeout
-    ))
-end
-"""
 
 # The document changes with every request; neighbouring requests go to different paths.
 _PUT_LUA = """
@@ -95,27 +81,6 @@ _FAILURES = (BenchmarkError, EmbeddedPostgresError, requests.RequestException, p
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """How hard to try."""
-
-    seconds: int
-    connections: int
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """What one load of one subject gave; durations are in seconds."""
-
-    rate: float
-    """Requests or statements per second."""
-    p50: float
-    p99: float
-    not_2xx: int = 0
-    broken: int = 0
-    """Connections that failed or timed out."""
-
-
-@dataclass(frozen=True, slots=True)
 class Subject:
     """Something to measure."""
 
@@ -130,13 +95,7 @@ class Subject:
 def main() -> int:
     """Run the benchmark and return the exit code: 1 if any answer was not a success."""
     options = _options()
-    if shutil.which("wrk") is None:
-        print(
-            "wrk is needed to make load and is not on the PATH. "
-            "Debian and Ubuntu have it: apt-get install wrk. macOS: brew install wrk.",
-            file=sys.stderr,
-        )
-        return 1
+    require_wrk()
     load = Load(options.seconds, options.connections)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="configsvc-")))
@@ -148,10 +107,17 @@ def main() -> int:
             before = Checkout.in_folder(options.against)
             pairs = prepare_comparison(stack, folder, before, threads=options.threads)
             return compare(pairs, load, options.rounds)
-        subjects = prepare(stack, folder, threads=options.threads)
-        rounds = [measure_all(subjects, load) for _ in range(options.rounds)]
-    print_table(subjects, rounds)
-    return print_failures(subjects, rounds)
+        database = stack.enter_context(EmbeddedPostgres(folder / "data"))
+        ours = Service(stack, folder, Checkout.of_this_process(), database, threads=options.threads)
+        cost = prepare_authentication(stack, folder, ours, database, threads=options.threads)
+        status = 0
+        if not options.authentication:
+            subjects = prepare(stack, folder, ours, database, threads=options.threads)
+            rounds = [measure_all(subjects, load) for _ in range(options.rounds)]
+            print_table(subjects, rounds)
+            status = print_failures(subjects, rounds)
+        cost.measure(options.rounds * options.seconds, options.connections)
+    return max(status, cost.print_results())
 
 
 def _options() -> argparse.Namespace:
@@ -166,16 +132,17 @@ def _options() -> argparse.Namespace:
     add("--threads", type=whole, default=16, help="threads of each waitress")
     add("--rounds", type=whole, default=3, help="rounds to take the median of")
     add("--against", type=Path, metavar="DIR", help="compare with the server of this checkout")
+    add("--authentication", action="store_true", help="measure the cost of authentication alone")
     return parser.parse_args()
 
 
 # ---- Setting up --------------------------------------------------------------------------
 
 
-def prepare(stack: ExitStack, folder: Path, *, threads: int) -> list[Subject]:
-    """Start everything, to be stopped with ``stack``, and return what is to be measured."""
-    database = stack.enter_context(EmbeddedPostgres(folder / "data"))
-    ours = Service(stack, folder, Checkout.of_this_process(), database, threads=threads)
+def prepare(
+    stack: ExitStack, folder: Path, ours: "Service", database: str, *, threads: int
+) -> list[Subject]:
+    """Start the references, to be stopped with ``stack``, and return what is to be measured."""
     body = requests.get(ours.url + ours.paths[0], timeout=REQUEST_TIMEOUT).content
     (folder / "body").write_bytes(body)
 
@@ -199,6 +166,17 @@ def prepare(stack: ExitStack, folder: Path, *, threads: int) -> list[Subject]:
         Subject("INSERT", rows.measure),
         Subject("PUT", ours.subjects["PUT"], "INSERT", 0.4),
     ]
+
+
+def prepare_authentication(
+    stack: ExitStack, folder: Path, ours: "Service", database: str, *, threads: int
+) -> AuthenticationCost:
+    """Start the servers with and without authentication; say what is to be asked of both."""
+    cost = AuthenticationCost(stack, folder, database, APPLICATION, threads=threads)
+    cost.add("GET snapshot", ours.snapshot)
+    cost.add("GET, 304", ours.snapshot, is_known=True)
+    cost.add("GET one", ours.paths[0])
+    return cost
 
 
 def prepare_comparison(
@@ -229,11 +207,11 @@ class Service:
         self.url = stack.enter_context(running_server("configsvc", command, folder))
         self.paths = create_configurations(self.url)
         api = f"{self.url}/api/v1"
-        snapshot = f"{api}/applications/{APPLICATION}/environments/default/snapshot"
+        self.snapshot = f"/api/v1/applications/{APPLICATION}/environments/default/snapshot"
         self.subjects = {
             "GET one": wrk(self.url + self.paths[0], folder),
             "GET list": wrk(f"{api}/configurations", folder),
-            "GET snapshot": wrk(snapshot, folder),
+            "GET snapshot": wrk(self.url + self.snapshot, folder),
             "PUT": wrk(self.url, folder, script=put_script(self.paths)),
         }
 
@@ -308,30 +286,6 @@ def compare(pairs: Sequence[tuple[Subject, Subject]], load: Load, rounds: int) -
             f"{p99!s:>20}  {rate.verdict(more_is_better=True)}"
         )
     return print_failures([subject for pair in pairs for subject in pair], results)
-
-
-def wrk(url: str, folder: Path, *, script: str = "") -> Callable[[Load], Measurement]:
-    """Return a function that lets wrk ask for ``url``, or for what a script in Lua says."""
-    lua = Path(tempfile.mkstemp(suffix=".lua", dir=folder)[1])
-    lua.write_text(script + _REPORT_LUA)
-    return lambda load: run_wrk(url, lua, load)
-
-
-def run_wrk(url: str, lua: Path, load: Load) -> Measurement:
-    """Let wrk ask for ``url`` from one thread over so many connections.
-
-    Raises:
-        BenchmarkError: wrk failed.
-    """
-    command = ["wrk", "--threads=1", f"--connections={load.connections}"]
-    command += [f"--duration={load.seconds}s", "--timeout=10s", f"--script={lua}", url]
-    process = subprocess.run(command, capture_output=True, text=True, check=False)
-    for line in process.stdout.splitlines():
-        if line.startswith(_MARK):
-            numbers = json.loads(line.removeprefix(_MARK))
-            rate = numbers.pop("requests") / numbers.pop("seconds")
-            return Measurement(rate=rate, **numbers)
-    raise BenchmarkError(f"wrk failed:\n{process.stdout}{process.stderr}")
 
 
 class ScratchTable:

@@ -51,7 +51,11 @@ class Checkout:
 
     def serve(self, *flags: str) -> list[str]:
         """Return the command line of its server, on any free port."""
-        return [str(self.bin / "configsvc"), "serve", "--port=0", *flags]
+        return self.run("serve", "--port=0", *flags)
+
+    def run(self, *arguments: str) -> list[str]:
+        """Return the command line of a command of configsvc."""
+        return [str(self.bin / "configsvc"), *arguments]
 
 
 def clean_environment() -> dict[str, str]:

@@ -40,6 +40,8 @@ class Parking:
         """How far earlier runs have read a feed."""
         self.request_id: str | None = None
         """The id that the first run gave it."""
+        self.is_counted = False
+        """Whether the rate limit of the principal has counted it."""
         self.started: float | None = None
         """When the first run began, by the performance counter."""
 

@@ -14,7 +14,7 @@ from configsvc_server.domain.access.principals import Principal, anonymous
 from configsvc_server.domain.access.token_secrets import TOKEN_PREFIX, is_token
 from configsvc_server.domain.errors import UnauthenticatedError
 from configsvc_server.http import PREFIX
-from configsvc_server.http.context import IS_FORWARDED, set_principal
+from configsvc_server.http.context import IS_FORWARDED, parking_of, set_principal
 from configsvc_server.http.cookies import CookieJar, require_csrf_token
 from configsvc_server.http.peers import peer_of
 from configsvc_server.http.rate_limits import RateLimits
@@ -95,7 +95,7 @@ class Authentication:
                 self._limits.failed(peer_of(req.remote_addr))
             raise
         set_principal(req, principal)
-        self._limits.hit(resp, principal.fair_key)
+        self._count(req, resp, principal)
 
     def _principal(self, req: falcon.Request) -> Principal:
         header = req.get_header("Authorization")
@@ -112,6 +112,13 @@ class Authentication:
         if _JWT.fullmatch(token):
             return self._identities.authenticate(token)
         raise UnauthenticatedError("The token is not one of this service, nor of an issuer.")
+
+    def _count(self, req: falcon.Request, resp: falcon.Response, principal: Principal) -> None:
+        parking = parking_of(req)
+        is_counted = parking is not None and parking.is_counted
+        self._limits.hit(resp, principal.fair_key, is_counted=is_counted)
+        if parking is not None:
+            parking.is_counted = True
 
     def _session_principal(self, req: falcon.Request) -> Principal:
         secret = self._cookies.session_of(req)

@@ -182,11 +182,9 @@ class AccessService:
         Raises:
             UnauthenticatedError: there is no such token, or it has expired.
         """
-        if not is_token(secret):
-            raise UnauthenticatedError("The token is not one of this service: it is mistyped.")
-        secret_hash = hash_secret(secret)
         # Looked up by a hash of 256 bits: how long that takes says nothing about another secret.
-        known = self._cache.tokens.get(secret_hash, lambda: self._load(secret_hash))
+        secret_hash = hash_secret(secret)
+        known = self._cache.tokens.get(secret_hash, lambda: self._load(secret, secret_hash))
         now = self._now()
         if known.expires_at is not None and known.expires_at <= now:
             raise UnauthenticatedError("The token has expired, or was rotated.")
@@ -268,7 +266,9 @@ class AccessService:
             with self._database.transaction() as connection:
                 Repositories(connection).tokens.record_uses(list(uses.values()))
 
-    def _load(self, secret_hash: bytes) -> KnownToken:
+    def _load(self, secret: str, secret_hash: bytes) -> KnownToken:
+        if not is_token(secret):
+            raise UnauthenticatedError("The token is not one of this service: it is mistyped.")
         with self._database.autocommit() as connection:
             store = Repositories(connection)
             known = store.tokens.find_by_hash(secret_hash)

@@ -42,8 +42,8 @@ def is_token(text: str) -> bool:
 
 
 def hash_secret(secret: str) -> bytes:
-    """Return what is kept of a secret: 32 bytes."""
-    return hashlib.sha256(secret.encode()).digest()
+    """Return what is kept of a secret: 32 bytes. Every text has a hash, also what is no secret."""
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()
 
 
 def hint_of(secret: str) -> str:
