@@ -70,7 +70,7 @@ class _FixedWindow:
     """Counts by key, which all begin again when the window ends.
 
     The storage in memory of ``limits`` starts a thread every ten milliseconds, which looks at each
-    key: with a thousand of them that takes a third of the throughput.
+    key: with a thousand of them that takes a quarter of the throughput.
     """
 
     def __init__(self, limit: RateLimitItem) -> None:
