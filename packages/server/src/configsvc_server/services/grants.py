@@ -8,7 +8,7 @@ from typing import Final
 from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.db.database import Database
 from configsvc_server.domain.access.decisions import Permission, decide
-from configsvc_server.domain.access.grants import INSTALLATION, Grant, Role, StoredGrant
+from configsvc_server.domain.access.grants import INSTALLATION, StoredGrant
 from configsvc_server.domain.access.principals import Principal
 from configsvc_server.domain.access.tokens import MAX_GRANTS, ShownGrant
 from configsvc_server.domain.errors import (
@@ -24,7 +24,11 @@ from configsvc_server.domain.names import is_name
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories import Repositories
 from configsvc_server.services.access import administered_scopes, require
-from configsvc_server.services.tokens import GrantRequest, find_scope_field, grant_details
+from configsvc_server.services.grant_requests import (
+    GrantRequest,
+    find_grant_field,
+    grant_details,
+)
 
 __all__ = ["GrantService", "ListedGrant"]
 
@@ -70,15 +74,12 @@ class GrantService:
         """
         with self._database.transaction() as connection:
             store = Repositories(connection)
-            scope = find_scope_field(
-                store, provenance.principal, wanted.application, wanted.environment, pointer=""
-            )
+            grant = find_grant_field(store, provenance.principal, wanted, pointer="")
             timestamp = store.changes.acquire_write_lock()
             name = _known_principal(store, provenance.principal, principal)
             if store.grants.count() >= MAX_GRANTS:
                 message = f"There are at most {MAX_GRANTS} grants. Withdraw some first."
                 raise StateError("too-many-grants", message)
-            grant = Grant(Role.of(wanted.role), scope)
             if any(known.grant == grant for known in store.grants.all_of([name])):
                 raise ConflictError(entity="grant", field="principal", value=principal)
             stored = StoredGrant(new_ulid(), name, grant, timestamp, provenance.actor)
