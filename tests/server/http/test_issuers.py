@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import falcon.testing
 import pytest
+import requests
 
 from configsvc_server.app import open_services
 from configsvc_server.identity.settings import AuthFileError
+from configsvc_server.identity.verification import MAX_TOKEN
 from configsvc_server.settings import Settings, SettingsError, load_settings
 from tests.support.issuers import AUDIENCE, StubIssuer, stub_issuer
+from tests.support.servers import running_server
 
 HERE = "https://config.example.com"
 COOKIE = "__Host-configsvc-session"
@@ -154,3 +158,24 @@ def test_the_public_url_is_an_origin(url: str, expected: str) -> None:
 def test_the_public_url_is_nothing_else(url: str) -> None:
     with pytest.raises(SettingsError, match="--public-url"):
         load_settings({"public_url": url})
+
+
+def test_a_token_as_long_as_it_may_be_is_accepted_and_a_longer_one_refused(
+    http: falcon.testing.TestClient, issuer: StubIssuer
+) -> None:
+    def sent(room: int) -> tuple[int, int]:
+        """Send the largest token that is no longer than this; return its length and the status."""
+        claims: Any = {"repository": "acme/shop", "ref": "main"}
+        spare = room - len(issuer.token(**claims, pad=""))
+        tokens = (issuer.token(**claims, pad="x" * (spare * 3 // 4 - n)) for n in range(5))
+        token = next(token for token in tokens if len(token) <= room)
+        with running_server(http.app) as server:
+            answer = requests.get(
+                f"{server.url}/api/v1/me", headers={"Authorization": f"Bearer {token}"}, timeout=10
+            )
+        return len(token), answer.status_code
+
+    length, status = sent(MAX_TOKEN)
+    assert (length >= MAX_TOKEN - 1, status) == (True, 200)
+    length, status = sent(MAX_TOKEN + 2)
+    assert (length > MAX_TOKEN, status) == (True, 401)
