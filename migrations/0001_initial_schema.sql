@@ -583,7 +583,8 @@ CREATE TRIGGER changes_notify AFTER INSERT ON changes
     FOR EACH ROW EXECUTE FUNCTION configsvc_notify_change();
 
 -- Persons who are signed in, each with one browser. Only a hash of the secret in the cookie is kept.
--- A session that was begun with an API token has its id, and no claims of an issuer.
+-- A session that was begun with an API token has its id and the hash of the secret, with which it
+-- ends, and no claims of an issuer.
 CREATE TABLE sessions (
     id text COLLATE "C" NOT NULL,
     secret_hash bytea NOT NULL,
@@ -592,6 +593,7 @@ CREATE TABLE sessions (
     groups text[] COLLATE "C" NOT NULL DEFAULT '{}',
     claims json NOT NULL DEFAULT '{}',
     token_id text COLLATE "C",
+    token_hash bytea,
     created_at timestamptz NOT NULL,
     last_seen_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
@@ -602,7 +604,9 @@ CREATE TABLE sessions (
     CONSTRAINT sessions_id_is_ulid CHECK (id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
     CONSTRAINT sessions_secret_hash_is_sha256 CHECK (octet_length(secret_hash) = 32),
     CONSTRAINT sessions_principal_length CHECK (char_length(principal) BETWEEN 1 AND 600),
-    CONSTRAINT sessions_are_of_an_issuer_or_a_token CHECK ((issuer IS NULL) <> (token_id IS NULL))
+    CONSTRAINT sessions_are_of_an_issuer_or_a_token CHECK ((issuer IS NULL) <> (token_id IS NULL)),
+    CONSTRAINT sessions_token_has_a_secret CHECK ((token_id IS NULL) = (token_hash IS NULL)),
+    CONSTRAINT sessions_token_hash_is_sha256 CHECK (octet_length(token_hash) = 32)
 );
 
 CREATE INDEX sessions_principal_idx ON sessions (principal, id);

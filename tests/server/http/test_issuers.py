@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import falcon.testing
+import psycopg
 import pytest
 import requests
 
@@ -95,6 +96,53 @@ def test_a_session_ends_with_the_rotation_of_its_token(
     http.simulate_post(url, json={"overlap": 600}, headers=job)
     assert http.simulate_get("/api/v1/me", headers=cookie).status_code == 200
     http.simulate_post(url, json={"overlap": 0}, headers=job)
+
+    assert http.simulate_get("/api/v1/me", headers=cookie).status_code == 401
+
+
+def test_a_session_begun_with_the_secret_before_a_rotation_ends_with_the_overlap(
+    http: falcon.testing.TestClient, job: dict[str, str], new_database_url: str
+) -> None:
+    created = http.simulate_post(
+        "/api/v1/tokens", json={"name": "alice", "grants": [{"role": "reader"}]}, headers=job
+    ).json
+    url = f"/api/v1/tokens/{created['id']}/rotate"
+    rotated = http.simulate_post(url, json={"overlap": 600}, headers=job).json
+    cookies = []
+    for secret in (created["token"], rotated["token"]):
+        signed_in = http.simulate_post("/auth/token", body=f"token={secret}", headers=FORM)
+        cookies.append({"Cookie": f"{COOKIE}={signed_in.cookies[COOKIE].value}"})
+
+    def statuses() -> list[int]:
+        return [http.simulate_get("/api/v1/me", headers=each).status_code for each in cookies]
+
+    assert statuses() == [200, 200]
+    with psycopg.connect(new_database_url, autocommit=True) as connection:
+        connection.execute("UPDATE tokens SET previous_expires_at = now() WHERE name = 'alice'")
+    # Any change of a token has what is remembered of all forgotten.
+    http.simulate_post(
+        "/api/v1/tokens", json={"name": "bob", "grants": [{"role": "reader"}]}, headers=job
+    )
+
+    assert statuses() == [401, 200]
+
+
+@pytest.mark.parametrize("ends", ["DELETE FROM tokens", "UPDATE tokens SET expires_at = now()"])
+def test_a_session_ends_with_its_token(
+    http: falcon.testing.TestClient, job: dict[str, str], new_database_url: str, ends: str
+) -> None:
+    created = http.simulate_post(
+        "/api/v1/tokens", json={"name": "alice", "grants": [{"role": "reader"}]}, headers=job
+    ).json
+    signed_in = http.simulate_post("/auth/token", body=f"token={created['token']}", headers=FORM)
+    cookie = {"Cookie": f"{COOKIE}={signed_in.cookies[COOKIE].value}"}
+    assert http.simulate_get("/api/v1/me", headers=cookie).status_code == 200
+
+    with psycopg.connect(new_database_url, autocommit=True) as connection:
+        connection.execute(f"{ends} WHERE name = 'alice'".encode())
+    http.simulate_post(
+        "/api/v1/tokens", json={"name": "bob", "grants": [{"role": "reader"}]}, headers=job
+    )
 
     assert http.simulate_get("/api/v1/me", headers=cookie).status_code == 401
 

@@ -12,7 +12,7 @@ from configsvc_server.domain.errors import NotFoundError, UnauthenticatedError
 from configsvc_server.domain.pages import PageRequest, Sort
 from configsvc_server.identity.identities import Identity
 from configsvc_server.services.sessions import SessionService
-from tests.support.sign_in import TOKEN_ID, SignInServer, sign_in_server
+from tests.support.sign_in import TOKEN, TOKEN_ID, SignInServer, sign_in_server
 from tests.support.waiting import until
 
 ISSUER = {
@@ -145,7 +145,7 @@ def test_use_elsewhere_keeps_a_session(server: SignInServer, new_database_url: s
             other.sessions._database,
             other.cache,
             other.identities,
-            token_principal=lambda _id, _since: None,
+            token_principal=lambda _secret_hash: None,
             idle_timeout=60.0,
         )
 
@@ -163,7 +163,7 @@ def test_use_is_recorded_at_most_once_a_minute(server: SignInServer, new_databas
 
 
 def test_a_session_of_a_token_ends_with_the_token(server: SignInServer) -> None:
-    secret = opened(server, server.tokens[TOKEN_ID])
+    secret = opened(server, server.tokens[TOKEN_ID], token=TOKEN)
     assert server.sessions.authenticate(secret).principal.name == "token:ci"
 
     del server.tokens[TOKEN_ID]

@@ -247,7 +247,7 @@ def open_services(
                 database,
                 cache,
                 identities,
-                token_principal=access.principal_of_token,
+                token_principal=access.principal_of_secret,
                 lifetime=settings.session_lifetime,
                 idle_timeout=settings.session_idle_timeout,
             ),

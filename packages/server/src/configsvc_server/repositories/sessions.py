@@ -15,8 +15,8 @@ from configsvc_server.repositories.pages import Condition, count_rows, fetch_pag
 __all__ = ["SessionRepository"]
 
 _COLUMNS = (
-    "id, principal, issuer, groups, claims::text, token_id, created_at, last_seen_at, expires_at, "
-    "address, user_agent"
+    "id, principal, issuer, groups, claims::text, token_id, token_hash, created_at, last_seen_at, "
+    "expires_at, address, user_agent"
 )
 
 
@@ -31,10 +31,10 @@ class SessionRepository:
         self._connection.execute(
             """
             INSERT INTO sessions (
-                id, secret_hash, principal, issuer, groups, claims, token_id, created_at,
-                last_seen_at, expires_at, address, user_agent
+                id, secret_hash, principal, issuer, groups, claims, token_id, token_hash,
+                created_at, last_seen_at, expires_at, address, user_agent
             )
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
             """,
             [
                 session.id,
@@ -44,6 +44,7 @@ class SessionRepository:
                 list(session.groups),
                 Json(dict(session.claims)),
                 session.token_id,
+                session.token_hash,
                 session.created_at,
                 session.last_seen_at,
                 session.expires_at,
@@ -158,6 +159,7 @@ def _session(
     groups: Sequence[str],
     claims: str,
     token_id: str | None,
+    token_hash: bytes | None,
     created_at: datetime,
     last_seen_at: datetime,
     expires_at: datetime,
@@ -171,6 +173,7 @@ def _session(
         tuple(groups),
         json.loads(claims),
         token_id,
+        None if token_hash is None else bytes(token_hash),
         created_at,
         last_seen_at,
         expires_at,

@@ -23,6 +23,7 @@ from configsvc_server.db.database import Database
 from configsvc_server.domain.access.grants import INSTALLATION, Role
 from configsvc_server.domain.access.principals import Principal
 from configsvc_server.domain.access.sessions import Session, StoredSession
+from configsvc_server.domain.access.token_secrets import hash_secret
 from configsvc_server.domain.errors import (
     ConfigSvcError,
     NotFoundError,
@@ -35,9 +36,8 @@ from configsvc_server.repositories import Repositories
 
 __all__ = ["OpenedSession", "SessionService", "TokenPrincipal"]
 
-TokenPrincipal = Callable[[str, datetime], Principal | None]
-"""Returns whom the API token of an id stands for, of a session that began then; ``None`` if the
-token was revoked, or has expired."""
+TokenPrincipal = Callable[[bytes], Principal | None]
+"""Returns whom the secret of an API token stands for, by its hash; ``None`` if it has ended."""
 
 _SECRET_LENGTH: Final = 43  # 32 bytes in base64
 
@@ -102,6 +102,7 @@ class SessionService:
         *,
         address: str,
         user_agent: str | None,
+        token: str | None = None,
         previous: str | None = None,
     ) -> OpenedSession:
         """Begin a session; it has a secret that nobody knew before.
@@ -110,6 +111,7 @@ class SessionService:
             who: whom an issuer vouches for, or the principal of an API token.
             address: where from.
             user_agent: by which program.
+            token: the secret of the API token; ``None`` where an issuer vouches.
             previous: the secret of the session that the browser had before, which ends.
         """
         secret, now = secrets.token_urlsafe(32), datetime.now(UTC)
@@ -121,6 +123,7 @@ class SessionService:
             groups=() if identity is None else identity.groups,
             claims={} if identity is None else identity.claims,
             token_id=who.token_id if isinstance(who, Principal) else None,
+            token_hash=None if token is None else hash_secret(token),
             created_at=now,
             last_seen_at=now,
             expires_at=now + self._lifetime,
@@ -205,8 +208,8 @@ class SessionService:
         self._cache.session_ended(secret_hash.hex())
 
     def _principal(self, stored: StoredSession) -> Principal:
-        if stored.token_id is not None:
-            principal = self._token_principal(stored.token_id, stored.created_at)
+        if stored.token_hash is not None:
+            principal = self._token_principal(stored.token_hash)
             if principal is None:
                 raise _ended()
             return principal

@@ -86,13 +86,28 @@ class SignIn:
         return f"{self.public_url}/auth/{issuer.name}/callback"
 
     def open(
-        self, req: falcon.Request, resp: falcon.Response, who: Identity | Principal, path: str
+        self,
+        req: falcon.Request,
+        resp: falcon.Response,
+        who: Identity | Principal,
+        path: str,
+        *,
+        token: str | None = None,
     ) -> None:
-        """Begin a session, and go on to a path."""
+        """Begin a session, and go on to a path.
+
+        Args:
+            req: the request.
+            resp: its answer.
+            who: whom the session is of.
+            path: where to go on.
+            token: the secret of the API token that was shown, if one was.
+        """
         opened = self.sessions.open(
             who,
             address=req.remote_addr,
             user_agent=req.user_agent,
+            token=token,
             previous=self.cookies.session_of(req),
         )
         self.cookies.set_session(resp, opened.secret, lifetime=opened.lifetime)
@@ -244,14 +259,15 @@ class TokenSignInResource:
         sign_in.require_own_form(req)
         form = _read_form(req)
         return_to = safe_path(form.get("return_to"))
+        token = form.get("token", "").strip()
         try:
-            principal = sign_in.authenticate_token(form.get("token", "").strip(), req)
+            principal = sign_in.authenticate_token(token, req)
         except UnauthenticatedError as error:
             sign_in.show_page(
                 resp, return_to=return_to, message=str(error), status=HTTPStatus.UNAUTHORIZED
             )
             return
-        sign_in.open(req, resp, principal, return_to)
+        sign_in.open(req, resp, principal, return_to, token=token)
 
 
 class SignOutResource:
