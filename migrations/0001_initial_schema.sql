@@ -221,7 +221,7 @@ CREATE TABLE changes (
     id bigint GENERATED ALWAYS AS IDENTITY,
     action text NOT NULL,
     entity text NOT NULL,
-    -- NULL where it concerns the installation: tokens and grants.
+    -- NULL where it concerns the installation: tokens, grants and sessions.
     application_id text COLLATE "C",
     configuration_id text COLLATE "C",
     name text NOT NULL,
@@ -230,7 +230,7 @@ CREATE TABLE changes (
     previous_version bigint,
     source_version bigint,
     environments text[] COLLATE "C" NOT NULL DEFAULT '{}',
-    -- Of a token or grant: who gets which roles where.
+    -- Of a token or grant: who gets which roles where. Of a session: whose it is.
     details json,
     actor text NOT NULL,
     request_id text,
@@ -243,10 +243,10 @@ CREATE TABLE changes (
             AND action IN ('create', 'update', 'rollback', 'restore', 'delete'))
         OR (entity = 'release' AND action IN ('release', 'promote', 'rollback', 'withdraw'))
         OR (entity = 'token' AND action IN ('create', 'rotate', 'delete'))
-        OR (entity = 'grant' AND action IN ('create', 'delete'))
+        OR (entity IN ('grant', 'session') AND action IN ('create', 'delete'))
     ),
     CONSTRAINT changes_application_is_named CHECK (
-        entity IN ('token', 'grant') OR application_id IS NOT NULL
+        entity IN ('token', 'grant', 'session') OR application_id IS NOT NULL
     ),
     CONSTRAINT changes_configuration_is_named CHECK (
         (entity IN ('configuration', 'release')) = (configuration_id IS NOT NULL)

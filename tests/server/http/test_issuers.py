@@ -147,6 +147,60 @@ def test_a_session_ends_with_its_token(
     assert http.simulate_get("/api/v1/me", headers=cookie).status_code == 401
 
 
+def test_sign_ins_are_shown_to_administrators_of_the_installation_alone(
+    http: falcon.testing.TestClient, job: dict[str, str]
+) -> None:
+    http.simulate_post("/api/v1/applications", json={"name": "shop"}, headers=job)
+    secrets = {
+        name: http.simulate_post(
+            "/api/v1/tokens", json={"name": name, "grants": [grant]}, headers=job
+        ).json["token"]
+        for name, grant in {
+            "alice": {"role": "admin"},
+            "bob": {"role": "releaser"},
+            "cleo": {"role": "admin", "application": "shop"},
+        }.items()
+    }
+    signed_in = http.simulate_post("/auth/token", body=f"token={secrets['alice']}", headers=FORM)
+    cookie = f"{COOKIE}={signed_in.cookies[COOKIE].value}"
+    http.simulate_post("/auth/sign-out", headers={"Origin": HERE, "Cookie": cookie})
+
+    found = {
+        name: http.simulate_get(
+            "/api/v1/changes",
+            params={"entity": "session", "sort": "-id"},
+            headers={"Authorization": f"Bearer {secret}"},
+        ).json["items"]
+        for name, secret in secrets.items()
+    }
+
+    assert [(each["action"], each["actor"]) for each in found["alice"]] == [
+        ("delete", "token:alice"),
+        ("create", "token:alice"),
+    ]
+    assert (found["bob"], found["cleo"]) == ([], [])
+    assert all(secret not in str(found) for secret in secrets.values())
+
+
+def test_sign_ins_are_paged_and_filtered_by_action(
+    http: falcon.testing.TestClient, job: dict[str, str]
+) -> None:
+    created = http.simulate_post(
+        "/api/v1/tokens", json={"name": "alice", "grants": [{"role": "reader"}]}, headers=job
+    ).json
+    for _ in range(3):
+        http.simulate_post("/auth/token", body=f"token={created['token']}", headers=FORM)
+
+    params = {"entity": "session", "action": "create", "limit": "2"}
+    first = http.simulate_get("/api/v1/changes", params=params, headers=job).json
+    second = http.simulate_get(
+        "/api/v1/changes", params={**params, "after": first["next"]}, headers=job
+    ).json
+
+    assert [len(page["items"]) for page in (first, second)] == [2, 1]
+    assert (first["has_more"], second["has_more"]) == (True, False)
+
+
 def test_a_write_with_a_cookie_shows_a_token(
     http: falcon.testing.TestClient, job: dict[str, str]
 ) -> None:

@@ -12,9 +12,11 @@ from typing import Final
 from urllib.parse import parse_qs, quote
 
 import falcon
+import structlog
 
 from configsvc_server.domain.access.principals import Principal
 from configsvc_server.domain.errors import UnauthenticatedError, UnavailableError
+from configsvc_server.http.context import request_id_of
 from configsvc_server.http.cookies import CookieJar, is_from_this_origin, safe_path
 from configsvc_server.http.errors import CsrfError
 from configsvc_server.identity.code_flow import ATTEMPT_LIFETIME, begin, finish, read_attempt
@@ -31,6 +33,8 @@ __all__ = [
     "TokenSignInResource",
     "sign_in_routes",
 ]
+
+_log = structlog.stdlib.get_logger(__name__)
 
 _MAX_FORM: Final = 4096
 
@@ -109,6 +113,7 @@ class SignIn:
             user_agent=req.user_agent,
             token=token,
             previous=self.cookies.session_of(req),
+            request_id=request_id_of(req),
         )
         self.cookies.set_session(resp, opened.secret, lifetime=opened.lifetime)
         _go(resp, safe_path(path))
@@ -227,6 +232,7 @@ class CallbackResource:
             )
             principal = sign_in.identities.principal_of(identity)
         except (UnauthenticatedError, UnavailableError) as error:
+            _log.warning("sign-in failed", issuer=found.name, error=str(error))
             is_outage = isinstance(error, UnavailableError)
             sign_in.show_page(
                 resp,
@@ -237,6 +243,7 @@ class CallbackResource:
             return
         if not principal.grants:
             # Whoever has an account at a public issuer can come this far.
+            _log.warning("sign-in without a role", issuer=found.name, principal=principal.name)
             sign_in.show_page(
                 resp,
                 return_to=return_to,
@@ -263,6 +270,7 @@ class TokenSignInResource:
         try:
             principal = sign_in.authenticate_token(token, req)
         except UnauthenticatedError as error:
+            _log.warning("sign-in failed", issuer=None, error=str(error))
             sign_in.show_page(
                 resp, return_to=return_to, message=str(error), status=HTTPStatus.UNAUTHORIZED
             )
@@ -281,7 +289,7 @@ class SignOutResource:
         self._sign_in.require_own_form(req)
         secret = self._sign_in.cookies.session_of(req)
         if secret is not None:
-            self._sign_in.sessions.close(secret)
+            self._sign_in.sessions.close(secret, request_id=request_id_of(req))
         self._sign_in.cookies.forget_session(resp)
         _go(resp, "/auth/sign-in")
 
