@@ -310,6 +310,27 @@ def test_a_follower_that_may_not_read_all_gets_each_change_once(
     assert (waited["items"], waited["next"]) == ([], first["next"])
 
 
+def test_a_refusal_names_the_application_whatever_the_caller_calls_it(
+    shop: Json, admin: TestClient, caller: Callable[[str], TestClient]
+) -> None:
+    client = caller(token(admin, "ci", "reader", {"application": "shop"})["token"])
+    releases = f"{PREFIX}/configurations/{shop['configuration']}/releases"
+    by_id = f"{PREFIX}/applications/{shop['id']}"
+    refusals = [
+        client.simulate_delete(by_id),
+        client.simulate_post(f"{by_id}/environments", json={"name": "qa"}),
+        client.simulate_delete(f"{PREFIX}/configurations/{shop['configuration']}"),
+        client.simulate_post(releases, json={"environment": "prod"}),
+        client.simulate_post(f"{PREFIX}/grants", json={**GRANT, "application": shop["id"]}),
+    ]
+
+    found = [problem(refusal, 403) for refusal in refusals]
+
+    assert [each["missing"]["application"] for each in found] == ["shop"] * 5
+    assert [each["missing"]["application_id"] for each in found] == [shop["id"]] * 5
+    assert "needs the role releaser on shop/prod for this" in found[3]["detail"]
+
+
 def test_an_admin_lists_the_tokens_that_are_wholly_for_what_it_administers(
     shop: Json, admin: TestClient, caller: Callable[[str], TestClient]
 ) -> None:
