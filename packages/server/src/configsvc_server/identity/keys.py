@@ -38,6 +38,8 @@ class Metadata:
     token_endpoint: str | None = None
     posts_secret: bool = False
     """Whether it takes the secret of a client in the body alone."""
+    names_itself: bool = False
+    """Whether each of its answers says which issuer it is of (RFC 9207)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,7 @@ class IssuerKeys:
             _url(document, "authorization_endpoint"),
             _url(document, "token_endpoint"),
             "client_secret_post" in methods and "client_secret_basic" not in methods,
+            document.get("authorization_response_iss_parameter_supported") is True,
         )
 
     def _unavailable(self) -> UnavailableError:
