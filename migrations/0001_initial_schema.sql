@@ -623,3 +623,13 @@ $$;
 
 CREATE TRIGGER sessions_notify AFTER DELETE ON sessions
     FOR EACH ROW EXECUTE FUNCTION configsvc_notify_session();
+
+-- What issuers have published last, for servers that start while an issuer can't be reached: public
+-- keys and addresses, no secrets.
+CREATE TABLE issuer_keys (
+    issuer text COLLATE "C" NOT NULL,
+    document json NOT NULL,
+    fetched_at timestamptz NOT NULL,
+    CONSTRAINT issuer_keys_pkey PRIMARY KEY (issuer),
+    CONSTRAINT issuer_keys_issuer_length CHECK (char_length(issuer) BETWEEN 1 AND 1024)
+);

@@ -13,8 +13,9 @@ from configsvc_server.app import open_services
 from configsvc_server.identity.settings import AuthFileError
 from configsvc_server.identity.verification import MAX_TOKEN
 from configsvc_server.settings import Settings, SettingsError, load_settings
-from tests.support.issuers import AUDIENCE, StubIssuer, stub_issuer
+from tests.support.issuers import AUDIENCE, StubIssuer, new_key, public, stub_issuer
 from tests.support.servers import running_server
+from tests.support.waiting import until
 
 HERE = "https://config.example.com"
 COOKIE = "__Host-configsvc-session"
@@ -28,9 +29,8 @@ def issuer() -> Iterator[StubIssuer]:
 
 
 @pytest.fixture
-def http(
-    issuer: StubIssuer, new_database_url: str, tmp_path: Path
-) -> Iterator[falcon.testing.TestClient]:
+def auth_settings(issuer: StubIssuer, tmp_path: Path) -> Settings:
+    """Settings with one issuer."""
     path = tmp_path / "auth.toml"
     path.write_text(f"""
 [[issuers]]
@@ -44,14 +44,18 @@ actor = "{{repository}}@{{ref}}"
 claims = {{ repository = "acme/shop" }}
 role = "admin"
 """)
-    settings = Settings.model_construct(
+    return Settings.model_construct(
         migrate=False,
         auth="required",
         auth_file=path,
         public_url=HERE,
         allowed_hosts=("*",),
     )
-    with open_services(settings, new_database_url) as runtime:
+
+
+@pytest.fixture
+def http(auth_settings: Settings, new_database_url: str) -> Iterator[falcon.testing.TestClient]:
+    with open_services(auth_settings, new_database_url) as runtime:
         yield falcon.testing.TestClient(runtime.app)
 
 
@@ -220,6 +224,91 @@ def test_a_write_with_a_cookie_shows_a_token(
 
     assert (forged.status_code, forged.json["type"]) == (403, "urn:configsvc:problem:csrf")
     assert meant.status_code == 201
+
+
+def me_after_a_restart(auth_settings: Settings, database_url: str, headers: dict[str, str]) -> int:
+    with open_services(auth_settings, database_url) as runtime:
+        client = falcon.testing.TestClient(runtime.app)
+        return int(client.simulate_get("/api/v1/me", headers=headers).status_code)
+
+
+def keep_keys(auth_settings: Settings, database_url: str, kid: str = "k1") -> None:
+    """Run a server while its issuer can be reached, until it has kept a key."""
+
+    def is_kept() -> bool:
+        with psycopg.connect(database_url) as connection:
+            row = connection.execute("SELECT document::text FROM issuer_keys").fetchone()
+        return row is not None and f'"{kid}"' in row[0]
+
+    with open_services(auth_settings, database_url):
+        until(is_kept)
+
+
+def test_a_server_that_starts_during_an_outage_knows_the_keys_of_before(
+    auth_settings: Settings, new_database_url: str, job: dict[str, str], issuer: StubIssuer
+) -> None:
+    keep_keys(auth_settings, new_database_url)
+    issuer.is_down = True
+    forged = issuer.token(key=new_key("k1"), repository="acme/shop", ref="x")
+
+    assert me_after_a_restart(auth_settings, new_database_url, job) == 200
+    headers = {"Authorization": f"Bearer {forged}"}
+    assert me_after_a_restart(auth_settings, new_database_url, headers) == 401
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE issuer_keys SET fetched_at = now() - interval '25 hours'",
+        "UPDATE issuer_keys SET document = '{}'",
+        """UPDATE issuer_keys SET document = '{"jwks_uri": null, "discovery": 1, "keys": 2}'""",
+        """UPDATE issuer_keys SET document =
+        '{"jwks_uri": null, "discovery": {"issuer": "https://evil.example"}, "keys": []}'""",
+        "DELETE FROM issuer_keys",
+    ],
+)
+def test_keys_that_are_old_or_of_somebody_else_are_not_taken_into_use(
+    auth_settings: Settings,
+    new_database_url: str,
+    job: dict[str, str],
+    issuer: StubIssuer,
+    change: str,
+) -> None:
+    keep_keys(auth_settings, new_database_url)
+    issuer.is_down = True
+    with psycopg.connect(new_database_url, autocommit=True) as connection:
+        connection.execute(change.encode())
+
+    assert me_after_a_restart(auth_settings, new_database_url, job) == 503
+
+
+def test_a_key_that_was_withdrawn_before_the_restart_is_not_kept(
+    auth_settings: Settings, new_database_url: str, job: dict[str, str], issuer: StubIssuer
+) -> None:
+    keep_keys(auth_settings, new_database_url)
+    issuer.published = [public(new_key("k2"))]
+    keep_keys(auth_settings, new_database_url, "k2")
+    issuer.is_down = True
+
+    assert me_after_a_restart(auth_settings, new_database_url, job) == 401
+
+
+def test_only_what_is_public_is_kept(
+    auth_settings: Settings, new_database_url: str, issuer: StubIssuer
+) -> None:
+    """Even if the issuer publishes more, by mistake."""
+    private = dict(issuer.key.as_dict(private=True))
+    issuer.published = [private, dict(new_key("s", "oct").as_dict(private=True))]
+    keep_keys(auth_settings, new_database_url)
+
+    with psycopg.connect(new_database_url) as connection:
+        row = connection.execute("SELECT document FROM issuer_keys").fetchone()
+
+    assert row is not None
+    (kept,) = row[0]["keys"]
+    assert kept["kid"] == "k1"
+    assert "d" in private
+    assert kept.keys().isdisjoint({"d", "p", "q", "dp", "dq", "qi", "k"})
 
 
 def test_without_authentication_there_is_nothing_to_sign_in_at(

@@ -36,6 +36,7 @@ from configsvc_server.services.environments import EnvironmentService
 from configsvc_server.services.grants import GrantService
 from configsvc_server.services.health import HealthService
 from configsvc_server.services.history import HistoryService
+from configsvc_server.services.issuer_keys import IssuerKeyService
 from configsvc_server.services.releases import ReleaseService
 from configsvc_server.services.sessions import SessionService
 from configsvc_server.services.snapshots import SnapshotService
@@ -210,7 +211,10 @@ def open_services(
         stack.callback(recorder.stop)
 
         identities = Identities(
-            _auth_settings(settings), grants_of=access.grants_of, find_scope=access.find_scope
+            _auth_settings(settings),
+            grants_of=access.grants_of,
+            find_scope=access.find_scope,
+            key_store=IssuerKeyService(database),
         )
         identities.start()
         stack.callback(identities.stop)
