@@ -221,7 +221,7 @@ CREATE TABLE changes (
     id bigint GENERATED ALWAYS AS IDENTITY,
     action text NOT NULL,
     entity text NOT NULL,
-    -- NULL where it concerns the installation: tokens and grants.
+    -- NULL where it concerns the installation: tokens, grants and sessions.
     application_id text COLLATE "C",
     configuration_id text COLLATE "C",
     name text NOT NULL,
@@ -230,7 +230,7 @@ CREATE TABLE changes (
     previous_version bigint,
     source_version bigint,
     environments text[] COLLATE "C" NOT NULL DEFAULT '{}',
-    -- Of a token or grant: who gets which roles where.
+    -- Of a token or grant: who gets which roles where. Of a session: whose it is.
     details json,
     actor text NOT NULL,
     request_id text,
@@ -243,10 +243,10 @@ CREATE TABLE changes (
             AND action IN ('create', 'update', 'rollback', 'restore', 'delete'))
         OR (entity = 'release' AND action IN ('release', 'promote', 'rollback', 'withdraw'))
         OR (entity = 'token' AND action IN ('create', 'rotate', 'delete'))
-        OR (entity = 'grant' AND action IN ('create', 'delete'))
+        OR (entity IN ('grant', 'session') AND action IN ('create', 'delete'))
     ),
     CONSTRAINT changes_application_is_named CHECK (
-        entity IN ('token', 'grant') OR application_id IS NOT NULL
+        entity IN ('token', 'grant', 'session') OR application_id IS NOT NULL
     ),
     CONSTRAINT changes_configuration_is_named CHECK (
         (entity IN ('configuration', 'release')) = (configuration_id IS NOT NULL)
@@ -583,7 +583,8 @@ CREATE TRIGGER changes_notify AFTER INSERT ON changes
     FOR EACH ROW EXECUTE FUNCTION configsvc_notify_change();
 
 -- Persons who are signed in, each with one browser. Only a hash of the secret in the cookie is kept.
--- A session that was begun with an API token has its id, and no claims of an issuer.
+-- A session that was begun with an API token has its id and the hash of the secret, with which it
+-- ends, and no claims of an issuer.
 CREATE TABLE sessions (
     id text COLLATE "C" NOT NULL,
     secret_hash bytea NOT NULL,
@@ -592,6 +593,7 @@ CREATE TABLE sessions (
     groups text[] COLLATE "C" NOT NULL DEFAULT '{}',
     claims json NOT NULL DEFAULT '{}',
     token_id text COLLATE "C",
+    token_hash bytea,
     created_at timestamptz NOT NULL,
     last_seen_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
@@ -602,7 +604,9 @@ CREATE TABLE sessions (
     CONSTRAINT sessions_id_is_ulid CHECK (id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
     CONSTRAINT sessions_secret_hash_is_sha256 CHECK (octet_length(secret_hash) = 32),
     CONSTRAINT sessions_principal_length CHECK (char_length(principal) BETWEEN 1 AND 600),
-    CONSTRAINT sessions_are_of_an_issuer_or_a_token CHECK ((issuer IS NULL) <> (token_id IS NULL))
+    CONSTRAINT sessions_are_of_an_issuer_or_a_token CHECK ((issuer IS NULL) <> (token_id IS NULL)),
+    CONSTRAINT sessions_token_has_a_secret CHECK ((token_id IS NULL) = (token_hash IS NULL)),
+    CONSTRAINT sessions_token_hash_is_sha256 CHECK (octet_length(token_hash) = 32)
 );
 
 CREATE INDEX sessions_principal_idx ON sessions (principal, id);
@@ -619,3 +623,13 @@ $$;
 
 CREATE TRIGGER sessions_notify AFTER DELETE ON sessions
     FOR EACH ROW EXECUTE FUNCTION configsvc_notify_session();
+
+-- What issuers have published last, for servers that start while an issuer can't be reached: public
+-- keys and addresses, no secrets.
+CREATE TABLE issuer_keys (
+    issuer text COLLATE "C" NOT NULL,
+    document json NOT NULL,
+    fetched_at timestamptz NOT NULL,
+    CONSTRAINT issuer_keys_pkey PRIMARY KEY (issuer),
+    CONSTRAINT issuer_keys_issuer_length CHECK (char_length(issuer) BETWEEN 1 AND 1024)
+);

@@ -28,6 +28,8 @@ class StubIssuer:
         self.is_down = False
         self.id_token: str | None = None
         """What the token endpoint gives."""
+        self.discovery: dict[str, Any] = {}
+        """Members of its discovery document besides the usual ones."""
         self.requests: list[str] = []
         self.forms: list[str] = []
         self.body: bytes | None = None
@@ -74,6 +76,7 @@ class StubIssuer:
                     "jwks_uri": f"{self.url}/jwks",
                     "authorization_endpoint": f"{self.url}/authorize",
                     "token_endpoint": f"{self.url}/token",
+                    **self.discovery,
                 }
             case "/jwks":
                 return {"keys": self.published}

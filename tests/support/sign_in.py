@@ -97,7 +97,7 @@ def sign_in_server(
             database,
             cache,
             identities,
-            token_principal=lambda token_id, _since: tokens.get(token_id),
+            token_principal=lambda _secret_hash: tokens.get(TOKEN_ID),
             **settings,
         )
         cookies = CookieJar(public_url)

@@ -222,6 +222,9 @@ def test_what_one_may_read_but_not_change_tells_the_role_that_is_missing(
             billing.id,
             environment,
         )
+        assert missing.application == "billing"
+        where = "billing" if environment is None else f"billing/{environment}"
+        assert f"It needs the role {role} on {where}." in str(caught.value)
     with pytest.raises(AuthError, match=r"\(It needs the role editor on everything\.\)"):
         client.applications.create(name="mail")
 

@@ -176,3 +176,27 @@ def test_what_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=reason):
         client.changes.follow(**arguments)
+
+
+def test_a_sign_in_is_read(client: ConfigClient, mock: responses.RequestsMock) -> None:
+    session = {
+        **CHANGE,
+        "action": "create",
+        "entity": "session",
+        "application_id": None,
+        "configuration_id": None,
+        "name": "corp:ada@example.com",
+        "actor": "corp:ada@example.com",
+        "version": None,
+        "environments": [],
+        "message": None,
+        "details": {"principal": "corp:ada@example.com", "session_id": "01", "issuer": "corp"},
+    }
+    mock.get(
+        URL, json={**log_page(after="c7"), "items": [session]}, match=[query(entity="session")]
+    )
+    (change,) = client.changes.list(entity="session")
+    assert "create session 'corp:ada@example.com'" in repr(change)
+    assert change.application_id is None
+    assert change.details is not None
+    assert change.details["issuer"] == "corp"

@@ -15,7 +15,15 @@ from configsvc_server.app import Runtime, open_services
 from configsvc_server.domain.access.decisions import Permission
 from configsvc_server.http import PREFIX
 from configsvc_server.http.errors import WsgiApp
-from configsvc_server.http.openapi.permissions import FILTERED, PERMISSIONS, SELF, access_table
+from configsvc_server.http.openapi.permissions import (
+    FILTERED,
+    OPEN_ROUTES,
+    PERMISSIONS,
+    SELF,
+    access_table,
+    describe_permissions,
+    open_table,
+)
 from configsvc_server.settings import Settings
 from tests.server.http.support import ok, problem
 from tests.support.servers import running_server
@@ -239,14 +247,39 @@ def _tidy(admin: TestClient) -> None:
 
 def _routes(app: WsgiApp) -> Iterator[tuple[str, str]]:
     for route in falcon.inspect.inspect_routes(app):
-        if route.path.startswith(PREFIX):
-            for method in route.methods:
-                if method.method not in {"HEAD", "OPTIONS"} and not method.internal:
-                    yield method.method, route.path.removeprefix(PREFIX)
+        for method in route.methods:
+            if method.method not in {"HEAD", "OPTIONS"} and not method.internal:
+                yield method.method, route.path
 
 
 def test_every_route_has_a_rule(app: WsgiApp) -> None:
-    assert set(_routes(app)) == set(PERMISSIONS)
+    below = {(method, f"{PREFIX}{path}") for method, path in PERMISSIONS}
+
+    assert set(_routes(app)) == below | set(OPEN_ROUTES)
+
+
+def test_every_route_but_those_of_pages_is_in_the_document(app: WsgiApp) -> None:
+    document = ok(falcon.testing.TestClient(app).simulate_get("/openapi.json"))
+    described = {
+        (method.upper(), path)
+        for path, item in document["paths"].items()
+        for method in item
+        if method != "parameters"
+    }
+
+    assert set(_routes(app)) - described == {
+        ("GET", "/"),
+        ("GET", "/docs"),
+        ("GET", "/docs/{asset}"),
+        ("GET", "/openapi.json"),
+        ("GET", "/auth/style.css"),
+    }
+
+
+@pytest.mark.parametrize("path", [f"{PREFIX}/secrets", "/auth/secrets"])
+def test_an_operation_without_a_rule_has_no_document(path: str) -> None:
+    with pytest.raises(KeyError):
+        describe_permissions({path: {"get": {"responses": {}}}})
 
 
 @pytest.mark.parametrize("path", ["/applications", "/changes", "/me", "/nothing", "/tokens"])
@@ -291,6 +324,7 @@ def test_the_documentation_has_the_table_of_routes_and_roles() -> None:
     text = (Path(__file__).parents[3] / "docs" / "security.md").read_text(encoding="utf-8")
 
     assert access_table() in text
+    assert open_table() in text
 
 
 def test_a_follower_that_may_not_read_all_gets_each_change_once(
@@ -308,6 +342,27 @@ def test_a_follower_that_may_not_read_all_gets_each_change_once(
 
     assert first["items"]
     assert (waited["items"], waited["next"]) == ([], first["next"])
+
+
+def test_a_refusal_names_the_application_whatever_the_caller_calls_it(
+    shop: Json, admin: TestClient, caller: Callable[[str], TestClient]
+) -> None:
+    client = caller(token(admin, "ci", "reader", {"application": "shop"})["token"])
+    releases = f"{PREFIX}/configurations/{shop['configuration']}/releases"
+    by_id = f"{PREFIX}/applications/{shop['id']}"
+    refusals = [
+        client.simulate_delete(by_id),
+        client.simulate_post(f"{by_id}/environments", json={"name": "qa"}),
+        client.simulate_delete(f"{PREFIX}/configurations/{shop['configuration']}"),
+        client.simulate_post(releases, json={"environment": "prod"}),
+        client.simulate_post(f"{PREFIX}/grants", json={**GRANT, "application": shop["id"]}),
+    ]
+
+    found = [problem(refusal, 403) for refusal in refusals]
+
+    assert [each["missing"]["application"] for each in found] == ["shop"] * 5
+    assert [each["missing"]["application_id"] for each in found] == [shop["id"]] * 5
+    assert "needs the role releaser on shop/prod for this" in found[3]["detail"]
 
 
 def test_an_admin_lists_the_tokens_that_are_wholly_for_what_it_administers(

@@ -1,6 +1,8 @@
 """The OpenAPI document, and a fuzzer that holds the application to it."""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -18,10 +20,12 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
+from configsvc_server.app import open_services
 from configsvc_server.http.errors import WsgiApp
 from configsvc_server.http.openapi.document import build_openapi
 from configsvc_server.http.schemas import load_schemas
 from configsvc_server.settings import Settings
+from tests.support.issuers import stub_issuer
 
 CHECKS = [
     not_a_server_error,
@@ -37,6 +41,7 @@ OPERATIONS = sorted(
     for method in item
     if method != "parameters"
 )
+SIGN_IN_OPERATIONS = [operation for operation in OPERATIONS if " /auth/" in operation]
 
 
 def test_it_is_served_and_has_every_schema(api: TestClient) -> None:
@@ -44,7 +49,7 @@ def test_it_is_served_and_has_every_schema(api: TestClient) -> None:
 
     assert document["openapi"] == "3.1.0"
     assert document["components"]["schemas"].keys() == load_schemas().keys()
-    assert len(OPERATIONS) == 47
+    assert len(OPERATIONS) == 52
 
 
 @pytest.mark.parametrize("name", load_schemas())
@@ -72,6 +77,7 @@ POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.Generati
 CASES = [
     pytest.param(operation, mode, id=f"{operation} {mode.value}")
     for operation in OPERATIONS
+    if " /auth/" not in operation
     for mode in (POSITIVE, NEGATIVE)
     # What takes no input can't get a wrong one.
     if mode is POSITIVE or "/health" not in operation
@@ -103,6 +109,53 @@ def test_no_request_gets_an_undocumented_answer_or_a_5xx(
             case.path_parameters = {
                 name: existing.get(name, value) for name, value in case.path_parameters.items()
             }
+        case.call_and_validate(checks=CHECKS)
+
+    fuzz()
+
+
+@pytest.fixture
+def sign_in_app(settings: Settings, database_url: str, tmp_path: Path) -> Iterator[WsgiApp]:
+    """The application with an issuer."""
+    path = tmp_path / "auth.toml"
+    update = {"auth": "required", "auth_file": path, "public_url": "http://localhost"}
+    with stub_issuer() as issuer:
+        path.write_text(
+            f"""
+            [[issuers]]
+            name = "corp"
+            issuer = "{issuer.url}"
+            client_id = "configsvc"
+            """
+        )
+        with open_services(settings.model_copy(update=update), database_url) as runtime:
+            yield runtime.app
+
+
+@pytest.mark.parametrize(
+    ("operation", "mode"),
+    [
+        (operation, mode)
+        for operation in SIGN_IN_OPERATIONS
+        for mode in (POSITIVE, NEGATIVE)
+        # What takes no input can't get a wrong one.
+        if mode is POSITIVE or "sign-out" not in operation
+    ],
+)
+def test_no_sign_in_gets_an_undocumented_answer(
+    sign_in_app: WsgiApp, operation: str, mode: schemathesis.GenerationMode
+) -> None:
+    method, path = operation.split(" ", 1)
+    schema = schemathesis.openapi.from_wsgi("/openapi.json", sign_in_app)
+
+    @hypothesis_settings(
+        max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    )
+    @given(schema[path][method].as_strategy(generation_mode=mode), st.booleans())
+    def fuzz(case: Any, hit: bool) -> None:
+        if hit:
+            case.path_parameters = dict.fromkeys(case.path_parameters or {}, "corp")
+            case.headers = {**(case.headers or {}), "Origin": "http://localhost"}
         case.call_and_validate(checks=CHECKS)
 
     fuzz()

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import falcon.testing
+import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from configsvc_server.http.cookies import safe_path
 from tests.support.sign_in import TOKEN, TOKEN_ID, SignInServer, sign_in_server
@@ -98,6 +100,22 @@ def test_a_wrong_token_begins_none(http: falcon.testing.TestClient) -> None:
     assert COOKIE not in answer.cookies
     assert "not known" in answer.text
     assert "wrong" not in answer.text
+
+
+def test_a_sign_in_that_fails_is_in_the_log_and_not_in_the_audit_trail(
+    http: falcon.testing.TestClient, new_database_url: str
+) -> None:
+    with capture_logs() as logs:
+        http.simulate_post("/auth/token", body="token=wrong", headers=FORM)
+        http.simulate_get("/auth/corp/callback", params={"code": "stolen", "state": "x"})
+
+    failed = [entry for entry in logs if entry["event"] == "sign-in failed"]
+    assert [entry["issuer"] for entry in failed] == [None, "corp"]
+    assert all(entry["error"] for entry in failed)
+    assert "wrong" not in str(failed)
+    assert "stolen" not in str(failed)
+    with psycopg.connect(new_database_url) as connection:
+        assert connection.execute("SELECT count(*) FROM changes").fetchone() == (0,)
 
 
 def test_over_http_the_cookies_have_no_prefix(new_database_url: str) -> None:

@@ -8,11 +8,15 @@ import pytest
 
 from configsvc_server.domain.access.grants import Access, Grant, Role
 from configsvc_server.domain.access.principals import Principal
-from configsvc_server.domain.errors import NotFoundError, UnauthenticatedError
+from configsvc_server.domain.errors import (
+    NotFoundError,
+    UnauthenticatedError,
+)
+from configsvc_server.domain.models import Provenance
 from configsvc_server.domain.pages import PageRequest, Sort
 from configsvc_server.identity.identities import Identity
 from configsvc_server.services.sessions import SessionService
-from tests.support.sign_in import TOKEN_ID, SignInServer, sign_in_server
+from tests.support.sign_in import TOKEN, TOKEN_ID, SignInServer, sign_in_server
 from tests.support.waiting import until
 
 ISSUER = {
@@ -34,6 +38,11 @@ def server(new_database_url: str) -> Iterator[SignInServer]:
 
 def opened(server: SignInServer, who: Identity | Principal = ALICE, **others: str) -> str:
     return server.sessions.open(who, address="192.0.2.1", user_agent="browser", **others).secret
+
+
+def revoke(server: SignInServer, principal: Principal, session_id: str) -> None:
+    provenance = Provenance(principal.name, "r-1", "lost", principal)
+    server.sessions.revoke(session_id, provenance=provenance)
 
 
 def admin() -> Principal:
@@ -145,7 +154,7 @@ def test_use_elsewhere_keeps_a_session(server: SignInServer, new_database_url: s
             other.sessions._database,
             other.cache,
             other.identities,
-            token_principal=lambda _id, _since: None,
+            token_principal=lambda _secret_hash: None,
             idle_timeout=60.0,
         )
 
@@ -163,7 +172,7 @@ def test_use_is_recorded_at_most_once_a_minute(server: SignInServer, new_databas
 
 
 def test_a_session_of_a_token_ends_with_the_token(server: SignInServer) -> None:
-    secret = opened(server, server.tokens[TOKEN_ID])
+    secret = opened(server, server.tokens[TOKEN_ID], token=TOKEN)
     assert server.sessions.authenticate(secret).principal.name == "token:ci"
 
     del server.tokens[TOKEN_ID]
@@ -179,9 +188,9 @@ def test_one_sees_and_ends_ones_own_sessions(server: SignInServer) -> None:
 
     assert [s.id for s in server.sessions.list(alice.principal, FIRST_PAGE).items] == [alice.id]
     with pytest.raises(NotFoundError):
-        server.sessions.revoke(alice.principal, bob.id)
+        revoke(server, alice.principal, bob.id)
     server.sessions.authenticate(other)
-    server.sessions.revoke(alice.principal, alice.id)
+    revoke(server, alice.principal, alice.id)
 
     with pytest.raises(UnauthenticatedError):
         server.sessions.authenticate(secret)
@@ -193,7 +202,7 @@ def test_an_administrator_sees_and_ends_all(server: SignInServer) -> None:
     session = server.sessions.authenticate(secret)
 
     assert len(server.sessions.list(admin(), FIRST_PAGE).items) == 2
-    server.sessions.revoke(admin(), session.id.lower())
+    revoke(server, admin(), session.id.lower())
 
     with pytest.raises(UnauthenticatedError):
         server.sessions.authenticate(secret)
@@ -202,7 +211,7 @@ def test_an_administrator_sees_and_ends_all(server: SignInServer) -> None:
 @pytest.mark.parametrize("session_id", ["x", "", "0" * 26, "\0"])
 def test_there_is_no_such_session(server: SignInServer, session_id: str) -> None:
     with pytest.raises(NotFoundError):
-        server.sessions.revoke(admin(), session_id)
+        revoke(server, admin(), session_id)
 
 
 def test_sessions_of_one_person_are_bounded(

@@ -36,6 +36,7 @@ from configsvc_server.services.environments import EnvironmentService
 from configsvc_server.services.grants import GrantService
 from configsvc_server.services.health import HealthService
 from configsvc_server.services.history import HistoryService
+from configsvc_server.services.issuer_keys import IssuerKeyService
 from configsvc_server.services.releases import ReleaseService
 from configsvc_server.services.sessions import SessionService
 from configsvc_server.services.snapshots import SnapshotService
@@ -51,7 +52,6 @@ __all__ = [
     "open_database",
     "open_services",
     "operator_name",
-    "serving_limits",
 ]
 
 # Log, database, child processes and what Python itself opens.
@@ -79,6 +79,8 @@ class Runtime:
     """Description of the database, for people."""
     release_waiters: Callable[[], None]
     """Responds to all waiters; to be called when the server stops."""
+    limits: Limits
+    """Limits of connections, as many as the limit of open files allows."""
     first_token: CreatedToken | None = None
     """A token for everything, where nobody was an admin yet."""
 
@@ -209,12 +211,18 @@ def open_services(
         stack.callback(recorder.stop)
 
         identities = Identities(
-            _auth_settings(settings), grants_of=access.grants_of, find_scope=access.find_scope
+            _auth_settings(settings),
+            grants_of=access.grants_of,
+            find_scope=access.find_scope,
+            key_store=IssuerKeyService(database),
         )
         identities.start()
         stack.callback(identities.stop)
 
-        waiters = Waiters(cache.signal, limit=_max_waiters(settings), heartbeat=heartbeat)
+        limits = _serving_limits(settings)
+        # A connection that waits makes room for no other one.
+        max_waiters = min(settings.max_waiters, limits.max_connections * 3 // 4)
+        waiters = Waiters(cache.signal, limit=max_waiters, heartbeat=heartbeat)
         stack.callback(cache.release_waiters)
         # A check that waits holds a thread: the other half is for what need not be checked.
         checker = SchemaChecker(max_waiting=max(1, settings.threads // 2))
@@ -243,7 +251,7 @@ def open_services(
                 database,
                 cache,
                 identities,
-                token_principal=access.principal_of_token,
+                token_principal=access.principal_of_secret,
                 lifetime=settings.session_lifetime,
                 idle_timeout=settings.session_idle_timeout,
             ),
@@ -263,29 +271,7 @@ def open_services(
             allowed_hosts=_allowed_hosts(settings),
         )
         first_token = _first_token(services.tokens) if settings.requires_auth else None
-        yield Runtime(app, description, cache.release_waiters, first_token)
-
-
-def serving_limits(settings: Settings) -> Limits:
-    """Return the limits of connections, as many as the limit of open files allows.
-
-    Raises the soft limit of open files where it is too low.
-    """
-    connections = fit_to_open_files(
-        settings.max_connections, others=_OTHER_FILES + settings.pool_size
-    )
-    return Limits(
-        max_body_bytes=settings.max_body_bytes,
-        head_timeout=settings.head_timeout,
-        body_timeout=settings.body_timeout,
-        queue_timeout=settings.queue_timeout,
-        stall_timeout=settings.stall_timeout,
-        idle_timeout=settings.idle_timeout,
-        max_connections=connections,
-        max_connections_per_peer=min(settings.max_connections_per_peer, connections),
-        max_buffered_bytes=settings.max_buffered_bytes,
-        trusted_proxies=settings.trusted_proxies,
-    )
+        yield Runtime(app, description, cache.release_waiters, limits, first_token)
 
 
 def operator_name() -> str:
@@ -310,9 +296,23 @@ def _auth_settings(settings: Settings) -> AuthSettings:
     return load_auth_file(settings.auth_file)
 
 
-def _max_waiters(settings: Settings) -> int:
-    # A connection that waits makes room for no other one.
-    return min(settings.max_waiters, serving_limits(settings).max_connections * 3 // 4)
+def _serving_limits(settings: Settings) -> Limits:
+    """Return the limits, and raise the soft limit of open files where it is too low."""
+    connections = fit_to_open_files(
+        settings.max_connections, others=_OTHER_FILES + settings.pool_size
+    )
+    return Limits(
+        max_body_bytes=settings.max_body_bytes,
+        head_timeout=settings.head_timeout,
+        body_timeout=settings.body_timeout,
+        queue_timeout=settings.queue_timeout,
+        stall_timeout=settings.stall_timeout,
+        idle_timeout=settings.idle_timeout,
+        max_connections=connections,
+        max_connections_per_peer=min(settings.max_connections_per_peer, connections),
+        max_buffered_bytes=settings.max_buffered_bytes,
+        trusted_proxies=settings.trusted_proxies,
+    )
 
 
 def _allowed_hosts(settings: Settings) -> Sequence[str]:

@@ -48,7 +48,7 @@ class Principal(NamedTuple):
     def reads_change(self, change: Record) -> bool:
         """Return whether it may read a change of the audit trail."""
         application_id = change["application_id"]
-        if change["entity"] in {"token", "grant"}:
+        if change["entity"] in {"token", "grant", "session"}:
             return self.may("admin", application_id)
         return self.rank(application_id) > 0 or any(
             self.rank(application_id, name) for name in change["environments"]

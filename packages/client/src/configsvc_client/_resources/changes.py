@@ -55,7 +55,7 @@ class Changes:
             actor: only those by this one.
             action: only these, such as ``update`` or ``release``.
             entity: only those of an ``application``, ``environment``, ``configuration``,
-                ``release``, ``token`` or ``grant``.
+                ``release``, ``token``, ``grant`` or ``session``.
             environment: only those after which this one serves something else; a name needs
                 ``application`` too.
             after: the cursor of an earlier log or feed with the same filters.

@@ -289,9 +289,10 @@ class AuditChange:
     """``create``, ``update``, ``delete``, ``rollback``, ``restore``, ``release``,
     ``promote``, ``withdraw`` or ``rotate``."""
     entity: str
-    """``application``, ``environment``, ``configuration``, ``release``, ``token`` or ``grant``."""
+    """``application``, ``environment``, ``configuration``, ``release``, ``token``, ``grant`` or
+    ``session``."""
     application_id: str | None
-    """``None`` for tokens, and for grants on everything."""
+    """``None`` for sessions, tokens, and grants on everything."""
     configuration_id: str | None
     """``None`` for all but configurations and releases."""
     name: str
@@ -314,8 +315,9 @@ class AuditChange:
     created_at: datetime
     """Time in UTC, timezone-aware."""
     details: Mapping[str, Any] | None = None
-    """Whom a token or a grant is for, ``principal``, and what it gives, ``grants``; ``None`` for
-    all other changes."""
+    """Whom a token or a grant is for, ``principal``, and what it gives, ``grants``. Of a session,
+    whose it is, ``principal``, its ``session_id``, and the ``issuer`` or ``token_id`` that it was
+    begun with. ``None`` for all other changes."""
 
     def __repr__(self) -> str:
         version = "" if self.version is None else f" version {self.version}"

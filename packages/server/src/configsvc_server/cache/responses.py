@@ -123,7 +123,7 @@ class ResponseCache:
 
     def changed(self, notice: ChangeNotice) -> None:
         """Remove what a change invalidates, and wake those who wait for it, also in the feed."""
-        if notice.entity not in {"configuration", "release"}:
+        if notice.entity not in {"configuration", "release", "session"}:
             # Grants end with the application or environment that they are on.
             self.evict_access(wake=notice.entity in {"token", "grant"})
         if notice.application_id is not None:

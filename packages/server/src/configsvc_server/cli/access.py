@@ -21,7 +21,8 @@ from configsvc_server.domain.access.grants import Grant, Role
 from configsvc_server.domain.access.tokens import MAX_OVERLAP, Token
 from configsvc_server.domain.errors import NotFoundError
 from configsvc_server.domain.pages import Page, PageRequest, Sort
-from configsvc_server.services.tokens import CreatedToken, GrantRequest, ShownToken
+from configsvc_server.services.grant_requests import GrantRequest
+from configsvc_server.services.tokens import CreatedToken, ShownToken
 
 __all__ = ["grant", "token"]
 

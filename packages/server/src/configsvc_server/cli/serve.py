@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 import click
 
 from configsvc_server import __version__
-from configsvc_server.app import open_database, open_services, serving_limits
+from configsvc_server.app import open_database, open_services
 from configsvc_server.cli.errors import operator_errors
 from configsvc_server.cli.migrate import report_migration
 from configsvc_server.cli.options import PRECEDENCE, setting_options, settings_from_flags
@@ -61,7 +61,7 @@ def serve(**flags: object) -> None:
                 port=settings.port,
                 sockets=sockets,
                 threads=settings.threads,
-                limits=serving_limits(settings),
+                limits=runtime.limits,
                 shutdown_timeout=settings.shutdown_timeout,
                 on_stop=runtime.release_waiters,
             )

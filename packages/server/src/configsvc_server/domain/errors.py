@@ -117,14 +117,26 @@ class ForbiddenError(ConfigSvcError):
         if environment is not None:
             where = f"{where}/{environment}"
         super().__init__(f"{principal} needs the role {role} on {where} for this.")
+        self.principal = principal
+        """Who wanted to."""
         self.role = role
         """The least role that allows it."""
         self.application_id = application_id
         """Where it is needed; ``None`` for the installation."""
         self.application = application
-        """The name of the application, where that is known."""
+        """The name or id of the application, as far as it is known."""
         self.environment = environment
         """``None`` for the application as a whole."""
+
+    def naming(self, application: str) -> "ForbiddenError":
+        """Return the same with the name of the application."""
+        return ForbiddenError(
+            self.principal,
+            self.role,
+            application_id=self.application_id,
+            application=application,
+            environment=self.environment,
+        )
 
 
 class TooManyRequestsError(ConfigSvcError):

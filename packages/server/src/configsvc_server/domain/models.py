@@ -68,7 +68,9 @@ Action = Literal[
 ]
 """Action of a change."""
 
-Entity = Literal["application", "environment", "configuration", "release", "token", "grant"]
+Entity = Literal[
+    "application", "environment", "configuration", "release", "token", "grant", "session"
+]
 """Kind of thing that a change was done to."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -349,7 +351,7 @@ class Change:
     action: Action
     entity: Entity
     application_id: str | None
-    """``None`` for tokens, and for grants on everything."""
+    """``None`` for sessions, tokens, and grants on everything."""
     configuration_id: str | None
     name: str
     version: int | None
@@ -363,7 +365,7 @@ class Change:
     source_version: int | None = None
     """The version whose content a rollback or a restoration has brought back."""
     details: JsonObject | None = None
-    """Of a token or grant: who gets which roles where."""
+    """Of a token or grant: who gets which roles where. Of a session: whose it is."""
     created_at: datetime | None = None
     """When it was written; set by the database."""
     id: int | None = None

@@ -150,7 +150,7 @@ def create_api(
     app.req_options.strip_url_path_trailing_slash = True
     app.req_options.auto_parse_qs_csv = False
     app.req_options.keep_blank_qs_values = True
-    errors.register(app)
+    errors.register(app, name_application=services.grants.name_application)
 
     openapi = build_openapi()
     bodies = BodyReader(Validator(openapi), max_body_bytes)

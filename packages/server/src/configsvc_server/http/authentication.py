@@ -19,13 +19,14 @@ from configsvc_server.http.cookies import CookieJar, require_csrf_token
 from configsvc_server.http.peers import peer_of
 from configsvc_server.http.rate_limits import RateLimits
 from configsvc_server.identity.identities import Identities
+from configsvc_server.identity.verification import MAX_TOKEN
 from configsvc_server.services.sessions import SessionService
 
 __all__ = ["Authentication", "TokenAuthenticator"]
 
 _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]+=*)", re.ASCII)
 _JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*", re.ASCII)
-_MAX_TOKEN: Final = 8192
+_MAX_HEADER: Final = len("Bearer ") + MAX_TOKEN
 
 
 class TokenAuthenticator(Protocol):
@@ -101,7 +102,7 @@ class Authentication:
         header = req.get_header("Authorization")
         if header is None:
             return self._session_principal(req)
-        found = _BEARER.fullmatch(header.strip()) if len(header) <= _MAX_TOKEN else None
+        found = _BEARER.fullmatch(header.strip()) if len(header) <= _MAX_HEADER else None
         if found is None:
             raise UnauthenticatedError("Authorization must be 'Bearer' and a token.")
         token = found[1]

@@ -9,6 +9,7 @@ import falcon
 import structlog
 
 from configsvc_server.cache.parking import Parked
+from configsvc_server.domain.access.principals import Principal
 from configsvc_server.domain.errors import (
     ConflictError,
     FieldError,
@@ -24,7 +25,7 @@ from configsvc_server.domain.errors import (
     UnstorableValueError,
 )
 from configsvc_server.domain.strict_json import JsonValue
-from configsvc_server.http.context import InvalidHeaderError, request_id_of
+from configsvc_server.http.context import InvalidHeaderError, principal_of, request_id_of
 from configsvc_server.http.problems import PROBLEM_JSON, problem_body
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "BodyTooLargeError",
     "CsrfError",
     "MisdirectedRequestError",
+    "NameApplication",
     "UnsupportedMediaTypeError",
     "WsgiApp",
     "register",
@@ -80,8 +82,24 @@ class UnsupportedMediaTypeError(Exception):
         """Which header, and what was expected."""
 
 
-def register(app: WsgiApp) -> None:
-    """Make ``app`` answer every error as a problem document."""
+NameApplication: TypeAlias = Callable[[ForbiddenError, Principal], ForbiddenError]
+"""Returns a refusal with the name of its application, for whom it is shown to."""
+
+
+def register(app: WsgiApp, *, name_application: NameApplication | None = None) -> None:
+    """Make ``app`` answer every error as a problem document.
+
+    Args:
+        app: the application.
+        name_application: names applications in refusals; without it they are called as the caller
+            has called them.
+    """
+
+    def forbidden(req: falcon.Request, resp: falcon.Response, error: ForbiddenError) -> None:
+        if name_application is not None:
+            error = name_application(error, principal_of(req))
+        _forbidden(req, resp, error)
+
     app.set_error_serializer(_serialize)
 
     def handle(kind: type[E], answer: Callable[[falcon.Request, falcon.Response, E], None]) -> None:
@@ -104,7 +122,7 @@ def register(app: WsgiApp) -> None:
     handle(BodyTooLargeError, _too_large)
     handle(MisdirectedRequestError, _misdirected)
     handle(UnauthenticatedError, _unauthenticated)
-    handle(ForbiddenError, _forbidden)
+    handle(ForbiddenError, forbidden)
     handle(CsrfError, _csrf)
     handle(TooManyRequestsError, _too_many_requests)
 

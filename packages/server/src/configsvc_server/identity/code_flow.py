@@ -18,9 +18,10 @@ from urllib.parse import quote, urlencode
 import structlog
 
 from configsvc_server.domain.errors import UnauthenticatedError, UnavailableError
+from configsvc_server.identity.claims import Claims
 from configsvc_server.identity.fetching import FetchError, fetch_json
 from configsvc_server.identity.identities import Identity, Issuer
-from configsvc_server.identity.verification import verify
+from configsvc_server.identity.verification import LEEWAY, verify
 
 __all__ = ["ATTEMPT_LIFETIME", "Attempt", "begin", "finish", "read_attempt"]
 
@@ -134,21 +135,40 @@ def finish(
     is_expected = hmac.compare_digest((state or "").encode(), attempt.state.encode())
     if attempt.issuer != issuer.name or not is_expected:
         raise UnauthenticatedError("The answer is not to what this browser has begun.")
-    if answering is not None and answering != settings.issuer:
+    if answering is None:
+        if issuer.keys.metadata().names_itself:
+            raise UnauthenticatedError("The answer does not say which issuer it is of.")
+    elif answering != settings.issuer:
         raise UnauthenticatedError("The answer is of another issuer.")
     if not code or len(code) > _MAX_CODE:
         raise UnauthenticatedError("The issuer has given no code.")
     token = _exchange(issuer, code=code, verifier=attempt.verifier, redirect_uri=redirect_uri)
     client_id = settings.client_id or ""
     claims = verify(token, issuer=settings.issuer, audiences=[client_id], keys=issuer.keys)
+    _require_own(claims, attempt, client_id)
+    return issuer.identify(claims)
+
+
+def _require_own(claims: Claims, attempt: Attempt, client_id: str) -> None:
+    """Require that an ID token was made now, for this attempt and this server alone.
+
+    OpenID Connect Core, section 3.1.3.7.
+    """
     nonce = claims.get("nonce")
     if not isinstance(nonce, str) or not hmac.compare_digest(
         nonce.encode("utf-8", "surrogatepass"), attempt.nonce.encode()
     ):
         raise UnauthenticatedError("The token was made for another attempt to sign in.")
-    if claims.get("azp", client_id) != client_id:
+    audience = claims["aud"]
+    is_shared = isinstance(audience, list) and set(audience) != {client_id}
+    if claims.get("azp", None if is_shared else client_id) != client_id:
         raise UnauthenticatedError("The token was made for another client.")
-    return issuer.identify(claims)
+    issued_at = claims.get("iat")
+    if not isinstance(issued_at, int | float):
+        raise UnauthenticatedError("The token does not say when it was made.")
+    # Written so that a time that is no number is refused, too.
+    if not issued_at >= time.time() - ATTEMPT_LIFETIME - LEEWAY:
+        raise UnauthenticatedError("The token was made too long ago.")
 
 
 def _exchange(issuer: Issuer, *, code: str, verifier: str, redirect_uri: str) -> str:

@@ -18,7 +18,7 @@ from configsvc_server.domain.access.grants import Access, Grant, Scope
 from configsvc_server.domain.access.principals import Principal
 from configsvc_server.domain.errors import UnauthenticatedError, UnavailableError
 from configsvc_server.identity.claims import Claims, claim_of, groups_of, meets, name_of
-from configsvc_server.identity.keys import IssuerKeys, KeyRing
+from configsvc_server.identity.keys import IssuerKeys, KeyRing, KeyStore
 from configsvc_server.identity.settings import AuthSettings, IssuerSettings
 from configsvc_server.identity.verification import LEEWAY, unverified_issuer, verify
 
@@ -50,9 +50,9 @@ class Identity:
 class Issuer:
     """One issuer: its settings, and its keys."""
 
-    def __init__(self, settings: IssuerSettings) -> None:
+    def __init__(self, settings: IssuerSettings, store: KeyStore | None = None) -> None:
         self.settings = settings
-        self.keys = IssuerKeys(settings)
+        self.keys = IssuerKeys(settings, store)
 
     @property
     def name(self) -> str:
@@ -98,7 +98,12 @@ class Identities:
     """Seconds until they are fetched again while they are not known."""
 
     def __init__(
-        self, settings: AuthSettings, *, grants_of: GrantsOf, find_scope: FindScope
+        self,
+        settings: AuthSettings,
+        *,
+        grants_of: GrantsOf,
+        find_scope: FindScope,
+        key_store: KeyStore | None = None,
     ) -> None:
         """Prepare the issuers.
 
@@ -106,8 +111,11 @@ class Identities:
             settings: all issuers.
             grants_of: looks up stored grants.
             find_scope: looks up the applications that rules name.
+            key_store: keeps the keys of issuers; ``None`` for memory alone.
         """
-        self.issuers: Final = {issuer.name: Issuer(issuer) for issuer in settings.issuers}
+        self.issuers: Final = {
+            issuer.name: Issuer(issuer, key_store) for issuer in settings.issuers
+        }
         """By name."""
         self._by_url = {issuer.settings.issuer: issuer for issuer in self.issuers.values()}
         self._grants_of = grants_of

@@ -1,6 +1,7 @@
 """Keys of an issuer: found by discovery, kept in memory, and fetched again when others are needed.
 
-Keys that were fetched once stay in use while the issuer can't be reached. An unknown key id has
+Keys that were fetched once stay in use while the issuer can't be reached, and those that are kept
+elsewhere come into use if it can't be reached from the start. An unknown key id has
 them fetched again, but at most once in ten seconds, so that made-up ids are no way to have this
 server send requests.
 """
@@ -10,23 +11,45 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
 
 import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, Key, OKPKey, RSAKey
 
-from configsvc_server.domain.errors import UnavailableError
+from configsvc_server.domain.errors import ConfigSvcError, UnavailableError
+from configsvc_server.domain.strict_json import JsonObject
 from configsvc_server.identity.fetching import FetchError, fetch_json
 from configsvc_server.identity.settings import IssuerSettings, is_safe_url
 
-__all__ = ["IssuerKeys", "KeyRing", "Metadata"]
+__all__ = ["IssuerKeys", "KeyRing", "KeyStore", "Metadata"]
 
 _log = structlog.stdlib.get_logger(__name__)
 
 _MAX_KEYS: Final = 100
+_DISCOVERED: Final = frozenset(
+    {
+        "issuer",
+        "jwks_uri",
+        "authorization_endpoint",
+        "token_endpoint",
+        "token_endpoint_auth_methods_supported",
+        "authorization_response_iss_parameter_supported",
+    }
+)
 # Of the modulus, of which each character of base64 has six.
 _MIN_RSA_BITS: Final = 2048
+
+
+class KeyStore(Protocol):
+    """Keeps what issuers have published last beyond the end of the server."""
+
+    def load(self, issuer: str) -> JsonObject | None:
+        """Return that of an issuer, by its URL, unless it is too old; or ConfigSvcError."""
+
+    def save(self, issuer: str, document: JsonObject, fetched_at: datetime) -> None:
+        """Keep that of an issuer, or raise ConfigSvcError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +61,8 @@ class Metadata:
     token_endpoint: str | None = None
     posts_secret: bool = False
     """Whether it takes the secret of a client in the body alone."""
+    names_itself: bool = False
+    """Whether each of its answers says which issuer it is of (RFC 9207)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +96,19 @@ class IssuerKeys:
     WAIT_TIMEOUT = 10.0
     """Seconds that each of them waits."""
 
-    def __init__(self, issuer: IssuerSettings) -> None:
+    SAVE_INTERVAL = 3600.0
+    """Seconds after which keys that have not changed are kept again, as still published."""
+
+    def __init__(self, issuer: IssuerSettings, store: KeyStore | None = None) -> None:
+        """Prepare the keys.
+
+        Args:
+            issuer: of whom.
+            store: keeps them; ``None`` for memory alone.
+        """
         self._issuer = issuer
+        self._store = None if issuer.jwks_file is not None else store
+        self._saved: tuple[str, float] = ("", 0.0)
         self._condition = threading.Condition()
         self._ring: KeyRing | None = None
         self._metadata: Metadata | None = None
@@ -140,8 +176,10 @@ class IssuerKeys:
         self._fetch()
 
     def _fetch(self) -> None:
+        discovery: dict[str, Any] | None = None
         try:
-            self._replace(*self._load())
+            discovery, document = self._load()
+            self._replace(self._metadata_of(discovery), document)
         except (FetchError, OSError, ValueError) as error:
             _log.warning(
                 "issuer unavailable",
@@ -149,11 +187,16 @@ class IssuerKeys:
                 error=str(error),
                 has_keys=self._ring is not None,
             )
+            if self._ring is None:
+                self._restore()
         finally:
             with self._condition:
                 self._fetched_at = time.monotonic()
                 self._is_fetching = False
                 self._condition.notify_all()
+        if discovery is not None:
+            # Nobody waits for the database.
+            self._save(discovery)
 
     def _replace(self, metadata: Metadata, document: dict[str, Any]) -> None:
         source = json.dumps(document, sort_keys=True)
@@ -162,22 +205,59 @@ class IssuerKeys:
         if self._ring is None or self._ring.source != source:
             self._ring = KeyRing(_read_keys(document), source)
 
-    def _load(self) -> tuple[Metadata, dict[str, Any]]:
+    def _save(self, discovery: dict[str, Any]) -> None:
+        """Keep what was fetched, if it has changed, or was not kept for a while."""
+        ring, (source, saved_at) = self._ring, self._saved
+        if self._store is None or ring is None or not ring.keys:
+            return
+        if ring.source == source and time.monotonic() - saved_at < self.SAVE_INTERVAL:
+            return
+        named = {name: value for name, value in discovery.items() if name in _DISCOVERED}
+        keys = [dict(key.as_dict(private=False)) for key in ring.keys]
+        document = {"jwks_uri": self._issuer.jwks_uri, "discovery": named, "keys": keys}
+        try:
+            self._store.save(self._issuer.issuer, document, datetime.now(UTC))
+        except ConfigSvcError as error:
+            _log.warning("keys not kept", issuer=self._issuer.name, error=str(error))
+        else:
+            self._saved = (ring.source, time.monotonic())
+
+    def _restore(self) -> None:
+        """Take what is kept into use; settings may have changed since, so it is checked anew."""
+        if self._store is None:
+            return
+        try:
+            kept: Any = self._store.load(self._issuer.issuer)
+            if kept is None or kept.get("jwks_uri") != self._issuer.jwks_uri:
+                return
+            self._replace(self._metadata_of(kept["discovery"]), {"keys": kept["keys"]})
+        except (ConfigSvcError, FetchError, KeyError, AttributeError) as error:
+            _log.warning("no kept keys", issuer=self._issuer.name, error=str(error))
+        else:
+            _log.warning("kept keys in use", issuer=self._issuer.name)
+
+    def _load(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the discovery document, empty where the settings stand for it, and the keys."""
         issuer = self._issuer
         if issuer.jwks_file is not None:
             document = json.loads(issuer.jwks_file.read_bytes())
             if not isinstance(document, dict):
                 raise FetchError(f"{issuer.jwks_file} has no JSON object")
-            return Metadata(""), document
-        metadata = Metadata(issuer.jwks_uri) if issuer.jwks_uri else self._discover()
-        return metadata, fetch_json(metadata.jwks_uri, ca_file=issuer.ca_file)
+            return {}, document
+        discovery: dict[str, Any] = {}
+        if not issuer.jwks_uri:
+            url = issuer.issuer.rstrip("/") + "/.well-known/openid-configuration"
+            discovery = fetch_json(url, ca_file=issuer.ca_file)
+        jwks_uri = self._metadata_of(discovery).jwks_uri
+        return discovery, fetch_json(jwks_uri, ca_file=issuer.ca_file)
 
-    def _discover(self) -> Metadata:
+    def _metadata_of(self, document: dict[str, Any]) -> Metadata:
         issuer = self._issuer
-        url = issuer.issuer.rstrip("/") + "/.well-known/openid-configuration"
-        document = fetch_json(url, ca_file=issuer.ca_file)
+        if issuer.jwks_uri or issuer.jwks_file is not None:
+            return Metadata(issuer.jwks_uri or "")
         if document.get("issuer") != issuer.issuer:
-            raise FetchError(f"{url} is of the issuer {str(document.get('issuer'))[:200]!r}")
+            found = str(document.get("issuer"))[:200]
+            raise FetchError(f"the discovery of {issuer.issuer} is of the issuer {found!r}")
         methods = document.get("token_endpoint_auth_methods_supported")
         methods = methods if isinstance(methods, list) else ["client_secret_basic"]
         return Metadata(
@@ -185,6 +265,7 @@ class IssuerKeys:
             _url(document, "authorization_endpoint"),
             _url(document, "token_endpoint"),
             "client_secret_post" in methods and "client_secret_basic" not in methods,
+            document.get("authorization_response_iss_parameter_supported") is True,
         )
 
     def _unavailable(self) -> UnavailableError:

@@ -8,6 +8,7 @@ from configsvc_server.repositories.changes import ChangeRepository
 from configsvc_server.repositories.configurations import ConfigurationRepository
 from configsvc_server.repositories.environments import EnvironmentRepository
 from configsvc_server.repositories.grants import GrantRepository
+from configsvc_server.repositories.issuer_keys import IssuerKeyRepository
 from configsvc_server.repositories.releases import ReleaseRepository
 from configsvc_server.repositories.revisions import RevisionRepository
 from configsvc_server.repositories.sessions import SessionRepository
@@ -67,6 +68,11 @@ class Repositories:
     def tokens(self) -> TokenRepository:
         """The table ``tokens``."""
         return TokenRepository(self._connection)
+
+    @cached_property
+    def issuer_keys(self) -> IssuerKeyRepository:
+        """The table ``issuer_keys``."""
+        return IssuerKeyRepository(self._connection)
 
     @cached_property
     def grants(self) -> GrantRepository:

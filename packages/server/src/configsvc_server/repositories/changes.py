@@ -145,10 +145,11 @@ class ChangeRepository:
 def _readable(access: Access) -> list[Condition]:
     if access.installation == Role.ADMIN:
         return []
-    # Who has which rights is for those who administer them.
+    # Who has which rights is for those who administer them, and who signs in for those who
+    # administer everything.
     administered = [app for app, role in access.applications if role >= Role.ADMIN]
     manners: Condition = (
-        SQL("(entity NOT IN ('token', 'grant') OR application_id = ANY (%s))"),
+        SQL("(entity NOT IN ('token', 'grant', 'session') OR application_id = ANY (%s))"),
         [administered],
     )
     if access.reads_everything:

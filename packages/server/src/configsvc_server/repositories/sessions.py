@@ -15,8 +15,8 @@ from configsvc_server.repositories.pages import Condition, count_rows, fetch_pag
 __all__ = ["SessionRepository"]
 
 _COLUMNS = (
-    "id, principal, issuer, groups, claims::text, token_id, created_at, last_seen_at, expires_at, "
-    "address, user_agent"
+    "id, principal, issuer, groups, claims::text, token_id, token_hash, created_at, last_seen_at, "
+    "expires_at, address, user_agent"
 )
 
 
@@ -31,10 +31,10 @@ class SessionRepository:
         self._connection.execute(
             """
             INSERT INTO sessions (
-                id, secret_hash, principal, issuer, groups, claims, token_id, created_at,
-                last_seen_at, expires_at, address, user_agent
+                id, secret_hash, principal, issuer, groups, claims, token_id, token_hash,
+                created_at, last_seen_at, expires_at, address, user_agent
             )
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
             """,
             [
                 session.id,
@@ -44,6 +44,7 @@ class SessionRepository:
                 list(session.groups),
                 Json(dict(session.claims)),
                 session.token_id,
+                session.token_hash,
                 session.created_at,
                 session.last_seen_at,
                 session.expires_at,
@@ -100,46 +101,58 @@ class SessionRepository:
             [at, address, user_agent, session_id],
         )
 
-    def delete(self, session_id: str, *, principal: str | None = None) -> bytes | None:
-        """End a session; return the hash of its secret, or ``None`` where there was none.
+    def delete(
+        self, session_id: str, *, principal: str | None = None
+    ) -> tuple[StoredSession, bytes] | None:
+        """End a session; return it and the hash of its secret, ``None`` where there was none.
 
         Args:
             session_id: its id.
             principal: only if it is of this one.
         """
         row = self._connection.execute(
-            """
+            f"""
             DELETE FROM sessions WHERE id = %s AND (%s::text IS NULL OR principal = %s)
-            RETURNING secret_hash
-            """,
+            RETURNING {_COLUMNS}, secret_hash
+            """.encode(),  # noqa: S608
             [session_id, principal, principal],
         ).fetchone()
-        return None if row is None else bytes(row[0])
+        return None if row is None else (_session(*row[:-1]), bytes(row[-1]))
 
-    def delete_by_secret(self, secret_hash: bytes) -> None:
-        """End the session of a secret, if there is one."""
-        self._connection.execute("DELETE FROM sessions WHERE secret_hash = %s", [secret_hash])
+    def delete_by_secret(self, secret_hash: bytes) -> StoredSession | None:
+        """End the session of a secret, and return it if there was one."""
+        row = self._connection.execute(
+            f"DELETE FROM sessions WHERE secret_hash = %s RETURNING {_COLUMNS}".encode(),  # noqa: S608
+            [secret_hash],
+        ).fetchone()
+        return None if row is None else _session(*row)
 
-    def delete_surplus(
-        self, principal: str, *, kept: int, now: datetime, used_after: datetime, limit: int
-    ) -> None:
-        """End the oldest sessions of a principal, and some of those that are over.
+    def delete_surplus(self, principal: str, *, kept: int) -> list[str]:
+        """End the oldest sessions of a principal, and return their ids.
 
         Args:
             principal: of whom.
-            kept: how many of the principal's may stay.
-            now: those that end before are over.
-            used_after: those that were not used since are over.
-            limit: how many of those that are over end at once.
+            kept: how many may stay.
         """
-        self._connection.execute(
+        rows = self._connection.execute(
             """
             DELETE FROM sessions WHERE id IN (
                 SELECT id FROM sessions WHERE principal = %s ORDER BY id DESC OFFSET %s
             )
+            RETURNING id
             """,
             [principal, kept],
         )
+        return sorted(session_id for (session_id,) in rows)
+
+    def delete_over(self, *, now: datetime, used_after: datetime, limit: int) -> None:
+        """Remove some of the sessions that are over.
+
+        Args:
+            now: those that end before are over.
+            used_after: those that were not used since are over.
+            limit: how many at once.
+        """
         self._connection.execute(
             """
             DELETE FROM sessions WHERE id IN (
@@ -158,6 +171,7 @@ def _session(
     groups: Sequence[str],
     claims: str,
     token_id: str | None,
+    token_hash: bytes | None,
     created_at: datetime,
     last_seen_at: datetime,
     expires_at: datetime,
@@ -171,6 +185,7 @@ def _session(
         tuple(groups),
         json.loads(claims),
         token_id,
+        None if token_hash is None else bytes(token_hash),
         created_at,
         last_seen_at,
         expires_at,

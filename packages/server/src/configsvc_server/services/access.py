@@ -12,7 +12,7 @@ from configsvc_server.domain.access.decisions import Permission, decide
 from configsvc_server.domain.access.grants import INSTALLATION, Access, Grant, Role, Scope
 from configsvc_server.domain.access.principals import Principal
 from configsvc_server.domain.access.token_secrets import hash_secret, is_token
-from configsvc_server.domain.access.tokens import Token, TokenUse
+from configsvc_server.domain.access.tokens import TokenUse
 from configsvc_server.domain.errors import (
     ConfigSvcError,
     ForbiddenError,
@@ -182,50 +182,26 @@ class AccessService:
         Raises:
             UnauthenticatedError: there is no such token, or it has expired.
         """
-        # Looked up by a hash of 256 bits: how long that takes says nothing about another secret.
-        secret_hash = hash_secret(secret)
-        known = self._cache.tokens.get(secret_hash, lambda: self._load(secret, secret_hash))
-        now = self._now()
-        if known.expires_at is not None and known.expires_at <= now:
-            raise UnauthenticatedError("The token has expired, or was rotated.")
+        known = self._known(hash_secret(secret), secret)
         token_id = known.principal.token_id
         assert token_id is not None  # noqa: S101 - it is the principal of a token
-        self._used(token_id, now, address, client)
+        self._used(token_id, self._now(), address, client)
         return known.principal
 
-    def principal_of_token(self, token_id: str, since: datetime) -> Principal | None:
-        """Return the principal of a token that a session was begun with.
+    def principal_of_secret(self, secret_hash: bytes) -> Principal | None:
+        """Return the principal of the token whose secret a session was begun with.
 
         Args:
-            token_id: the id of the token.
-            since: when the session began. A rotation ends it, when the secret of then ends.
+            secret_hash: hash of that secret.
 
         Returns:
-            ``None`` if the token was revoked or has expired.
+            ``None`` if the token was revoked or has expired, or was rotated and the overlap is
+            over.
         """
-
-        def load() -> KnownToken:
-            with self._database.autocommit() as connection:
-                store = Repositories(connection)
-                token = store.tokens.find(token_id)
-                if token is None:
-                    raise UnauthenticatedError("The token was revoked.")
-                is_rotated = token.rotated_at is not None and since <= token.rotated_at
-                return _known(
-                    store,
-                    token,
-                    (token.previous_expires_at or token.rotated_at) if is_rotated else None,
-                )
-
-        # Secrets are known by 32 bytes, so that no key stands for both.
-        key = f"{token_id} {since.isoformat()}".encode()
         try:
-            known = self._cache.tokens.get(key, load)
+            return self._known(secret_hash).principal
         except UnauthenticatedError:
             return None
-        if known.expires_at is not None and known.expires_at <= self._now():
-            return None
-        return known.principal
 
     def grants_of(self, names: Sequence[str]) -> tuple[Grant, ...]:
         """Return what the stored grants give to any of some principals and groups.
@@ -266,8 +242,16 @@ class AccessService:
             with self._database.transaction() as connection:
                 Repositories(connection).tokens.record_uses(list(uses.values()))
 
-    def _load(self, secret: str, secret_hash: bytes) -> KnownToken:
-        if not is_token(secret):
+    def _known(self, secret_hash: bytes, secret: str | None = None) -> KnownToken:
+        # Looked up by a hash of 256 bits: how long that takes says nothing about another secret.
+        known = self._cache.tokens.get(secret_hash, lambda: self._load(secret_hash, secret))
+        if known.expires_at is not None and known.expires_at <= self._now():
+            raise UnauthenticatedError("The token has expired, or was rotated.")
+        return known
+
+    def _load(self, secret_hash: bytes, secret: str | None) -> KnownToken:
+        # Only here: what is in memory was well-formed.
+        if secret is not None and not is_token(secret):
             raise UnauthenticatedError("The token is not one of this service: it is mistyped.")
         with self._database.autocommit() as connection:
             store = Repositories(connection)
@@ -275,7 +259,13 @@ class AccessService:
             if known is None:
                 raise UnauthenticatedError("There is no such token: it may have been revoked.")
             token = known.token
-            return _known(store, token, token.previous_expires_at if known.is_previous else None)
+            grants = tuple(stored.grant for stored in store.grants.all_of([token.principal]))
+        principal = Principal(
+            "token", f"token:{token.name}", Access.of(grants), grants, token_id=token.id
+        )
+        overlap_ends = token.previous_expires_at if known.is_previous else None
+        ends = [end for end in (token.expires_at, overlap_ends) if end is not None]
+        return KnownToken(principal, min(ends, default=None))
 
     def _used(self, token_id: str, now: datetime, address: str, client: str | None) -> None:
         if token_id in self._uses:
@@ -285,16 +275,6 @@ class AccessService:
         with self._lock:
             if len(self._uses) < _MAX_PENDING_USES:
                 self._uses[token_id] = TokenUse(token_id, now, address, shown)
-
-
-def _known(store: Repositories, token: Token, ends_at: datetime | None) -> KnownToken:
-    """Return what is kept of a token whose secret ends with it, or at ``ends_at`` before that."""
-    grants = tuple(stored.grant for stored in store.grants.all_of([token.principal]))
-    principal = Principal(
-        "token", f"token:{token.name}", Access.of(grants), grants, token_id=token.id
-    )
-    ends = [end for end in (token.expires_at, ends_at) if end is not None]
-    return KnownToken(principal, min(ends, default=None))
 
 
 class UseRecorder:

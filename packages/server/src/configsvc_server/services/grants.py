@@ -2,21 +2,24 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.db.database import Database
 from configsvc_server.domain.access.decisions import Permission, decide
-from configsvc_server.domain.access.grants import INSTALLATION, Grant, Role, StoredGrant
+from configsvc_server.domain.access.grants import INSTALLATION, Grant, Role, Scope, StoredGrant
 from configsvc_server.domain.access.principals import Principal
 from configsvc_server.domain.access.tokens import MAX_GRANTS, ShownGrant
 from configsvc_server.domain.errors import (
     ConflictError,
     FieldError,
+    ForbiddenError,
     InvalidError,
     NotFoundError,
     StateError,
+    UnavailableError,
 )
 from configsvc_server.domain.identifiers import is_ulid, new_ulid, normalize_ulid
 from configsvc_server.domain.models import Action, Change, Provenance
@@ -24,7 +27,11 @@ from configsvc_server.domain.names import is_name
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories import Repositories
 from configsvc_server.services.access import administered_scopes, require
-from configsvc_server.services.tokens import GrantRequest, find_scope_field, grant_details
+from configsvc_server.services.grant_requests import (
+    GrantRequest,
+    find_grant_field,
+    grant_details,
+)
 
 __all__ = ["GrantService", "ListedGrant"]
 
@@ -70,15 +77,12 @@ class GrantService:
         """
         with self._database.transaction() as connection:
             store = Repositories(connection)
-            scope = find_scope_field(
-                store, provenance.principal, wanted.application, wanted.environment, pointer=""
-            )
+            grant = find_grant_field(store, provenance.principal, wanted, pointer="")
             timestamp = store.changes.acquire_write_lock()
             name = _known_principal(store, provenance.principal, principal)
             if store.grants.count() >= MAX_GRANTS:
                 message = f"There are at most {MAX_GRANTS} grants. Withdraw some first."
                 raise StateError("too-many-grants", message)
-            grant = Grant(Role.of(wanted.role), scope)
             if any(known.grant == grant for known in store.grants.all_of([name])):
                 raise ConflictError(entity="grant", field="principal", value=principal)
             stored = StoredGrant(new_ulid(), name, grant, timestamp, provenance.actor)
@@ -151,6 +155,24 @@ class GrantService:
             return [ShownGrant(grant, None) for grant in principal.grants]
         with self._database.autocommit() as connection:
             return Repositories(connection).grants.names_of(principal.grants)
+
+    def name_application(self, error: ForbiddenError, principal: Principal) -> ForbiddenError:
+        """Return a refusal with the name of its application, whatever the caller called it.
+
+        Args:
+            error: the refusal.
+            principal: who was refused; what one may not read is not named.
+        """
+        application_id = error.application_id
+        if application_id is None or not principal.access.reads_part_of(application_id):
+            return error
+        # A refusal is one also while the database is away.
+        with suppress(UnavailableError), self._database.autocommit() as connection:
+            grant = Grant(Role.READER, Scope(application_id))
+            (shown,) = Repositories(connection).grants.names_of([grant])
+            if shown.application is not None:
+                return error.naming(shown.application)
+        return error
 
 
 def _known_principal(store: Repositories, caller: Principal, principal: str) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.db.database import Database
 from configsvc_server.domain.access.decisions import Permission, decide
-from configsvc_server.domain.access.grants import INSTALLATION, Grant, Role, Scope, StoredGrant
+from configsvc_server.domain.access.grants import INSTALLATION, Grant, Role, StoredGrant
 from configsvc_server.domain.access.principals import Principal
 from configsvc_server.domain.access.token_secrets import hash_secret, hint_of, new_secret
 from configsvc_server.domain.access.tokens import (
@@ -22,23 +22,15 @@ from configsvc_server.domain.identifiers import is_ulid, new_ulid, normalize_uli
 from configsvc_server.domain.models import Action, Change, Provenance
 from configsvc_server.domain.names import require_name
 from configsvc_server.domain.pages import Page, PageRequest
-from configsvc_server.domain.strict_json import JsonObject
 from configsvc_server.repositories import Repositories
 from configsvc_server.services.access import administered_scopes, require
-from configsvc_server.services.guards import find_environment_field
+from configsvc_server.services.grant_requests import (
+    GrantRequest,
+    find_grant_field,
+    grant_details,
+)
 
-__all__ = ["CreatedToken", "GrantRequest", "ShownToken", "TokenService", "find_scope_field"]
-
-
-@dataclass(frozen=True, slots=True)
-class GrantRequest:
-    """Grant as a caller asks for it."""
-
-    role: str
-    application: str | None = None
-    """Id or name; ``None`` for everything."""
-    environment: str | None = None
-    """Needs ``application``."""
+__all__ = ["CreatedToken", "ShownToken", "TokenService"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +89,10 @@ class TokenService:
             StateError: there are too many tokens.
         """
         require_name(name, "")
-        secret, token_id = new_secret(), new_ulid()
         with self._database.transaction() as connection:
             store = Repositories(connection)
             wanted = [
-                _grant_field(store, provenance.principal, request, f"/grants/{index}")
+                find_grant_field(store, provenance.principal, request, pointer=f"/grants/{index}")
                 for index, request in enumerate(grants)
             ]
             timestamp = store.changes.acquire_write_lock()
@@ -109,37 +100,37 @@ class TokenService:
             if store.tokens.count() >= MAX_TOKENS:
                 message = f"There are at most {MAX_TOKENS} tokens. Revoke some first."
                 raise StateError("too-many-tokens", message)
-            token = store.tokens.insert(
-                token_id=token_id,
-                name=name,
-                secret_hash=hash_secret(secret),
-                hint=hint_of(secret),
+            created = _insert(
+                store,
+                name,
+                list(dict.fromkeys(wanted)),
                 expires_at=expires_at,
-                created_by=provenance.actor,
+                provenance=provenance,
                 timestamp=timestamp,
             )
-            unique = list(dict.fromkeys(wanted))
-            store.grants.insert(
-                [
-                    StoredGrant(new_ulid(), token.principal, grant, timestamp, provenance.actor)
-                    for grant in unique
-                ]
-            )
-            shown = ShownToken(token, tuple(store.grants.names_of(unique)))
-            store.changes.append([_change("create", shown, provenance)], timestamp=timestamp)
         self._cache.evict_access(wake=False)
-        return CreatedToken(shown, secret)
+        return created
 
     def create_first(self, provenance: Provenance) -> CreatedToken | None:
         """Add a token for everything if nobody is an admin yet; otherwise return ``None``."""
         with self._database.autocommit() as connection:
             if Repositories(connection).tokens.has_admin():
                 return None
-        return self.create(
-            f"{_FIRST_TOKEN}-{new_ulid()[-6:].lower()}",
-            [GrantRequest(Role.ADMIN.label)],
-            provenance=provenance,
-        )
+        with self._database.transaction() as connection:
+            store = Repositories(connection)
+            timestamp = store.changes.acquire_write_lock()
+            # Another server that starts on the same database may have been faster.
+            if store.tokens.has_admin():
+                return None
+            created = _insert(
+                store,
+                f"{_FIRST_TOKEN}-{new_ulid()[-6:].lower()}",
+                [Grant(Role.ADMIN)],
+                provenance=provenance,
+                timestamp=timestamp,
+            )
+        self._cache.evict_access(wake=False)
+        return created
 
     def get(self, principal: Principal, token_id: str) -> ShownToken:
         """Return one token; each may read itself.
@@ -223,50 +214,34 @@ class TokenService:
         self._cache.evict_access()
 
 
-def find_scope_field(
+def _insert(
     store: Repositories,
-    principal: Principal,
-    application: str | None,
-    environment: str | None,
+    name: str,
+    grants: Sequence[Grant],
     *,
-    pointer: str,
-) -> Scope:
-    """Return the scope that fields of the input name.
-
-    Raises:
-        InvalidError: there is no such application or environment that the principal may see.
-        ForbiddenError: the principal is no admin of it.
-    """
-    if application is None:
-        if environment is not None:
-            message = "needs application: names are those of one application"
-            raise InvalidError([FieldError(f"{pointer}/environment", message)])
-        require(principal, Permission.ADMINISTER_ACCESS)
-        return INSTALLATION
-    application_id = store.applications.find_id(application)
-    if application_id is None or not principal.access.reads_part_of(application_id):
-        message = "must be the id or the name of an application that exists"
-        raise InvalidError([FieldError(f"{pointer}/application", message)])
-    if environment is not None:
-        find_environment_field(
-            store,
-            application_id,
-            environment,
-            pointer=f"{pointer}/environment",
-            access=principal.access,
-        )
-    scope = Scope(application_id, environment)
-    require(principal, Permission.ADMINISTER_ACCESS, scope, application=application)
-    return scope
-
-
-def _grant_field(
-    store: Repositories, principal: Principal, request: GrantRequest, pointer: str
-) -> Grant:
-    scope = find_scope_field(
-        store, principal, request.application, request.environment, pointer=pointer
+    expires_at: datetime | None = None,
+    provenance: Provenance,
+    timestamp: datetime,
+) -> CreatedToken:
+    secret = new_secret()
+    token = store.tokens.insert(
+        token_id=new_ulid(),
+        name=name,
+        secret_hash=hash_secret(secret),
+        hint=hint_of(secret),
+        expires_at=expires_at,
+        created_by=provenance.actor,
+        timestamp=timestamp,
     )
-    return Grant(Role.of(request.role), scope)
+    store.grants.insert(
+        [
+            StoredGrant(new_ulid(), token.principal, grant, timestamp, provenance.actor)
+            for grant in grants
+        ]
+    )
+    shown = ShownToken(token, tuple(store.grants.names_of(grants)))
+    store.changes.append([_change("create", shown, provenance)], timestamp=timestamp)
+    return CreatedToken(shown, secret)
 
 
 def _find(store: Repositories, principal: Principal, token_id: str) -> ShownToken:
@@ -310,11 +285,3 @@ def _change(action: Action, shown: ShownToken, provenance: Provenance) -> Change
         provenance,
         details=grant_details(shown.token.principal, shown.grants),
     )
-
-
-def grant_details(principal: str, grants: Sequence[ShownGrant]) -> JsonObject:
-    """Return what the audit trail keeps of grants."""
-    return {
-        "principal": principal,
-        "grants": [item.members for item in grants],
-    }

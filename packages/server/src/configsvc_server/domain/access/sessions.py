@@ -24,6 +24,8 @@ class StoredSession:
     """Those that the rules of the issuer ask for."""
     token_id: str | None
     """The API token that it was begun with."""
+    token_hash: bytes | None
+    """Hash of the secret of that token; the session ends when this secret does."""
     created_at: datetime
     last_seen_at: datetime
     expires_at: datetime

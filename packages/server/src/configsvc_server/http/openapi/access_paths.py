@@ -39,6 +39,7 @@ def access_paths() -> Node:
                 "deleteSession",
                 "access",
                 "End a session",
+                parameters=["ChangeMessage"],
                 responses={204: {"description": "It has ended."}},
                 problems=(404, 422, 503),
             ),

@@ -9,6 +9,7 @@ from configsvc_server.http.openapi.history_paths import history_paths
 from configsvc_server.http.openapi.nodes import PROBLEMS, Node, problem, query
 from configsvc_server.http.openapi.permissions import describe_permissions
 from configsvc_server.http.openapi.resource_paths import resource_paths
+from configsvc_server.http.openapi.sign_in_paths import sign_in_paths
 from configsvc_server.http.pagination import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, NAMED_LIST
 from configsvc_server.http.schemas import load_schemas
 
@@ -33,7 +34,7 @@ Versioned JSON configurations, grouped by application.
 
 def build_openapi() -> Node:
     """Return the OpenAPI document of the API."""
-    paths = {**resource_paths(), **history_paths(), **access_paths()}
+    paths = {**resource_paths(), **history_paths(), **access_paths(), **sign_in_paths()}
     describe_permissions(paths)
     return {
         "openapi": "3.1.0",
@@ -54,6 +55,11 @@ def build_openapi() -> Node:
             {"name": "snapshots", "description": "What clients read, and wait for."},
             {"name": "changes", "description": "The audit trail, which is the change feed too."},
             {"name": "access", "description": "Who may do what."},
+            {
+                "name": "sign-in",
+                "description": "Pages for browsers, where the server requires authentication; "
+                "otherwise they are not there (404).",
+            },
             {"name": "operations", "description": "For those who run the server."},
         ],
         "security": [{"token": []}],

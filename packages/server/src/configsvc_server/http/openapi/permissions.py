@@ -10,10 +10,16 @@ from typing import Any, Final
 from configsvc_server.domain.access.decisions import Permission
 from configsvc_server.http import PREFIX
 
-__all__ = ["FILTERED", "PERMISSIONS", "PUBLIC", "SELF", "access_table", "describe_permissions"]
+__all__ = [
+    "FILTERED",
+    "OPEN_ROUTES",
+    "PERMISSIONS",
+    "SELF",
+    "access_table",
+    "describe_permissions",
+    "open_table",
+]
 
-PUBLIC: Final = "public"
-"""For everybody, also without authentication."""
 FILTERED: Final = "filtered"
 """For everybody who is known; it shows what the caller may read."""
 SELF: Final = "self"
@@ -73,6 +79,26 @@ PERMISSIONS: Final[Mapping[tuple[str, str], Permission | str]] = {
 }
 """By method and path below the prefix of the API."""
 
+_NOTHING = "nothing"
+
+OPEN_ROUTES: Final[Mapping[tuple[str, str], str]] = {
+    ("GET", "/"): _NOTHING,
+    ("GET", "/docs"): _NOTHING,
+    ("GET", "/docs/{asset}"): _NOTHING,
+    ("GET", "/openapi.json"): _NOTHING,
+    ("GET", "/health"): _NOTHING,
+    ("GET", "/health/live"): _NOTHING,
+    ("GET", "/health/ready"): _NOTHING,
+    ("GET", "/auth/sign-in"): _NOTHING,
+    ("GET", "/auth/style.css"): _NOTHING,
+    ("POST", "/auth/token"): "an API token, in a form of this server",
+    ("POST", "/auth/sign-out"): "a form of this server; it ends the session of the browser",
+    ("GET", "/auth/{issuer}/start"): _NOTHING,
+    ("GET", "/auth/{issuer}/callback"): "the issuer's answer to what the same browser has begun, "
+    "and any role",
+}
+"""What routes outside of the API take, in words, by method and path."""
+
 
 def describe_permissions(paths: dict[str, Any]) -> None:
     """Say in each operation of the document what it takes, and that it can be refused.
@@ -85,6 +111,8 @@ def describe_permissions(paths: dict[str, Any]) -> None:
             if method not in _METHODS:
                 continue
             if not path.startswith(PREFIX):
+                if (method.upper(), path) not in OPEN_ROUTES:
+                    raise KeyError(method, path)
                 operation["security"] = []
                 continue
             rule = PERMISSIONS[method.upper(), path.removeprefix(PREFIX)]
@@ -120,4 +148,11 @@ def access_table() -> str:
         if rule is Permission.READ_APPLICATION:
             text = "`reader` on the application, or on an environment of it"
         lines.append(f"| `{method} {path}` | {text} |")
+    return "\n".join(lines) + "\n"
+
+
+def open_table() -> str:
+    """Return the table of the routes outside of the API as Markdown, for the documentation."""
+    lines = ["| route | takes |", "|---|---|"]
+    lines += [f"| `{method} {path}` | {text} |" for (method, path), text in OPEN_ROUTES.items()]
     return "\n".join(lines) + "\n"

@@ -24,8 +24,9 @@ from configsvc_server.http.representations import (
     stored_grant_item,
     token_item,
 )
+from configsvc_server.services.grant_requests import GrantRequest
 from configsvc_server.services.grants import GrantService, ListedGrant
-from configsvc_server.services.tokens import CreatedToken, GrantRequest, ShownToken, TokenService
+from configsvc_server.services.tokens import CreatedToken, ShownToken, TokenService
 
 __all__ = [
     "GrantResource",

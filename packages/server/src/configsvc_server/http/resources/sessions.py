@@ -7,7 +7,7 @@ import falcon
 
 from configsvc_server.domain.access.sessions import StoredSession
 from configsvc_server.domain.strict_json import JsonObject
-from configsvc_server.http.context import principal_of
+from configsvc_server.http.context import principal_of, provenance_of
 from configsvc_server.http.pagination import PAGING, ListOrder, read_page_request, show_page
 from configsvc_server.http.query_params import QueryParams
 from configsvc_server.http.representations import format_timestamp
@@ -43,7 +43,7 @@ class SessionResource:
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:  # noqa: A002
         """End a session."""
-        self._service.revoke(principal_of(req), id)
+        self._service.revoke(id, provenance=provenance_of(req))
         resp.status = HTTPStatus.NO_CONTENT
 
 

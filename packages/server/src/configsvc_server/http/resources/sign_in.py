@@ -12,9 +12,11 @@ from typing import Final
 from urllib.parse import parse_qs, quote
 
 import falcon
+import structlog
 
 from configsvc_server.domain.access.principals import Principal
 from configsvc_server.domain.errors import UnauthenticatedError, UnavailableError
+from configsvc_server.http.context import request_id_of
 from configsvc_server.http.cookies import CookieJar, is_from_this_origin, safe_path
 from configsvc_server.http.errors import CsrfError
 from configsvc_server.identity.code_flow import ATTEMPT_LIFETIME, begin, finish, read_attempt
@@ -31,6 +33,8 @@ __all__ = [
     "TokenSignInResource",
     "sign_in_routes",
 ]
+
+_log = structlog.stdlib.get_logger(__name__)
 
 _MAX_FORM: Final = 4096
 
@@ -86,14 +90,30 @@ class SignIn:
         return f"{self.public_url}/auth/{issuer.name}/callback"
 
     def open(
-        self, req: falcon.Request, resp: falcon.Response, who: Identity | Principal, path: str
+        self,
+        req: falcon.Request,
+        resp: falcon.Response,
+        who: Identity | Principal,
+        path: str,
+        *,
+        token: str | None = None,
     ) -> None:
-        """Begin a session, and go on to a path."""
+        """Begin a session, and go on to a path.
+
+        Args:
+            req: the request.
+            resp: its answer.
+            who: whom the session is of.
+            path: where to go on.
+            token: the secret of the API token that was shown, if one was.
+        """
         opened = self.sessions.open(
             who,
             address=req.remote_addr,
             user_agent=req.user_agent,
+            token=token,
             previous=self.cookies.session_of(req),
+            request_id=request_id_of(req),
         )
         self.cookies.set_session(resp, opened.secret, lifetime=opened.lifetime)
         _go(resp, safe_path(path))
@@ -212,6 +232,7 @@ class CallbackResource:
             )
             principal = sign_in.identities.principal_of(identity)
         except (UnauthenticatedError, UnavailableError) as error:
+            _log.warning("sign-in failed", issuer=found.name, error=str(error))
             is_outage = isinstance(error, UnavailableError)
             sign_in.show_page(
                 resp,
@@ -222,6 +243,7 @@ class CallbackResource:
             return
         if not principal.grants:
             # Whoever has an account at a public issuer can come this far.
+            _log.warning("sign-in without a role", issuer=found.name, principal=principal.name)
             sign_in.show_page(
                 resp,
                 return_to=return_to,
@@ -244,14 +266,16 @@ class TokenSignInResource:
         sign_in.require_own_form(req)
         form = _read_form(req)
         return_to = safe_path(form.get("return_to"))
+        token = form.get("token", "").strip()
         try:
-            principal = sign_in.authenticate_token(form.get("token", "").strip(), req)
+            principal = sign_in.authenticate_token(token, req)
         except UnauthenticatedError as error:
+            _log.warning("sign-in failed", issuer=None, error=str(error))
             sign_in.show_page(
                 resp, return_to=return_to, message=str(error), status=HTTPStatus.UNAUTHORIZED
             )
             return
-        sign_in.open(req, resp, principal, return_to)
+        sign_in.open(req, resp, principal, return_to, token=token)
 
 
 class SignOutResource:
@@ -265,7 +289,7 @@ class SignOutResource:
         self._sign_in.require_own_form(req)
         secret = self._sign_in.cookies.session_of(req)
         if secret is not None:
-            self._sign_in.sessions.close(secret)
+            self._sign_in.sessions.close(secret, request_id=request_id_of(req))
         self._sign_in.cookies.forget_session(resp)
         _go(resp, "/auth/sign-in")
 
