@@ -44,8 +44,28 @@ lint: setup ## Check format, style and the direction of imports
 types: setup ## Check types
 	$(RUN) mypy
 
+# What tests run beside Python. On a machine with systemd, where a package would start its service at
+# once, whoever owns it decides; without them, these tests are skipped and say so.
+PROGRAMS ?= curl promtool
+
+.PHONY: programs
+programs: ## Install the programs that tests run, as root in a container of Debian
+	@missing=; for program in $(PROGRAMS); do \
+	  command -v $$program >/dev/null || missing="$$missing $$program"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	packages=$$(echo $$missing | sed 's/promtool/prometheus/'); \
+	if [ "$$(id -u)" = 0 ] && [ ! -d /run/systemd/system ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -qq --no-install-recommends $$packages >/dev/null; \
+	fi || true; \
+	for program in $$missing; do \
+	  command -v $$program >/dev/null \
+	    || echo "There is no $$program here: the tests that run it are skipped."; \
+	done
+
 .PHONY: pytest
-pytest: setup ## Run the tests with branch coverage
+pytest: setup programs ## Run the tests with branch coverage
 	$(RUN) pytest -n $(WORKERS) --cov --cov-report=term $(ARGS)
 
 .PHONY: quick

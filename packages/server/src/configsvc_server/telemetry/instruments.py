@@ -19,7 +19,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.utils import floatToGoString
 
-from configsvc_server.telemetry.catalogue import BY_NAME, Metric
+from configsvc_server.telemetry.catalogue import BY_NAME, CATALOGUE, Metric
 
 __all__ = ["Counter", "Histogram", "Labels", "Sample", "families"]
 
@@ -111,16 +111,13 @@ class Histogram:
 
 
 def families(samples: Iterable[Sample]) -> Iterator[Family]:
-    """Yield samples as families, each of which has all of its samples."""
-    found: dict[str, Family] = {}
+    """Yield every metric that is no histogram, also one without a sample."""
+    found = {metric.name: _family(metric) for metric in CATALOGUE if metric.kind != "histogram"}
     for name, labels, value in samples:
-        family = found.get(name)
-        if family is None:
-            family = found[name] = _family(BY_NAME[name])
-        family.add_metric(labels, value)  # type: ignore[attr-defined]
+        found[name].add_metric(labels, value)
     yield from found.values()
 
 
-def _family(metric: Metric) -> Family:
+def _family(metric: Metric) -> CounterMetricFamily | GaugeMetricFamily:
     kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
     return kind(metric.name, metric.help, labels=metric.labels)
