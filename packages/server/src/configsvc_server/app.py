@@ -362,7 +362,14 @@ def _watch(
     metrics.watch("listener", lambda: readings.listener_samples(listener.reading()))
     metrics.watch("waiters", lambda: readings.waiter_samples(waiters.reading()))
     metrics.watch("schema_checks", lambda: readings.checker_samples(checker.waiting))
-    metrics.watch("database", lambda: readings.stored_samples(monitoring.read()))
+    metrics.watch("database", partial(_stored_samples, monitoring))
+
+
+def _stored_samples(monitoring: MonitoringService) -> Iterator[readings.Sample]:
+    error = monitoring.refresh()
+    yield from readings.stored_samples(monitoring.reading)
+    if error is not None:
+        raise error
 
 
 def _first_token(tokens: TokenService) -> CreatedToken | None:

@@ -10,19 +10,20 @@ clock, so how long it took to get here is known whatever the clock of this machi
 """
 
 import contextlib
+import math
 import os
 import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, get_args
 
 import psycopg
 import structlog
 
 from configsvc_server.db.abandoned import AbandonedSessions
 from configsvc_server.db.connections import BoundedConnection, Connection
-from configsvc_server.domain.models import ChangeNotice
+from configsvc_server.domain.models import Action, ChangeNotice, Entity
 from configsvc_server.telemetry.readings import ListenerReading
 
 __all__ = ["ChangeListener", "ChangeObserver", "Heartbeat"]
@@ -33,6 +34,9 @@ _CHANGES = "configsvc_changes"
 _HEARTBEAT = "configsvc_heartbeat"
 _SESSIONS = "configsvc_sessions"
 _NOTHING = "-"
+_OTHER = "other"
+_ENTITIES = frozenset(get_args(Entity))
+_ACTIONS = frozenset(get_args(Action))
 _AT = "@"
 _NAME = "configsvc-listener"
 
@@ -142,8 +146,9 @@ class ChangeListener:
             url: connection string of the database.
             observer: evicts what changes have made wrong.
             heartbeat: is told of those that arrive.
-            on_change: called after the eviction for a change: with its entity, its action, and
-                the seconds since the moment before its commit, ``None`` where that is not known.
+            on_change: called after the eviction for a change: with its entity and its action,
+                both ``other`` where one is not known, and the seconds since the moment before its
+                commit, ``None`` where that is not known.
         """
         self._url = url
         self._observer = observer
@@ -254,16 +259,21 @@ class ChangeListener:
             return
         self._observer.changed(notice)
         lag = None if changed_at is None else self._clock.since(changed_at)
-        self._on_change(notice.entity, notice.action, lag)
+        is_known = notice.entity in _ENTITIES and notice.action in _ACTIONS
+        kind = (notice.entity, notice.action) if is_known else (_OTHER, _OTHER)
+        self._on_change(*kind, lag)
 
 
 def _read_notice(payload: str) -> tuple[float | None, ChangeNotice | None]:
     """Return when something has changed, and what; ``None`` if the trigger has not told it."""
     line, _, actor = payload.partition("\n")
     words = line.split(" ")
-    changed_at = _read_time(words.pop(0)) if line.startswith(_AT) else None
+    is_dated = line.startswith(_AT)
+    changed_at = _read_time(words.pop(0)) if is_dated else None
     match words:
-        case [application_id, configuration_id, entity, action, *environments]:
+        case [application_id, configuration_id, entity, action, *environments] if (
+            changed_at is not None or not is_dated
+        ):
             notice = ChangeNotice(
                 None if application_id == _NOTHING else application_id,
                 None if configuration_id == _NOTHING else configuration_id,
@@ -278,6 +288,7 @@ def _read_notice(payload: str) -> tuple[float | None, ChangeNotice | None]:
 
 def _read_time(word: str) -> float | None:
     try:
-        return float(word.removeprefix(_AT))
+        timestamp = float(word.removeprefix(_AT))
     except ValueError:
         return None
+    return timestamp if math.isfinite(timestamp) else None

@@ -28,21 +28,30 @@ class MonitoringService:
         self._tried_at = self._read_at = float("-inf")
         self._reading = StoredReading()
 
-    def read(self) -> StoredReading:
-        """Return the state of the database.
-
-        Who comes while another thread reads gets what was read before.
-        """
-        if self._lock.acquire(blocking=False):
-            try:
-                if time.monotonic() - self._tried_at >= self.INTERVAL:
-                    self._tried_at = time.monotonic()
-                    self._reading = self._read()
-                    self._read_at = time.monotonic()
-            finally:
-                self._lock.release()
+    @property
+    def reading(self) -> StoredReading:
+        """State of the database as it was read last; empty where that is too long ago."""
         is_old = time.monotonic() - self._read_at > self.MAX_AGE
         return StoredReading() if is_old else self._reading
+
+    def refresh(self) -> Exception | None:
+        """Read the state of the database unless it was tried a moment ago; return what failed.
+
+        Who comes while another thread reads does not wait for it.
+        """
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            if time.monotonic() - self._tried_at < self.INTERVAL:
+                return None
+            self._tried_at = time.monotonic()
+            self._reading = self._read()
+            self._read_at = time.monotonic()
+        except Exception as error:  # noqa: BLE001 - whatever it is, others go on
+            return error
+        finally:
+            self._lock.release()
+        return None
 
     def _read(self) -> StoredReading:
         with self._database.monitoring() as connection:

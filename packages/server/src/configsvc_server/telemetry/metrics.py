@@ -79,7 +79,8 @@ class Metrics:
 
         Args:
             source: name of it, for the error that it may raise.
-            read: returns its samples; what it raises costs its own samples and nothing else.
+            read: returns its samples; what it raises costs those of its own that were to come
+                and nothing else.
         """
         self._sources.append((source, read))
         self._errors.add(source, amount=0)
@@ -160,8 +161,10 @@ class _Scrape(Collector):
             yield histogram.family()
 
     def _read(self, source: str, read: Callable[[], Iterable[Sample]]) -> list[Sample]:
+        found: list[Sample] = []
         try:
-            found = list(read())
+            # One by one, so that those before an error are kept.
+            found.extend(read())
         except Exception as error:  # noqa: BLE001 - a scrape shows what there is
             self._errors.add(source)
             with self._lock:
@@ -169,7 +172,7 @@ class _Scrape(Collector):
                 self._failing.add(source)
             if is_new:
                 _log.warning("metrics can't be read", source=source, error=str(error).strip())
-            return []
+            return found
         with self._lock:
             self._failing.discard(source)
         return found

@@ -9,6 +9,7 @@ __all__ = [
     "CacheReading",
     "LaneReading",
     "ListenerReading",
+    "Sample",
     "ServingReading",
     "StoredReading",
     "WaiterReading",
