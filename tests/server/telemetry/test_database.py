@@ -14,6 +14,7 @@ from psycopg.sql import SQL, Identifier
 from configsvc_server.app import Runtime, open_services
 from configsvc_server.db.database import Database
 from configsvc_server.db.listener import DatabaseClock
+from configsvc_server.db.supervisor import Supervisor
 from configsvc_server.repositories import Repositories
 from configsvc_server.services.monitoring import MonitoringService
 from configsvc_server.settings import Settings
@@ -291,6 +292,20 @@ def away(url: str) -> Iterator[None]:
         )
         yield
         connection.execute(allow.format(Identifier(name), True))
+
+
+def test_an_unexpected_end_of_the_embedded_postgresql_is_counted() -> None:
+    is_running = threading.Event()
+    supervisor = Supervisor(
+        is_running=is_running.is_set,
+        restart=lambda _: is_running.set(),
+        cancelled=lambda: False,
+    )
+    supervisor.start()
+    until(is_running.is_set)
+    supervisor.stop()
+
+    assert supervisor.crashes == 1
 
 
 def _pool(metrics: Metrics, name: str) -> float:

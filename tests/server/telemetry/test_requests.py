@@ -9,7 +9,7 @@ from configsvc_server.app import open_services
 from configsvc_server.http.errors import WsgiApp
 from configsvc_server.settings import Settings
 from configsvc_server.telemetry.metrics import Metrics
-from configsvc_server.telemetry.requests import RequestMetrics, known_method
+from configsvc_server.telemetry.requests import known_method
 from tests.server.telemetry.support import Scrape, scrape
 
 APPLICATIONS = "/api/v1/applications"
@@ -56,32 +56,6 @@ def test_the_sizes_of_bodies_are_those_that_are_sent(
     assert found.value("configsvc_http_request_size_bytes_sum", route=APPLICATIONS) == len(body)
     assert found.value("configsvc_http_response_size_bytes_sum", route=APPLICATIONS) == len(
         created.content
-    )
-
-
-def test_no_request_is_in_flight_after_all_are_answered(
-    api: falcon.testing.TestClient, metrics: Metrics
-) -> None:
-    api.simulate_get(APPLICATIONS)
-    api.simulate_get("/nowhere")
-    api.simulate_get(f"{APPLICATIONS}?limit=x")
-
-    assert scrape(metrics).value("configsvc_http_requests_in_flight") == 0
-
-
-def test_a_request_is_in_flight_until_it_is_answered_or_put_aside() -> None:
-    requests = RequestMetrics()
-    requests.begin()
-    requests.begin()
-    assert _in_flight(requests) == 2
-
-    requests.put_aside()
-    assert _in_flight(requests) == 1
-
-
-def _in_flight(requests: RequestMetrics) -> float:
-    return next(
-        value for name, _, value in requests.samples() if name.endswith("requests_in_flight")
     )
 
 

@@ -214,7 +214,7 @@ def open_services(
             url,
             pool_size=settings.pool_size,
             timeout=settings.database_timeout,
-            on_query=metrics.query_done,
+            on_query=metrics.query_done if settings.exports_metrics else None,
         )
         # A database that starts together with us gets a little longer than a request waits.
         database.open(wait=2 * settings.database_timeout)
@@ -294,7 +294,7 @@ def open_services(
             public_url=settings.browser_url,
             cors_origins=settings.cors_origins,
             allowed_hosts=_allowed_hosts(settings),
-            metrics=metrics.requests,
+            metrics=metrics.requests if settings.exports_metrics else None,
             expose=metrics.render if settings.has_metrics_path else None,
         )
         _watch(

@@ -226,6 +226,11 @@ class Settings(BaseSettings):
         return None if self.metrics in _METRICS else _address(self.metrics)
 
     @property
+    def exports_metrics(self) -> bool:
+        """Whether anybody can read the metrics."""
+        return self.has_metrics_path or self.metrics_address is not None
+
+    @property
     def browser_url(self) -> str:
         """Where browsers reach this server, without a slash at the end."""
         return self.public_url or f"http://localhost:{self.port}"

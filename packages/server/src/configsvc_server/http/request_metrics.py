@@ -21,11 +21,12 @@ __all__ = ["RequestMeter"]
 
 _SIGN_INS: Final = {"/auth/{issuer}/callback": "issuer", "/auth/token": "token"}
 
-_OUTCOMES: Final = {
-    HTTPStatus.UNAUTHORIZED: "refused",
-    HTTPStatus.TOO_MANY_REQUESTS: "limited",
-    HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
-}
+# Members of an enumeration take longer to find than all that is done with them here.
+_UNAUTHORIZED: Final = int(HTTPStatus.UNAUTHORIZED)
+_TOO_MANY: Final = int(HTTPStatus.TOO_MANY_REQUESTS)
+_UNAVAILABLE: Final = int(HTTPStatus.SERVICE_UNAVAILABLE)
+_TEXTS: Final = {int(status): str(int(status)) for status in HTTPStatus}
+_OUTCOMES: Final = {_TOO_MANY: "limited", _UNAVAILABLE: "unavailable"}
 
 
 class RequestMeter:
@@ -38,58 +39,55 @@ class RequestMeter:
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Note when the request began."""
         req.context.metered_at = time.perf_counter()
-        self._metrics.begin()
 
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, resource: object, req_succeeded: bool
     ) -> None:
         """Count the request, unless it was put aside and has no response yet."""
-        started: float | None = getattr(req.context, "metered_at", None)
-        if started is None:
-            # The framework answers what it can't even parse without process_request.
-            self._metrics.begin()
         parking = parking_of(req)
         if parking is not None and parking.is_wanted:
-            self._metrics.put_aside()
             return
+        # The framework answers what it can't even parse without process_request.
+        started: float | None = getattr(req.context, "metered_at", None)
         has_waited = parking is not None and parking.deadline is not None
-        kind, outcome = self._authentication(req, resp)
-        self._metrics.end(
+        status = resp.status_code
+        route, method = req.uri_template, req.method
+        data = resp.data
+        length = req.env.get("CONTENT_LENGTH")
+        self._metrics.count(
             (
-                req.uri_template or UNMATCHED,
-                known_method(req.method),
-                str(resp.status_code),
-                kind,
-                outcome,
+                route or UNMATCHED,
+                known_method(method),
+                _TEXTS.get(status) or str(status),
+                *self._authentication(req, status),
             ),
             seconds=None if started is None or has_waited else time.perf_counter() - started,
-            request_bytes=_length(req.env.get("CONTENT_LENGTH")),
-            response_bytes=0 if req.method == "HEAD" else _size(resp),
+            request_bytes=int(length) if length and length.isdecimal() else 0,
+            response_bytes=0 if method == "HEAD" else _size(resp) if data is None else len(data),
         )
-        if resp.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        if status == _TOO_MANY:
             # That of a principal is told in the headers, before it is exceeded.
             is_known = resp.get_header("RateLimit-Limit") is not None
             self._metrics.limited("principal" if is_known else "failures")
-        way = _SIGN_INS.get(req.uri_template or "")
-        if way is not None:
-            self._metrics.signed_in(way, _sign_in_outcome(resp.status_code))
+        if route in _SIGN_INS:
+            self._metrics.signed_in(_SIGN_INS[route], _sign_in_outcome(status))
 
-    def _authentication(self, req: falcon.Request, resp: falcon.Response) -> tuple[str, str]:
+    def _authentication(self, req: falcon.Request, status: int) -> tuple[str, str]:
         """Return what the caller has shown, and what came of it."""
         if not req.path.startswith(PREFIX) or req.method == "OPTIONS":
             return "", ""
         header = req.env.get("HTTP_AUTHORIZATION")
         if header is not None:
             kind = _kind_of(header)
-        elif req.env.get("HTTP_COOKIE") and self._cookies.session_of(req) is not None:
+        elif "HTTP_COOKIE" in req.env and self._cookies.session_of(req) is not None:
             kind = "session"
         else:
             kind = "none"
-        if resp.status_code == HTTPStatus.UNAUTHORIZED:
+        if status == _UNAUTHORIZED:
             return kind, "refused"
         if principal_of(req) is not NOBODY:
             return kind, "accepted"
-        return kind, _OUTCOMES.get(HTTPStatus(resp.status_code), "refused")
+        return kind, _OUTCOMES.get(status, "refused")
 
 
 def _kind_of(authorization: str) -> str:
@@ -105,12 +103,5 @@ def _sign_in_outcome(status: int) -> str:
     return "unavailable" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "refused"
 
 
-def _length(text: str | None) -> int:
-    return int(text) if text and text.isascii() and text.isdecimal() else 0
-
-
 def _size(resp: falcon.Response) -> int:
-    data = resp.data
-    if data is not None:
-        return len(data)
     return len(resp.text.encode()) if resp.text else 0

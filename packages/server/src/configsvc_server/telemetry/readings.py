@@ -171,7 +171,9 @@ def serving_samples(reading: ServingReading) -> Iterator[Sample]:
         yield "configsvc_http_requests_total", ("refused", method, status), count
     yield "configsvc_buffered_bytes", ("in",), reading.input_bytes
     yield "configsvc_buffered_bytes", ("out",), reading.output_bytes
-    for lane in reading.lanes:
+    lanes = list(reading.lanes)
+    yield "configsvc_http_requests_in_flight", (), sum(lane.busy for lane in lanes)
+    for lane in lanes:
         yield "configsvc_lane_queued_requests", (lane.name,), lane.queued
         yield "configsvc_lane_threads", (lane.name,), lane.threads
         yield "configsvc_lane_threads_limit", (lane.name,), lane.limit

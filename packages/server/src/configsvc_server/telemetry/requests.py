@@ -28,7 +28,6 @@ class RequestMetrics:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._in_flight = 0
         # One look finds all that is counted; parts are shared by several of the keys.
         self._known: dict[tuple[str, str, str, str, str], _Series] = {}
         self._requests: defaultdict[Labels, list[float]] = defaultdict(lambda: [0.0])
@@ -46,17 +45,7 @@ class RequestMetrics:
         """Those among the metrics."""
         return self._durations, self._request_sizes, self._response_sizes
 
-    def begin(self) -> None:
-        """Record that a thread works on a request."""
-        with self._lock:
-            self._in_flight += 1
-
-    def put_aside(self) -> None:
-        """Record that the thread has left the request, which waits for a change."""
-        with self._lock:
-            self._in_flight -= 1
-
-    def end(
+    def count(
         self,
         labels: tuple[str, str, str, str, str],
         *,
@@ -74,7 +63,6 @@ class RequestMetrics:
             response_bytes: size of the body of the response.
         """
         with self._lock:
-            self._in_flight -= 1
             counts, durations = self._known.get(labels) or self._add(labels)
             for count in counts:
                 count[0] += 1
@@ -101,10 +89,8 @@ class RequestMetrics:
     def samples(self) -> Iterator[Sample]:
         """Yield what is counted."""
         with self._lock:
-            in_flight = self._in_flight
             requests = [(labels, value) for labels, (value,) in self._requests.items()]
             authentications = [(key, value) for key, (value,) in self._authentications.items()]
-        yield "configsvc_http_requests_in_flight", (), in_flight
         for labels, value in requests:
             yield "configsvc_http_requests_total", labels, value
         for labels, value in authentications:
