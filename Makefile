@@ -51,9 +51,9 @@ audit: setup ## Look for known vulnerabilities in what the packages depend on
 	@$(UV) export --frozen --quiet --all-packages --all-extras --no-dev --no-emit-workspace \
 	  --no-hashes --no-header --no-annotate | $(RUN) python tools/audit.py $(AUDIT)
 
-# What tests run beside Python. On a machine with systemd, where the package would start nginx at
+# What tests run beside Python. On a machine with systemd, where a package would start its service at
 # once, whoever owns it decides; without them, these tests are skipped and say so.
-PROGRAMS ?= curl nginx
+PROGRAMS ?= curl nginx promtool
 
 .PHONY: programs
 programs: ## Install the programs that tests run, as root in a container of Debian
@@ -61,9 +61,10 @@ programs: ## Install the programs that tests run, as root in a container of Debi
 	  PATH=$$PATH:/usr/sbin command -v $$program >/dev/null || missing="$$missing $$program"; \
 	done; \
 	[ -n "$$missing" ] || exit 0; \
+	packages=$$(echo $$missing | sed 's/promtool/prometheus/'); \
 	if [ "$$(id -u)" = 0 ] && [ ! -d /run/systemd/system ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
-	    apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	    apt-get install -y -qq --no-install-recommends $$packages >/dev/null; \
 	fi || true; \
 	for program in $$missing; do \
 	  PATH=$$PATH:/usr/sbin command -v $$program >/dev/null \

@@ -571,7 +571,8 @@ BEGIN
     PERFORM pg_notify(
         'configsvc_changes',
         concat_ws(
-            ' ', coalesce(NEW.application_id, '-'), coalesce(NEW.configuration_id, '-'), NEW.entity, NEW.action,
+            ' ', '@' || round(extract(epoch FROM clock_timestamp()), 6),
+            coalesce(NEW.application_id, '-'), coalesce(NEW.configuration_id, '-'), NEW.entity, NEW.action,
             nullif(array_to_string(NEW.environments, ' '), '')
         ) || chr(10) || left(NEW.actor, 1000)
     );

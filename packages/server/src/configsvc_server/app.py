@@ -6,8 +6,10 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
+from configsvc_server import __version__
 from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.cache.waiters import Waiters
 from configsvc_server.db.database import Database
@@ -37,12 +39,15 @@ from configsvc_server.services.grants import GrantService
 from configsvc_server.services.health import HealthService
 from configsvc_server.services.history import HistoryService
 from configsvc_server.services.issuer_keys import IssuerKeyService
+from configsvc_server.services.monitoring import MonitoringService
 from configsvc_server.services.releases import ReleaseService
 from configsvc_server.services.sessions import SessionService
 from configsvc_server.services.snapshots import SnapshotService
 from configsvc_server.services.tokens import CreatedToken, TokenService
 from configsvc_server.serving.limits import Limits, fit_to_open_files
 from configsvc_server.settings import Settings
+from configsvc_server.telemetry import readings
+from configsvc_server.telemetry.metrics import Metrics
 
 __all__ = [
     "AccessAdministration",
@@ -68,6 +73,8 @@ class DatabaseSource:
     """What it is, for people; without the password."""
     outage: Callable[[], str | None] = lambda: None
     """Returns why it is away, for people; ``None`` if it is not known to be."""
+    crashes: Callable[[], int] | None = None
+    """Returns how often it has ended unexpectedly; ``None`` if it is not ours to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,8 @@ class Runtime:
     """Responds to all waiters; to be called when the server stops."""
     limits: Limits
     """Limits of connections, as many as the limit of open files allows."""
+    metrics: Metrics
+    """What is exported of it; whoever serves it adds what it knows itself."""
     first_token: CreatedToken | None = None
     """A token for everything, where nobody was an admin yet."""
 
@@ -124,7 +133,10 @@ def open_database(
         )
     with embedded as url:
         yield DatabaseSource(
-            url, f"embedded PostgreSQL in {embedded.data_dir}", lambda: embedded.outage
+            url,
+            f"embedded PostgreSQL in {embedded.data_dir}",
+            lambda: embedded.outage,
+            lambda: embedded.crashes,
         )
 
 
@@ -176,6 +188,7 @@ def open_services(
     *,
     description: str = "",
     outage: Callable[[], str | None] = lambda: None,
+    crashes: Callable[[], int] | None = None,
     on_migration: Callable[[str, float], None] = lambda *_: None,
 ) -> Iterator[Runtime]:
     """Start the services over one database, and stop them when the block ends.
@@ -185,23 +198,36 @@ def open_services(
         url: connection string of the database.
         description: what the database is, for people.
         outage: returns why the database is away, for people; ``None`` if it is not known to be.
+        crashes: returns how often the embedded database has ended unexpectedly; ``None`` where
+            the database is another one.
         on_migration: called after each applied migration with its name and seconds.
 
     Raises:
         AuthFileError, MigrationError, UnavailableError: they can't start; the message says why.
     """
     with ExitStack() as stack:
-        database = Database(url, pool_size=settings.pool_size, timeout=settings.database_timeout)
+        metrics = Metrics(version=__version__)
+
+        def applied(name: str, seconds: float) -> None:
+            metrics.migrated(seconds)
+            on_migration(name, seconds)
+
+        database = Database(
+            url,
+            pool_size=settings.pool_size,
+            timeout=settings.database_timeout,
+            on_query=metrics.query_done if settings.exports_metrics else None,
+        )
         # A database that starts together with us gets a little longer than a request waits.
         database.open(wait=2 * settings.database_timeout)
         stack.callback(database.close)
         migrator = Migrator(url, folder=settings.migrations_dir)
         if settings.migrate:
-            migrator.up(on_applied=on_migration)
+            migrator.up(on_applied=applied)
 
         heartbeat = Heartbeat()
         cache = ResponseCache(max_bytes=settings.cache_bytes, heartbeat=heartbeat)
-        listener = ChangeListener(url, cache, heartbeat=heartbeat)
+        listener = ChangeListener(url, cache, heartbeat=heartbeat, on_change=metrics.change_seen)
         listener.start()
         stack.callback(listener.stop)
 
@@ -222,10 +248,17 @@ def open_services(
         limits = _serving_limits(settings)
         # A connection that waits makes room for no other one.
         max_waiters = min(settings.max_waiters, limits.max_connections * 3 // 4)
-        waiters = Waiters(cache.signal, limit=max_waiters, heartbeat=heartbeat)
+        waiters = Waiters(
+            cache.signal,
+            limit=max_waiters,
+            heartbeat=heartbeat,
+            on_woken=metrics.wake_delay.observe,
+        )
         stack.callback(cache.release_waiters)
         # A check that waits holds a thread: the other half is for what need not be checked.
-        checker = SchemaChecker(max_waiting=max(1, settings.threads // 2))
+        checker = SchemaChecker(
+            max_waiting=max(1, settings.threads // 2), on_check=metrics.schema_checked
+        )
         checks = DocumentChecks(stack.enter_context(checker))
         writer = ConfigurationWriter(database, cache, checks=checks)
         services = Services(
@@ -269,9 +302,22 @@ def open_services(
             public_url=settings.browser_url,
             cors_origins=settings.cors_origins,
             allowed_hosts=_allowed_hosts(settings),
+            metrics=metrics.requests if settings.exports_metrics else None,
+            expose=metrics.render if settings.has_metrics_path else None,
         )
+        _watch(
+            metrics,
+            database=database,
+            cache=cache,
+            listener=listener,
+            waiters=waiters,
+            checker=checker,
+            monitoring=MonitoringService(database, migrator),
+        )
+        if crashes is not None:
+            metrics.watch("embedded", partial(readings.embedded_samples, outage, crashes))
         first_token = _first_token(services.tokens) if settings.requires_auth else None
-        yield Runtime(app, description, cache.release_waiters, limits, first_token)
+        yield Runtime(app, description, cache.release_waiters, limits, metrics, first_token)
 
 
 def operator_name() -> str:
@@ -281,6 +327,35 @@ def operator_name() -> str:
     except (KeyError, OSError):
         user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
     return f"{user}@{socket.gethostname()}"
+
+
+def _watch(
+    metrics: Metrics,
+    *,
+    database: Database,
+    cache: ResponseCache,
+    listener: ChangeListener,
+    waiters: Waiters,
+    checker: SchemaChecker,
+    monitoring: MonitoringService,
+) -> None:
+    """Have metrics tell what the parts of the service know of themselves."""
+    metrics.watch(
+        "pools",
+        lambda: readings.pool_samples(is_up=database.is_available, pools=database.pool_stats()),
+    )
+    metrics.watch("caches", lambda: readings.cache_samples(cache.readings()))
+    metrics.watch("listener", lambda: readings.listener_samples(listener.reading()))
+    metrics.watch("waiters", lambda: readings.waiter_samples(waiters.reading()))
+    metrics.watch("schema_checks", lambda: readings.checker_samples(checker.waiting))
+    metrics.watch("database", partial(_stored_samples, monitoring))
+
+
+def _stored_samples(monitoring: MonitoringService) -> Iterator[readings.Sample]:
+    error = monitoring.refresh()
+    yield from readings.stored_samples(monitoring.reading)
+    if error is not None:
+        raise error
 
 
 def _first_token(tokens: TokenService) -> CreatedToken | None:

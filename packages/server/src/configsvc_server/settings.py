@@ -18,11 +18,20 @@ __all__ = ["ENV_PREFIX", "Settings", "SettingsError", "load_settings"]
 
 ENV_PREFIX = "CONFIGSVC_"
 
+_MAX_PORT = 65535
+
 _HOST_NAME = re.compile(r"(?:\*\.)?[a-z0-9_][a-z0-9_.-]*", re.ASCII | re.IGNORECASE)
 
 
 _ORIGIN = re.compile(
     r"(https?://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?)/?", re.ASCII | re.IGNORECASE
+)
+
+
+_METRICS = ("auto", "off", "on")
+
+_ADDRESS = re.compile(
+    r"(?:([a-z0-9_.-]+)|\[([0-9a-f:.%]+)\]):([0-9]{1,5})", re.ASCII | re.IGNORECASE
 )
 
 
@@ -190,6 +199,12 @@ class Settings(BaseSettings):
         description="Memory for request bodies and for responses that clients have yet to take, "
         "in bytes.",
     )
+    metrics: str = Field(
+        "auto",
+        description="Where Prometheus finds the metrics: on for /metrics of the port of the API, "
+        "HOST:PORT for a port of their own, or off. By default on where only this machine can "
+        "reach the server, and off elsewhere.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much to log: debug, info, warning or error."
     )
@@ -203,6 +218,21 @@ class Settings(BaseSettings):
         return is_loopback(self.host)
 
     @property
+    def has_metrics_path(self) -> bool:
+        """Whether the port of the API has the metrics."""
+        return self.is_local if self.metrics == "auto" else self.metrics == "on"
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port that have the metrics alone; ``None`` for none."""
+        return None if self.metrics in _METRICS else _address(self.metrics)
+
+    @property
+    def exports_metrics(self) -> bool:
+        """Whether anybody can read the metrics."""
+        return self.has_metrics_path or self.metrics_address is not None
+
+    @property
     def browser_url(self) -> str:
         """Where browsers reach this server, without a slash at the end."""
         return self.public_url or f"http://localhost:{self.port}"
@@ -211,6 +241,14 @@ class Settings(BaseSettings):
     def requires_auth(self) -> bool:
         """Whether the API is only for those who show who they are."""
         return not self.is_local if self.auth is None else self.auth == "required"
+
+    @field_validator("metrics")
+    @classmethod
+    def _check_metrics(cls, value: str) -> str:
+        word = value.strip().lower()
+        if word not in _METRICS and _address(word) is None:
+            raise ValueError("must be on, off, auto, or an address such as 127.0.0.1:9464")
+        return word
 
     @field_validator("rate_limit")
     @classmethod
@@ -298,6 +336,13 @@ class Settings(BaseSettings):
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+
+def _address(text: str) -> tuple[str, int] | None:
+    found = _ADDRESS.fullmatch(text)
+    if found is None or int(found[3]) > _MAX_PORT:
+        return None
+    return found[1] or found[2], int(found[3])
 
 
 def load_settings(flags: Mapping[str, object] | None = None) -> Settings:

@@ -34,6 +34,8 @@ class Parking:
         """Whether the run asks to be put aside."""
         self.deadline: float | None = None
         """When the wait is over, by the monotonic clock; ``None`` before it is granted."""
+        self.changed_at: float | None = None
+        """When what it waits for has changed since it was put aside, by the monotonic clock."""
         self.kept = ExitStack()
         """What the request holds until it is answered: its slot and its subscription."""
         self.position: tuple[object, ...] | None = None
@@ -60,13 +62,24 @@ class Parking:
         with self._lock:
             self._is_parked = not self._is_woken
             if self._is_parked:
+                # What has woken it before was no news.
+                self.changed_at = None
                 return
         self._resume()
 
+    def changed(self) -> None:
+        """Have the request run again: there may be something new."""
+        self._wake(time.monotonic())
+
     def wake(self) -> None:
-        """Have the request run again: there may be something new, or nobody may wait for it."""
+        """Have the request run again: nobody may wait for it any more."""
+        self._wake(None)
+
+    def _wake(self, changed_at: float | None) -> None:
         with self._lock:
             self._is_woken = True
+            if self.changed_at is None:
+                self.changed_at = changed_at
             if not self._is_parked:
                 return
             self._is_parked = False

@@ -12,6 +12,7 @@ from configsvc_server.db.listener import Heartbeat
 from configsvc_server.domain.access.principals import Principal
 from configsvc_server.domain.models import Change, ChangeFilter, ChangeNotice
 from configsvc_server.domain.pages import Page, PageRequest
+from configsvc_server.telemetry.readings import CacheReading
 
 if TYPE_CHECKING:
     from configsvc_server.domain.access.grants import Grant
@@ -185,6 +186,19 @@ class ResponseCache:
         self.tokens.clear()
         self.grants.clear()
         self.signal.notify_all()
+
+    def readings(self) -> list[CacheReading]:
+        """Return what each of the caches holds, and how well it does."""
+        return [
+            self.configurations.reading("configurations", in_bytes=True),
+            self.snapshots.reading("snapshots", in_bytes=True),
+            self.variants.reading("variants", in_bytes=True),
+            self.application_ids.reading("application_ids", in_bytes=False),
+            self.change_pages.reading("change_pages", in_bytes=False),
+            self.sessions.reading("sessions", in_bytes=False),
+            self.tokens.reading("tokens", in_bytes=False),
+            self.grants.reading("grants", in_bytes=False),
+        ]
 
     def release_waiters(self) -> None:
         """Respond to all waiters, and let nobody wait any more."""

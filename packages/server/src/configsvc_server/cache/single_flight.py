@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from cachetools import LRUCache
 
 from configsvc_server.db.listener import Heartbeat
+from configsvc_server.telemetry.readings import CacheReading
 
 __all__ = ["SingleFlightCache"]
 
@@ -39,6 +40,17 @@ class _Load(Generic[V]):
         """Whether something has evicted the value since the load began."""
 
 
+class _Entries(LRUCache[K, V]):
+    """Values in memory, which knows how many went to make room for others."""
+
+    displaced = 0
+
+    def popitem(self) -> tuple[K, V]:
+        """Remove the value that was used the longest time ago."""
+        self.displaced += 1
+        return super().popitem()
+
+
 class SingleFlightCache(Generic[K, V]):
     """The most recently used values, up to a size."""
 
@@ -60,8 +72,9 @@ class SingleFlightCache(Generic[K, V]):
         self._max_size = max_size
         self._size_of = size_of
         self._lock = threading.Lock()
-        self._entries: LRUCache[K, V] = LRUCache(max_size, getsizeof=size_of)
+        self._entries: _Entries[K, V] = _Entries(max_size, getsizeof=size_of)
         self._loads: dict[K, _Load[V]] = {}
+        self._hits = self._misses = self._changed = 0
 
     def get(self, key: K, load: Callable[[], V]) -> V:
         """Return the value in memory, or ``load`` it."""
@@ -71,7 +84,10 @@ class SingleFlightCache(Generic[K, V]):
             with self._lock:
                 entry = self._entries.get(key) if is_kept else None
                 if entry is not None:
+                    self._hits += 1
                     return entry
+                if not attempts:
+                    self._misses += 1
                 flight = self._loads.get(key)
                 is_first = flight is None
                 if flight is None:
@@ -103,15 +119,39 @@ class SingleFlightCache(Generic[K, V]):
     def evict(self, key: K) -> None:
         """Remove a value, also one that is being loaded."""
         with self._lock:
-            self._entries.pop(key, None)
+            if self._entries.pop(key, None) is not None:
+                self._changed += 1
             self._cancel(key)
 
     def clear(self) -> None:
         """Remove everything."""
         with self._lock:
+            self._changed += len(self._entries)
+            displaced = self._entries.displaced
             self._entries.clear()
+            # Some versions take one after the other for it, as if they made room.
+            self._entries.displaced = displaced
             for key in list(self._loads):
                 self._cancel(key)
+
+    def reading(self, name: str, *, in_bytes: bool) -> CacheReading:
+        """Return what it holds and how well it does.
+
+        Args:
+            name: what to call it.
+            in_bytes: whether that is the unit of the sizes.
+        """
+        with self._lock:
+            return CacheReading(
+                name=name,
+                entries=len(self._entries),
+                hits=self._hits,
+                misses=self._misses,
+                changed=self._changed,
+                displaced=self._entries.displaced,
+                size=round(self._entries.currsize) if in_bytes else None,
+                limit=self._max_size if in_bytes else None,
+            )
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 from configsvc_server.cache.parking import Parked, Parking
 from configsvc_server.db.listener import Heartbeat
+from configsvc_server.telemetry.readings import WaiterReading
 
 __all__ = ["ChangeSignal", "WaitSlot", "Waiters"]
 
@@ -90,9 +91,17 @@ class WaitSlot:
     CHECK_INTERVAL = 5.0
     """Seconds after which a waiter asleep in a thread checks whether its client is still there."""
 
-    def __init__(self, signal: ChangeSignal, parking: Parking | None, *, granted: bool) -> None:
+    def __init__(
+        self,
+        signal: ChangeSignal,
+        parking: Parking | None,
+        *,
+        granted: bool,
+        on_woken: Callable[[float], None],
+    ) -> None:
         self._signal = signal
         self._parking = parking
+        self._on_woken = on_woken
         self.granted = granted
         """Whether the request may wait. It may not where too many do already, or while
         evictions do not arrive."""
@@ -123,7 +132,8 @@ class WaitSlot:
         parking = self._parking
         if parking.deadline is None:
             parking.deadline = time.monotonic() + timeout
-            parking.kept.enter_context(self._signal.subscribe(key, parking.wake))
+            parking.kept.callback(self._answered, parking)
+            parking.kept.enter_context(self._signal.subscribe(key, parking.changed))
             if self._signal.all_woken_at >= parking.begun:
                 # Who sent the request was found out before it subscribed, and may be nobody now.
                 parking.wake()
@@ -132,6 +142,10 @@ class WaitSlot:
         if not is_over and not is_abandoned():
             parking.is_wanted = True
             raise Parked
+
+    def _answered(self, parking: Parking) -> None:
+        if parking.changed_at is not None:
+            self._on_woken(time.monotonic() - parking.changed_at)
 
     def _asleep(
         self, key: Hashable, timeout: float, is_abandoned: Callable[[], bool]
@@ -154,17 +168,29 @@ class WaitSlot:
 class Waiters:
     """Slots to wait in."""
 
-    def __init__(self, signal: ChangeSignal, *, limit: int, heartbeat: Heartbeat) -> None:
+    def __init__(
+        self,
+        signal: ChangeSignal,
+        *,
+        limit: int,
+        heartbeat: Heartbeat,
+        on_woken: Callable[[float], None] = lambda _seconds: None,
+    ) -> None:
         """Let ``limit`` requests wait at the same time.
 
         Args:
             signal: wakes them.
             limit: how many; 0 for none.
             heartbeat: whether changes of other servers are sure to be noticed.
+            on_woken: called after the response to a request that was put aside and that a change
+                has woken, with the seconds from the one to the other.
         """
         self._signal = signal
-        self._slots = threading.BoundedSemaphore(limit) if limit else None
+        self._limit = limit
         self._heartbeat = heartbeat
+        self._on_woken = on_woken
+        self._lock = threading.Lock()
+        self._taken = self._refused_full = self._refused_not_listening = 0
 
     @property
     def is_closed(self) -> bool:
@@ -183,7 +209,30 @@ class Waiters:
             kept = stack if parking is None else parking.kept
             # What was kept by an earlier run is not acquired again.
             is_granted = parking is not None and parking.deadline is not None
-            if not is_granted and self._slots is not None and self._slots.acquire(blocking=False):
-                kept.callback(self._slots.release)
-                is_granted = self._heartbeat.is_listening
-            yield WaitSlot(self._signal, parking, granted=is_granted)
+            if not is_granted:
+                is_granted = self._acquire(kept)
+            yield WaitSlot(self._signal, parking, granted=is_granted, on_woken=self._on_woken)
+
+    def reading(self) -> WaiterReading:
+        """Return how many wait, and how many could not."""
+        with self._lock:
+            return WaiterReading(
+                self._taken, self._limit, self._refused_full, self._refused_not_listening
+            )
+
+    def _acquire(self, kept: ExitStack) -> bool:
+        """Take a slot until ``kept`` is closed, and return whether to wait in it."""
+        with self._lock:
+            if self._taken >= self._limit:
+                self._refused_full += 1
+                return False
+            if not self._heartbeat.is_listening:
+                self._refused_not_listening += 1
+                return False
+            self._taken += 1
+        kept.callback(self._release)
+        return True
+
+    def _release(self) -> None:
+        with self._lock:
+            self._taken -= 1

@@ -14,11 +14,14 @@ from configsvc_server.cli.migrate import report_migration
 from configsvc_server.cli.options import PRECEDENCE, setting_options, settings_from_flags
 from configsvc_server.cli.signals import StopSignals
 from configsvc_server.http import PREFIX
+from configsvc_server.http.resources.metrics import METRICS_PATH, create_metrics_api
 from configsvc_server.logs import DeferredStream, configure_logging
 from configsvc_server.services.tokens import CreatedToken
 from configsvc_server.serving.memory import give_back_freed_memory
+from configsvc_server.serving.metrics_server import MetricsServer
 from configsvc_server.serving.server import HttpServer, bind_sockets
 from configsvc_server.settings import Settings
+from configsvc_server.telemetry.readings import serving_samples
 
 __all__ = ["serve"]
 
@@ -40,7 +43,9 @@ def serve(**flags: object) -> None:
         with signals.interrupting():
             # Before anything is started or migrated: the address may be taken.
             sockets = bind_sockets(settings.host, settings.port)
-        for taken in sockets:
+            address = settings.metrics_address
+            metrics_sockets = [] if address is None else bind_sockets(*address)
+        for taken in (*sockets, *metrics_sockets):
             stack.callback(taken.close)
         # Port 0 stands for any; from here on everything names the one that it is.
         settings = settings.model_copy(update={"port": sockets[0].getsockname()[1]})
@@ -52,6 +57,7 @@ def serve(**flags: object) -> None:
                     database.url,
                     description=database.description,
                     outage=database.outage,
+                    crashes=database.crashes,
                     on_migration=report_migration,
                 )
             )
@@ -65,9 +71,15 @@ def serve(**flags: object) -> None:
                 shutdown_timeout=settings.shutdown_timeout,
                 on_stop=runtime.release_waiters,
             )
+            runtime.metrics.watch("serving", lambda: serving_samples(server.reading()))
+            metrics_port = None
+            if metrics_sockets:
+                metrics_app = create_metrics_api(runtime.metrics.render)
+                metrics_server = MetricsServer(metrics_app, metrics_sockets)
+                metrics_port = stack.enter_context(metrics_server).port
             signals.on_stop(server.stop)
         seconds = time.monotonic() - started
-        say(_banner(settings, server.port, runtime.database, seconds))
+        say(_banner(settings, server.port, runtime.database, seconds, metrics_port))
         if runtime.first_token is not None:
             say(_first_token(runtime.first_token))
         server.run()
@@ -114,15 +126,30 @@ def _first_token(created: CreatedToken) -> str:
     )
 
 
-def _banner(settings: Settings, port: int, database: str, seconds: float) -> str:
-    host = settings.host
+def _metrics(settings: Settings, url: str, metrics_port: int | None) -> str:
+    address = settings.metrics_address
+    if address is not None and metrics_port is not None:
+        return _url(address[0], metrics_port) + METRICS_PATH
+    if settings.has_metrics_path:
+        return url + METRICS_PATH
+    return "off (--metrics on, or --metrics 0.0.0.0:9464 for a port of their own)"
+
+
+def _url(host: str, port: int) -> str:
     shown = "localhost" if host in {"127.0.0.1", "0.0.0.0", "::"} else host  # noqa: S104
-    url = f"http://{shown}:{port}"
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+def _banner(
+    settings: Settings, port: int, database: str, seconds: float, metrics_port: int | None
+) -> str:
+    url = _url(settings.host, port)
     return (
         f"configsvc {__version__} answers at {url} (started in {seconds:.1f} s)\n"
         f"  Database:  {database}\n"
         f"  API docs:  {url}/docs\n"
         f"  Access:    {_access(settings)}\n"
+        f"  Metrics:   {_metrics(settings, url, metrics_port)}\n"
         f"{_warnings(settings)}"
         f"  Try:       curl -X POST {url}{PREFIX}/applications "
         f"""{_AUTHORIZATION if settings.requires_auth else ""}"""

@@ -51,6 +51,10 @@ class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
     answer_timeout: float = 5.0
     """Seconds to wait for each answer."""
 
+    on_query: Callable[[str, float], None] | None = None
+    """Told of each call of a function of the repositories: its name, and how many seconds it
+    took."""
+
     deadline: float | None = None
     """When all answers have to be there, by ``time.monotonic``; ``None`` for no such time."""
 
@@ -152,8 +156,15 @@ def watched_url(url: str, timeout: float) -> str:
     return make_conninfo(url, **{name: wanted[name] for name in wanted.keys() - given.keys()})
 
 
-def configure(limits: WorkLimits) -> Callable[[BoundedConnection], None]:
-    """Return the function that prepares a new connection for one kind of work."""
+def configure(
+    limits: WorkLimits, on_query: Callable[[str, float], None] | None = None
+) -> Callable[[BoundedConnection], None]:
+    """Return the function that prepares a new connection for one kind of work.
+
+    Args:
+        limits: how long the work may take.
+        on_query: see :attr:`BoundedConnection.on_query`.
+    """
     settings = {
         "TimeZone": "UTC",
         "application_name": APPLICATION_NAME,
@@ -169,6 +180,7 @@ def configure(limits: WorkLimits) -> Callable[[BoundedConnection], None]:
 
     def prepare(connection: BoundedConnection) -> None:
         connection.answer_timeout = limits.answer
+        connection.on_query = on_query
         apply_settings(connection, settings)
 
     return prepare

@@ -7,7 +7,7 @@ trip of their own.
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -82,17 +82,19 @@ class Database:
         pool_size: int = 8,
         timeout: float = 5.0,
         statement_timeout: float | None = None,
+        on_query: Callable[[str, float], None] | None = None,
     ) -> None:
         """Prepare the pools; they connect in :meth:`open`.
 
         Args:
             url: a libpq connection string or URI.
             pool_size: how many connections there may be for reads, and as many for writes.
-                Health checks and readers of the past have one each besides.
+                Health checks, metrics and readers of the past have one each besides.
             timeout: how long a request waits for a free connection, and again for each answer,
                 in seconds. A write may take twice as long for all of its answers.
             statement_timeout: how long a statement may run, in seconds; ``None`` for a little
                 less than ``timeout``.
+            on_query: see :attr:`~configsvc_server.db.connections.BoundedConnection.on_query`.
         """
         self.description = describe_url(url)
         self._outage = threading.Event()
@@ -108,6 +110,7 @@ class Database:
             max_size=pool_size,
             timeout=timeout,
             limits=reading,
+            on_query=on_query,
         )
         self._writes = WorkPool(
             url,
@@ -124,10 +127,17 @@ class Database:
                 lock=self.LOCK_SHARE * timeout,
             ),
             max_waiting=self.MAX_QUEUED_WRITES,
+            on_query=on_query,
         )
         # It waits for writers, of any server, so nobody else may need its connection.
         self._barriers = WorkPool(
-            url, name="barriers", min_size=0, max_size=1, timeout=timeout, limits=reading
+            url,
+            name="barriers",
+            min_size=0,
+            max_size=1,
+            timeout=timeout,
+            limits=reading,
+            on_query=on_query,
         )
         health_timeout = min(timeout, self.HEALTH_TIMEOUT)
         self._health = WorkPool(
@@ -142,7 +152,21 @@ class Database:
                 statement=self.STATEMENT_SHARE * health_timeout,
             ),
         )
-        self._pools = (self._reads, self._writes, self._barriers, self._health)
+        # Who looks at the service must neither take what its requests need nor wait for them.
+        self._monitoring = WorkPool(
+            url,
+            name="monitoring",
+            min_size=0,
+            max_size=1,
+            timeout=health_timeout,
+            limits=WorkLimits(
+                answer=health_timeout,
+                total=health_timeout,
+                statement=self.STATEMENT_SHARE * health_timeout,
+            ),
+            on_query=on_query,
+        )
+        self._pools = (self._reads, self._writes, self._barriers, self._health, self._monitoring)
 
     def open(self, *, wait: float = 10.0) -> None:
         """Open the pools and wait for their first connections.
@@ -250,6 +274,25 @@ class Database:
         """
         with self._checkout(self._health) as connection:
             yield connection
+
+    @contextmanager
+    def monitoring(self) -> Iterator[Connection]:
+        """Yield the connection that is kept for metrics, in autocommit mode.
+
+        Raises:
+            UnavailableError: the database can't be reached.
+        """
+        with self._checkout(self._monitoring) as connection:
+            yield connection
+
+    @property
+    def is_available(self) -> bool:
+        """Whether the database answered the last time that it was asked."""
+        return not self._outage.is_set()
+
+    def pool_stats(self) -> dict[str, dict[str, int]]:
+        """Return what each pool counts, by the kind of its work."""
+        return {pool.name: pool.stats() for pool in self._pools}
 
     @staticmethod
     def ping(connection: Connection) -> None:

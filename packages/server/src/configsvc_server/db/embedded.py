@@ -111,6 +111,11 @@ class EmbeddedPostgres:
         """Why PostgreSQL does not run at the moment, for people; ``None`` if it does."""
         return None if self._supervisor is None else self._supervisor.outage
 
+    @property
+    def crashes(self) -> int:
+        """How often PostgreSQL has ended unexpectedly."""
+        return 0 if self._supervisor is None else self._supervisor.crashes
+
     def start(self) -> str:
         """Start PostgreSQL unless it is running, and return a connection string.
 

@@ -4,21 +4,27 @@ What is kept in memory may be served only while notifications are sure to arrive
 connection can look alive for minutes, so the listener sends itself a heartbeat every second;
 while the last one to arrive is too old, it does not count as listening. If the database does not
 even answer, it connects again.
+
+The heartbeat brings the time of the database as well. A notification says when it was made by that
+clock, so how long it took to get here is known whatever the clock of this machine says.
 """
 
 import contextlib
+import math
 import os
 import socket
 import threading
 import time
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, get_args
 
 import psycopg
 import structlog
 
 from configsvc_server.db.abandoned import AbandonedSessions
 from configsvc_server.db.connections import BoundedConnection, Connection
-from configsvc_server.domain.models import ChangeNotice
+from configsvc_server.domain.models import Action, ChangeNotice, Entity
+from configsvc_server.telemetry.readings import ListenerReading
 
 __all__ = ["ChangeListener", "ChangeObserver", "Heartbeat"]
 
@@ -28,6 +34,10 @@ _CHANGES = "configsvc_changes"
 _HEARTBEAT = "configsvc_heartbeat"
 _SESSIONS = "configsvc_sessions"
 _NOTHING = "-"
+_OTHER = "other"
+_ENTITIES = frozenset(get_args(Entity))
+_ACTIONS = frozenset(get_args(Action))
+_AT = "@"
 _NAME = "configsvc-listener"
 
 
@@ -62,6 +72,12 @@ class Heartbeat:
         arrived_at = self._arrived_at
         return arrived_at is not None and time.monotonic() - arrived_at < self.TIMEOUT
 
+    @property
+    def age(self) -> float | None:
+        """Seconds since the last one arrived; ``None`` where none has since the connection."""
+        arrived_at = self._arrived_at
+        return None if arrived_at is None else time.monotonic() - arrived_at
+
     def arrived(self) -> None:
         """Record a heartbeat."""
         self._arrived_at = time.monotonic()
@@ -71,6 +87,39 @@ class Heartbeat:
         was_listening = self._arrived_at is not None
         self._arrived_at = None
         return was_listening
+
+
+class DatabaseClock:
+    """Clock of the database, as far as it is known here."""
+
+    SAMPLES = 60
+    """Readings of which the one that took the shortest time counts."""
+
+    def __init__(self) -> None:
+        self._offset = 0.0
+        self._error = float("inf")
+        self._age = 0
+
+    def read(self, timestamp: float, *, sent: float, received: float) -> None:
+        """Take a reading.
+
+        Args:
+            timestamp: what the database says, as Unix time.
+            sent: when it was asked, by the monotonic clock.
+            received: when the answer was there.
+        """
+        self._age += 1
+        error = (received - sent) / 2
+        if error <= self._error or self._age >= self.SAMPLES:
+            self._offset = timestamp - (sent + received) / 2
+            self._error, self._age = error, 0
+
+    def since(self, timestamp: float) -> float:
+        """Return how many seconds ago it was that time, by the clock of the database.
+
+        It is as exact as half of the quickest answer of the last minute was quick.
+        """
+        return max(0.0, time.monotonic() + self._offset - timestamp)
 
 
 class ChangeListener:
@@ -83,10 +132,30 @@ class ChangeListener:
     """Seconds to wait for each answer, and as long for a connection. A silent database is noticed
     before the heartbeat is too old."""
 
-    def __init__(self, url: str, observer: ChangeObserver, *, heartbeat: Heartbeat) -> None:
+    def __init__(
+        self,
+        url: str,
+        observer: ChangeObserver,
+        *,
+        heartbeat: Heartbeat,
+        on_change: Callable[[str, str, float | None], None] = lambda *_: None,
+    ) -> None:
+        """Prepare the thread.
+
+        Args:
+            url: connection string of the database.
+            observer: evicts what changes have made wrong.
+            heartbeat: is told of those that arrive.
+            on_change: called after the eviction for a change: with its entity and its action,
+                both ``other`` where one is not known, and the seconds since the moment before its
+                commit, ``None`` where that is not known.
+        """
         self._url = url
         self._observer = observer
         self._heartbeat = heartbeat
+        self._on_change = on_change
+        self._clock = DatabaseClock()
+        self._connects = 0
         self._stop = threading.Event()
         self._ready = threading.Event()
         self._connection: Connection | None = None
@@ -96,6 +165,10 @@ class ChangeListener:
         """Start to listen; return when it does, or after ``wait`` seconds."""
         self._thread.start()
         self._ready.wait(wait)
+
+    def reading(self) -> ListenerReading:
+        """Return whether it hears, and since when."""
+        return ListenerReading(self._heartbeat.is_listening, self._heartbeat.age, self._connects)
 
     def stop(self) -> None:
         """Stop listening and end the thread."""
@@ -144,25 +217,29 @@ class ChangeListener:
             name=_NAME,
         ) as connection:
             self._connection = connection
+            self._connects += 1
             connection.execute(f"LISTEN {_CHANGES}".encode())
             connection.execute(f"LISTEN {_HEARTBEAT}".encode())
             connection.execute(f"LISTEN {_SESSIONS}".encode())
             # What happened before we listened is unknown.
             self._observer.evict_all()
             while not self._stop.is_set():
-                connection.execute("SELECT pg_notify(%s, '')", [_HEARTBEAT])
+                self._beat(connection)
                 abandoned.end(connection)
                 self._handle_notifications(connection)
+
+    def _beat(self, connection: Connection) -> None:
+        sent = time.monotonic()
+        row = connection.execute(
+            "SELECT extract(epoch FROM clock_timestamp())::float8, pg_notify(%s, '')", [_HEARTBEAT]
+        ).fetchone()
+        if row is not None:
+            self._clock.read(row[0], sent=sent, received=time.monotonic())
 
     def _handle_notifications(self, connection: Connection) -> None:
         for notification in connection.notifies(timeout=self._heartbeat.INTERVAL):
             if notification.channel == _CHANGES:
-                notice = _read_notice(notification.payload)
-                if notice is None:
-                    # Not ours: anybody may notify. Nothing is lost by evicting too much.
-                    self._observer.evict_all()
-                else:
-                    self._observer.changed(notice)
+                self._handle_change(notification.payload)
             elif notification.channel == _SESSIONS:
                 self._observer.session_ended(notification.payload)
             elif notification.pid == connection.info.backend_pid:
@@ -174,13 +251,30 @@ class ChangeListener:
             if self._stop.is_set():
                 return
 
+    def _handle_change(self, payload: str) -> None:
+        changed_at, notice = _read_notice(payload)
+        if notice is None:
+            # Not ours: anybody may notify. Nothing is lost by evicting too much.
+            self._observer.evict_all()
+            return
+        self._observer.changed(notice)
+        lag = None if changed_at is None else self._clock.since(changed_at)
+        is_known = notice.entity in _ENTITIES and notice.action in _ACTIONS
+        kind = (notice.entity, notice.action) if is_known else (_OTHER, _OTHER)
+        self._on_change(*kind, lag)
 
-def _read_notice(payload: str) -> ChangeNotice | None:
-    """Return the change that the trigger of the table tells of; ``None`` if it did not."""
+
+def _read_notice(payload: str) -> tuple[float | None, ChangeNotice | None]:
+    """Return when something has changed, and what; ``None`` if the trigger has not told it."""
     line, _, actor = payload.partition("\n")
-    match line.split(" "):
-        case [application_id, configuration_id, entity, action, *environments]:
-            return ChangeNotice(
+    words = line.split(" ")
+    is_dated = line.startswith(_AT)
+    changed_at = _read_time(words.pop(0)) if is_dated else None
+    match words:
+        case [application_id, configuration_id, entity, action, *environments] if (
+            changed_at is not None or not is_dated
+        ):
+            notice = ChangeNotice(
                 None if application_id == _NOTHING else application_id,
                 None if configuration_id == _NOTHING else configuration_id,
                 entity,
@@ -188,4 +282,13 @@ def _read_notice(payload: str) -> ChangeNotice | None:
                 tuple(environments),
                 actor,
             )
-    return None
+            return changed_at, notice
+    return None, None
+
+
+def _read_time(word: str) -> float | None:
+    try:
+        timestamp = float(word.removeprefix(_AT))
+    except ValueError:
+        return None
+    return timestamp if math.isfinite(timestamp) else None

@@ -6,7 +6,7 @@ their own pool, in the order in which they came, while reads have theirs.
 
 import select
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -50,6 +50,7 @@ class WorkPool:
         timeout: float,
         limits: WorkLimits,
         max_waiting: int = 0,
+        on_query: Callable[[str, float], None] | None = None,
     ) -> None:
         """Prepare the pool; it connects in :meth:`open`.
 
@@ -61,7 +62,9 @@ class WorkPool:
             timeout: how long a request waits for one of them, in seconds.
             limits: how long the work may take.
             max_waiting: how many requests may wait at the same time; 0 for any number.
+            on_query: see :attr:`~configsvc_server.db.connections.BoundedConnection.on_query`.
         """
+        self.name = name
         self.timeout = timeout
         self._limits = limits
         self._known_connection_errors = 0
@@ -76,7 +79,7 @@ class WorkPool:
             max_waiting=max_waiting,
             max_idle=self.MAX_IDLE,
             reconnect_timeout=self.RECONNECT_TIMEOUT,
-            configure=configure(limits),
+            configure=configure(limits, on_query),
             kwargs={"autocommit": True, "connect_timeout": max(2, round(timeout))},
             num_workers=min(3, max_size),
         )
@@ -96,6 +99,10 @@ class WorkPool:
     def close(self) -> None:
         """Close every connection; whoever waits for one gets ``PoolClosed``."""
         self._pool.close(timeout=self.CLOSE_TIMEOUT)
+
+    def stats(self) -> dict[str, int]:
+        """Return what the pool counts; nothing that is 0."""
+        return self._pool.get_stats()
 
     def has_new_connection_errors(self) -> bool:
         """Return whether connecting has failed since this was last asked."""

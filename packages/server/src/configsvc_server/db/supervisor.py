@@ -48,6 +48,8 @@ class Supervisor:
         self._thread = threading.Thread(target=self._run, name="configsvc-postgres", daemon=True)
         self.outage: str | None = None
         """What is known while PostgreSQL is away, for people; ``None`` if it runs."""
+        self.crashes = 0
+        """How often it has ended unexpectedly."""
 
     def start(self) -> None:
         """Begin to watch."""
@@ -72,6 +74,7 @@ class Supervisor:
 
     def _recover(self) -> None:
         ended_at = time.monotonic()
+        self.crashes += 1
         self.outage = "the embedded PostgreSQL ended unexpectedly; it is being started again"
         _log.warning("embedded PostgreSQL ended unexpectedly")
         for failures in itertools.count():

@@ -22,6 +22,7 @@ from configsvc_server.http.middleware import (
 from configsvc_server.http.openapi.document import build_openapi
 from configsvc_server.http.peers import peer_of
 from configsvc_server.http.rate_limits import RateLimits
+from configsvc_server.http.request_metrics import RequestMeter
 from configsvc_server.http.resources.access import (
     GrantResource,
     GrantsResource,
@@ -51,6 +52,7 @@ from configsvc_server.http.resources.health import (
     HealthResource,
     LivenessResource,
 )
+from configsvc_server.http.resources.metrics import METRICS_PATH, Expose, MetricsResource
 from configsvc_server.http.resources.releases import (
     PromoteResource,
     ReleaseRollbackResource,
@@ -80,6 +82,7 @@ from configsvc_server.services.releases import ReleaseService
 from configsvc_server.services.sessions import SessionService
 from configsvc_server.services.snapshots import SnapshotService
 from configsvc_server.services.tokens import TokenService
+from configsvc_server.telemetry.requests import RequestMetrics
 
 __all__ = ["Services", "create_api"]
 
@@ -113,6 +116,8 @@ def create_api(
     public_url: str = "http://localhost:8080",
     cors_origins: Sequence[str] = (),
     allowed_hosts: Sequence[str] = (ALL_HOSTS,),
+    metrics: RequestMetrics | None = None,
+    expose: Expose | None = None,
 ) -> WsgiApp:
     """Return the WSGI application.
 
@@ -125,8 +130,14 @@ def create_api(
         public_url: where browsers reach this server, without a slash at the end.
         cors_origins: origins of other sites whose pages may call the API; none by default.
         allowed_hosts: names that a request may be meant for; all by default.
+        metrics: what requests are counted in.
+        expose: renders the metrics that this port has; ``None`` if it has none.
     """
-    app = falcon.App(middleware=[AccessLog()])
+    cookies = CookieJar(public_url)
+    app = falcon.App()
+    if metrics is not None:
+        app.add_middleware(RequestMeter(metrics, cookies))
+    app.add_middleware(AccessLog())
     if ALL_HOSTS not in allowed_hosts:
         app.add_middleware(HostCheck(allowed_hosts))
     app.add_middleware(OptionsMiddleware())
@@ -134,7 +145,6 @@ def create_api(
     if cors_origins:
         app.add_middleware(CorsMiddleware(cors_origins))
     limits = RateLimits(rate_limit)
-    cookies = CookieJar(public_url)
     app.add_middleware(
         Authentication(
             is_required=auth_required,
@@ -172,6 +182,8 @@ def create_api(
             app.add_route(path, resource)
     for path in PATHS:
         app.add_route(path, LivenessResource() if path == LIVENESS_PATH else health)
+    if expose is not None:
+        app.add_route(METRICS_PATH, MetricsResource(expose))
     app.add_route("/openapi.json", OpenApiResource(openapi))
     app.add_route("/docs", DocsResource())
     app.add_route("/docs/{asset}", DocsAssetResource())

@@ -15,6 +15,7 @@ from configsvc_server.http.context import (
     set_request_id,
 )
 from configsvc_server.http.resources.health import PATHS as HEALTH_PATHS
+from configsvc_server.http.resources.metrics import METRICS_PATH
 
 __all__ = ["AccessLog", "CorsMiddleware", "OptionsMiddleware", "SecurityHeaders"]
 
@@ -22,6 +23,9 @@ _log = structlog.stdlib.get_logger("configsvc.access")
 
 # Of what is no page: nothing in it may run or be framed.
 _NO_CONTENT = "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+
+# Probes and scrapes come every few seconds for ever; they are worth a line only when they fail.
+_UNLOGGED = frozenset({*HEALTH_PATHS, METRICS_PATH})
 
 _EXPOSED = ("ETag", "Link", "Location", "Retry-After", REQUEST_ID_HEADER)
 
@@ -50,8 +54,7 @@ class AccessLog:
         started: float = getattr(req.context, "started", None) or time.perf_counter()
         resp.set_header(REQUEST_ID_HEADER, request_id_of(req))
         status = resp.status_code
-        # Probes come every few seconds for ever; they are worth a line only when they fail.
-        if status < HTTPStatus.BAD_REQUEST and req.uri_template in HEALTH_PATHS:
+        if status < HTTPStatus.BAD_REQUEST and req.uri_template in _UNLOGGED:
             return
         _log.info(
             "request",

@@ -9,6 +9,7 @@ from configsvc_server.repositories.configurations import ConfigurationRepository
 from configsvc_server.repositories.environments import EnvironmentRepository
 from configsvc_server.repositories.grants import GrantRepository
 from configsvc_server.repositories.issuer_keys import IssuerKeyRepository
+from configsvc_server.repositories.monitoring import MonitoringRepository
 from configsvc_server.repositories.releases import ReleaseRepository
 from configsvc_server.repositories.revisions import RevisionRepository
 from configsvc_server.repositories.sessions import SessionRepository
@@ -78,3 +79,8 @@ class Repositories:
     def grants(self) -> GrantRepository:
         """The table ``grants``."""
         return GrantRepository(self._connection)
+
+    @cached_property
+    def monitoring(self) -> MonitoringRepository:
+        """State of the database as a whole."""
+        return MonitoringRepository(self._connection)

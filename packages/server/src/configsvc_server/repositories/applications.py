@@ -19,6 +19,7 @@ from configsvc_server.repositories.pages import (
     search,
     stored_total,
 )
+from configsvc_server.repositories.timing import timed
 
 __all__ = ["ApplicationRepository"]
 
@@ -86,6 +87,7 @@ _ID_BY_ID = b"SELECT id FROM applications WHERE id = %s"
 _ID_BY_NAME = b"SELECT id FROM applications WHERE name = %s"
 
 
+@timed("applications")
 class ApplicationRepository:
     """Reads and writes applications over one connection."""
 

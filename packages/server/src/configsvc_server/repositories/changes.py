@@ -14,6 +14,7 @@ from configsvc_server.domain.errors import StaleError
 from configsvc_server.domain.models import Change, ChangeFilter, Provenance
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories.pages import Condition, fetch_page
+from configsvc_server.repositories.timing import timed
 
 __all__ = ["ChangeRepository"]
 
@@ -24,6 +25,7 @@ _COLUMNS = (
 )
 
 
+@timed("changes")
 class ChangeRepository:
     """Writes and reads changes over one connection."""
 

@@ -30,6 +30,7 @@ from configsvc_server.repositories.pages import (
     search,
     stored_total,
 )
+from configsvc_server.repositories.timing import timed
 
 __all__ = ["ConfigurationRepository", "NameTakenInEnvironmentError", "WrittenConfiguration"]
 
@@ -60,6 +61,7 @@ class WrittenConfiguration:
     """Names of those that serve the new version at once."""
 
 
+@timed("configurations")
 class ConfigurationRepository:
     """Reads and writes configurations over one connection."""
 

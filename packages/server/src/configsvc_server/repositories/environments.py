@@ -11,12 +11,14 @@ from configsvc_server.domain.errors import ConflictError
 from configsvc_server.domain.models import Environment, EnvironmentDocument
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories.pages import Condition, count_rows, fetch_page
+from configsvc_server.repositories.timing import timed
 
 __all__ = ["EnvironmentRepository"]
 
 _COLUMNS = "application_id, name, position, auto_release, protected, created_at, updated_at"
 
 
+@timed("environments")
 class EnvironmentRepository:
     """Reads and writes environments over one connection; writers hold the write lock."""
 

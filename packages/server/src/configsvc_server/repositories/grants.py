@@ -13,12 +13,14 @@ from configsvc_server.domain.access.tokens import ShownGrant
 from configsvc_server.domain.errors import ConflictError, NotFoundError
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories.pages import Condition, count_rows, fetch_page
+from configsvc_server.repositories.timing import timed
 
 __all__ = ["GrantRepository", "within"]
 
 _COLUMNS = "id, principal, role, application_id, environment, created_at, created_by"
 
 
+@timed("grants")
 class GrantRepository:
     """Reads and writes grants over one connection; writers hold the write lock."""
 

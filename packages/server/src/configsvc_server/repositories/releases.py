@@ -24,6 +24,7 @@ from configsvc_server.repositories.pages import (
     parameters_of,
     qualified,
 )
+from configsvc_server.repositories.timing import timed
 
 __all__ = ["ReleaseRepository"]
 
@@ -35,6 +36,7 @@ _COLUMNS = (
 _SERVED = "application_id, environment, configuration_id, name, version, release_id"
 
 
+@timed("releases")
 class ReleaseRepository:
     """Reads and writes releases over one connection; writers hold the write lock."""
 

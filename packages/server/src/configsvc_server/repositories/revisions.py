@@ -8,6 +8,7 @@ from configsvc_server.db.connections import Connection
 from configsvc_server.domain.models import Revision
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories.pages import fetch_page, qualified
+from configsvc_server.repositories.timing import timed
 
 __all__ = ["RevisionRepository"]
 
@@ -19,6 +20,7 @@ _COLUMNS = (
 _NEWEST_VERSION = SQL("SELECT coalesce(max(version), 0) FROM revisions WHERE configuration_id = %s")
 
 
+@timed("revisions")
 class RevisionRepository:
     """Reads revisions over one connection; they are written with their configuration."""
 

@@ -11,6 +11,7 @@ from configsvc_server.db.connections import Connection
 from configsvc_server.domain.access.sessions import StoredSession
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories.pages import Condition, count_rows, fetch_page
+from configsvc_server.repositories.timing import timed
 
 __all__ = ["SessionRepository"]
 
@@ -20,6 +21,7 @@ _COLUMNS = (
 )
 
 
+@timed("sessions")
 class SessionRepository:
     """Reads and writes sessions over one connection."""
 

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from configsvc_server.db.connections import Connection
 from configsvc_server.domain.models import Snapshot, SnapshotEntry
+from configsvc_server.repositories.timing import timed
 
 __all__ = ["SnapshotRepository"]
 
@@ -71,6 +72,7 @@ _PAST = b"""
 """
 
 
+@timed("snapshots")
 class SnapshotRepository:
     """Reads snapshots over one connection."""
 

@@ -14,6 +14,7 @@ from configsvc_server.domain.errors import ConflictError
 from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories.grants import within
 from configsvc_server.repositories.pages import Condition, count_rows, fetch_page
+from configsvc_server.repositories.timing import timed
 
 __all__ = ["KnownSecret", "TokenRepository"]
 
@@ -32,6 +33,7 @@ class KnownSecret:
     """Whether it is the secret before the last rotation."""
 
 
+@timed("tokens")
 class TokenRepository:
     """Reads and writes tokens over one connection; writers hold the write lock."""
 

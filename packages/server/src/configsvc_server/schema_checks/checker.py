@@ -6,7 +6,9 @@ another process.
 """
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -38,7 +40,12 @@ class SchemaChecker:
     """Largest factor by which many values in one call extend the timeout."""
 
     def __init__(
-        self, *, timeout: float | None = None, workers: int | None = None, max_waiting: int = 8
+        self,
+        *,
+        timeout: float | None = None,
+        workers: int | None = None,
+        max_waiting: int = 8,
+        on_check: Callable[[str, str, float], None] = lambda *_: None,
     ) -> None:
         """Prepare an empty pool; processes are started when they are first needed.
 
@@ -46,7 +53,11 @@ class SchemaChecker:
             timeout: how long one check may take, in seconds; by default :attr:`TIMEOUT`.
             workers: how many may run in other processes; by default :attr:`PROCESSES`.
             max_waiting: how many may wait for a process, each in its thread.
+            on_check: called after each check: with what came of it (``passed``, ``violated``,
+                ``killed``, ``refused`` or ``failed``), where it ran (``thread`` or ``process``),
+                and how many seconds it took.
         """
+        self._on_check = on_check
         self._timeout = self.TIMEOUT if timeout is None else timeout
         self._turns = Turns(
             at_once=self.PROCESSES if workers is None else workers,
@@ -87,8 +98,12 @@ class SchemaChecker:
             UnavailableError: no process is free or can be started, or the checker is closed.
         """
         if is_cheap(schema, ()):
-            return schema_violations(schema)
-        return self._check({"schema": schema, "timeout": self._timeout}, caller)[0]
+            with self._observed("thread") as found:
+                found.append(schema_violations(schema))
+        else:
+            with self._observed("process") as found:
+                found.extend(self._check({"schema": schema, "timeout": self._timeout}, caller))
+        return found[0]
 
     def check_values(
         self, schema: JsonValue, values: Sequence[JsonValue], *, caller: str = ""
@@ -107,11 +122,16 @@ class SchemaChecker:
         if not values:
             return []
         if is_cheap(schema, values):
-            validator = SchemaValidator(schema)
-            return [validator.violations(value) for value in values]
+            with self._observed("thread") as found:
+                validator = SchemaValidator(schema)
+                found.extend(validator.violations(value) for value in values)
+            return found
         # Each value has its own time, up to a limit: there is one for each environment.
         timeout = self._timeout * min(len(values), self.MAX_TIMEOUT_FACTOR)
-        return self._check({"schema": schema, "values": list(values), "timeout": timeout}, caller)
+        request: Request = {"schema": schema, "values": list(values), "timeout": timeout}
+        with self._observed("process") as found:
+            found.extend(self._check(request, caller))
+        return found
 
     def close(self) -> None:
         """End every process at once; checks that are under way raise ``UnavailableError``."""
@@ -125,6 +145,24 @@ class SchemaChecker:
             process.quit()
         for process in idle:
             process.join()
+
+    @contextmanager
+    def _observed(self, place: str) -> Iterator[list[list[Violation]]]:
+        """Yield where to put what a check finds, and tell what came of it."""
+        found: list[list[Violation]] = []
+        started = time.monotonic()
+        outcome = "failed"
+        try:
+            yield found
+            outcome = "violated" if any(found) else "passed"
+        except SchemaTooCostlyError:
+            outcome = "killed"
+            raise
+        except UnavailableError:
+            outcome = "refused"
+            raise
+        finally:
+            self._on_check(outcome, place, time.monotonic() - started)
 
     def _check(self, request: Request, caller: str) -> list[list[Violation]]:
         try:

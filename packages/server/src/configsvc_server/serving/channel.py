@@ -166,6 +166,7 @@ class ApiChannel(HTTPChannel):
         """Heed the deadline of the phase that the connection is in."""
         phase, elapsed, limits = self.phase, now - self.since, self.limits
         if phase is Phase.IDLE and elapsed > limits.idle_timeout:
+            self.server.connections.closed["idle"] += 1
             self.handle_close()
         elif phase is Phase.HEAD and elapsed > limits.head_timeout:
             self._time_out("the head of the request", limits.head_timeout)
@@ -181,6 +182,7 @@ class ApiChannel(HTTPChannel):
         elif phase is Phase.RESPONSE and (
             elapsed > limits.stall_timeout or now > self._output.deadline
         ):
+            self.server.connections.closed["slow_response"] += 1
             self.cut("it takes its response too slowly")
         elif phase is Phase.LINGER and elapsed > limits.LINGER_SECONDS:
             self.handle_close()
@@ -195,6 +197,7 @@ class ApiChannel(HTTPChannel):
         lane = self._lane
         if lane is None or not lane.cancel(self._lane_peer, self):
             return False
+        self.server.connections.shed += 1
         detail = "The server is busy: no thread became free for this request in time."
         self.requests[0].refuse(Refusal(503, detail, retry_after=2, keeps_connection=True))
         self.service()

@@ -1,7 +1,7 @@
 """Connections: how many there may be, in all and of a peer, and what they may have in memory."""
 
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from enum import Enum
 from typing import Final, Protocol
@@ -12,6 +12,7 @@ from configsvc_server.serving.limits import Limits
 __all__ = ["Connection", "Connections", "OutputMemory", "Phase"]
 
 _NEVER: Final = 9
+_REASONS: Final = ("refused", "room", "memory", "slow_response", "idle")
 # In place of a peer.
 _ALL: Final = ""
 
@@ -102,6 +103,27 @@ class Connections:
         self._without_room: set[str] = set()
         self.output = OutputMemory()
         """Responses in memory."""
+        self.accepted = 0
+        """How many there have been."""
+        self.closed: Counter[str] = Counter(dict.fromkeys(_REASONS, 0))
+        """How many were refused or closed, by reason."""
+        self.shed = 0
+        """Requests that were refused because no thread began them in time, or for memory."""
+        self.refused: Counter[tuple[str, str]] = Counter()
+        """Requests that the application has not seen, by method and status."""
+
+    @property
+    def input_bytes(self) -> int:
+        """Bytes of request bodies in memory."""
+        return self._input
+
+    def phases(self) -> Counter[str]:
+        """Return how many connections there are in each phase; safe in any thread."""
+        counts = Counter({phase.value: 0 for phase in Phase})
+        # Each copy is one step of the interpreter, between which the event loop may go on.
+        for members in list(self._peers.values()):
+            counts.update(connection.phase.value for connection in list(members))
+        return counts
 
     def __len__(self) -> int:
         return self._count
@@ -110,6 +132,7 @@ class Connections:
         """Count a connection."""
         self._peers[connection.peer].add(connection)
         self._count += 1
+        self.accepted += 1
 
     def remove(self, connection: Connection) -> None:
         """Count a connection no more; does nothing if it is not counted."""
@@ -175,6 +198,7 @@ class Connections:
                 # Its request may have arrived since the event loop last looked.
                 connection.handle_read()
                 if _rank(connection) == rank:
+                    self.closed["room"] += 1
                     connection.handle_close()
                 if before - self._count >= wanted:
                     return True
@@ -202,6 +226,7 @@ class Connections:
             for connection in self._in_phase(phase):
                 if self._input + self.output.total <= limit:
                     return
+                self.closed["memory"] += 1
                 connection.cut(why)
         for connection in reversed(self._in_phase(Phase.WORK)):
             if self._input + self.output.total <= limit:

@@ -14,10 +14,13 @@ import structlog
 from configsvc_server.http.conditional import has_wait
 from configsvc_server.http.resources.health import LIVENESS_PATH
 from configsvc_server.http.resources.health import PATHS as HEALTH_PATHS
+from configsvc_server.telemetry.readings import LaneReading
 
 __all__ = ["Job", "Lane", "Lanes", "is_health_check"]
 
 _log = structlog.stdlib.get_logger(__name__)
+
+_PREFIX: Final = "configsvc-"
 
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -60,6 +63,18 @@ class Lane:
         """Whether jobs wait for a thread, and for a while none has begun one."""
         with self._condition:
             return self._queued > 0 and time.monotonic() - self._moved_at > self.STUCK_SECONDS
+
+    def reading(self) -> LaneReading:
+        """Return how many threads there are, what they do, and how many jobs wait."""
+        with self._condition:
+            threads = len(self._threads)
+            return LaneReading(
+                name=self._name.removeprefix(_PREFIX),
+                queued=self._queued,
+                threads=threads,
+                limit=self._limit,
+                busy=max(0, threads - self._idle),
+            )
 
     def submit(self, peer: str, job: Job) -> None:
         """Let a thread do ``job`` as soon as one is free and it is the peer's turn."""
@@ -156,11 +171,11 @@ class Lanes:
         Args:
             threads: how many reads, and how many writes, are served at the same time.
         """
-        self._reads = Lane("configsvc-read", threads=threads)
-        self._writes = Lane("configsvc-write", threads=threads)
-        self._waits = Lane("configsvc-wait", threads=self.WAIT_THREADS)
-        self._costly = Lane("configsvc-costly", threads=self.COSTLY_THREADS)
-        self._health = Lane("configsvc-health", threads=self.HEALTH_THREADS)
+        self._reads = Lane(f"{_PREFIX}read", threads=threads)
+        self._writes = Lane(f"{_PREFIX}write", threads=threads)
+        self._waits = Lane(f"{_PREFIX}wait", threads=self.WAIT_THREADS)
+        self._costly = Lane(f"{_PREFIX}costly", threads=self.COSTLY_THREADS)
+        self._health = Lane(f"{_PREFIX}health", threads=self.HEALTH_THREADS)
 
     def choose(self, request: Any) -> Lane | None:
         """Return the lane of a request; ``None`` if it is answered by the thread that read it."""
@@ -187,8 +202,15 @@ class Lanes:
 
     def stop(self, *, deadline: float) -> None:
         """End all threads, and wait for them until ``deadline``, by the monotonic clock."""
-        for lane in (self._reads, self._writes, self._waits, self._costly, self._health):
+        for lane in self._all():
             lane.stop(deadline=deadline)
+
+    def readings(self) -> list[LaneReading]:
+        """Return the state of each."""
+        return [lane.reading() for lane in self._all()]
+
+    def _all(self) -> tuple[Lane, ...]:
+        return self._reads, self._writes, self._waits, self._costly, self._health
 
 
 def is_health_check(request: Any) -> bool:

@@ -130,6 +130,7 @@ class ApiListener(TcpWSGIServer):
 
     def _report_refusal(self, why: str, peer: str | None) -> None:
         self._refused += 1
+        self.connections.closed["refused"] += 1
         now = time.monotonic()
         if now - self._logged_at >= self.LOG_INTERVAL:
             self._logged_at = now

@@ -19,6 +19,7 @@ from configsvc_server.serving.lanes import Lanes
 from configsvc_server.serving.limits import Limits
 from configsvc_server.serving.listener import ApiListener
 from configsvc_server.serving.loop import EventLoop
+from configsvc_server.telemetry.readings import ServingReading
 
 __all__ = ["HttpServer", "ListenError", "bind_sockets"]
 
@@ -115,6 +116,7 @@ class HttpServer:
         self._loop = EventLoop()
         self._loop.on_sweep = self._sweep
         limits = limits or Limits()
+        self._limit = limits.max_connections
         self._connections = Connections(limits)
         self._lanes = Lanes(threads=threads)
         adjustments = Adjustments(ident="configsvc", backlog=self.BACKLOG, expose_tracebacks=False)
@@ -160,6 +162,21 @@ class HttpServer:
             # After the close, the descriptor of the wake-up may belong to another file.
             if not self._closed:
                 self._loop.wake()
+
+    def reading(self) -> ServingReading:
+        """Return the state of connections and threads; safe in any thread."""
+        connections = self._connections
+        return ServingReading(
+            phases=connections.phases(),
+            limit=self._limit,
+            accepted=connections.accepted,
+            closed=connections.closed.copy(),
+            shed=connections.shed,
+            refused=connections.refused.copy(),
+            input_bytes=connections.input_bytes,
+            output_bytes=connections.output.total,
+            lanes=self._lanes.readings(),
+        )
 
     def _drain(self, deadline: float) -> None:
         for listener in self._listeners:

@@ -14,6 +14,7 @@ from configsvc_server.http.conditional import MAY_WAIT
 from configsvc_server.http.context import IS_FORWARDED, PARKING, REQUEST_ID_HEADER
 from configsvc_server.http.peers import client_address
 from configsvc_server.http.problems import PROBLEM_JSON, problem_body
+from configsvc_server.telemetry.requests import known_method
 
 __all__ = ["ApplicationTask", "RefusalTask"]
 
@@ -67,6 +68,10 @@ class RefusalTask(ErrorTask):
             request_id=request_id,
             peer=self.channel.addr[0],
         )
+        channel: Any = self.channel
+        channel.server.connections.refused[
+            known_method(getattr(request, "command", None)), str(refusal.code)
+        ] += 1
         # What followed the head of a response to HEAD would be taken for the next response.
         self.write(b"" if getattr(request, "command", None) == "HEAD" else body)
 

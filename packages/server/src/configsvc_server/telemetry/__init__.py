@@ -1,0 +1,1 @@
+"""Telemetry: what the server counts and measures, and how Prometheus is told."""
