@@ -33,6 +33,8 @@ from configsvc_server.services.configuration_writer import ConfigurationWriter
 from configsvc_server.services.configurations import ConfigurationService
 from configsvc_server.services.document_checks import DocumentChecks
 from configsvc_server.services.environments import EnvironmentService
+from configsvc_server.services.fleet import FleetService
+from configsvc_server.services.fleet_sharing import FleetSharer, FleetSharing
 from configsvc_server.services.grants import GrantService
 from configsvc_server.services.health import HealthService
 from configsvc_server.services.history import HistoryService
@@ -217,6 +219,14 @@ def open_services(
         waiters = Waiters(cache.signal, limit=_max_waiters(settings), heartbeat=heartbeat)
         stack.callback(cache.release_waiters)
         # A check that waits holds a thread: the other half is for what need not be checked.
+        snapshots = SnapshotService(
+            database,
+            cache,
+            render=render_snapshot,
+            render_delta=render_delta,
+            compress=compress,
+            waiters=waiters,
+        )
         checker = SchemaChecker(max_waiting=max(1, settings.threads // 2))
         checks = DocumentChecks(stack.enter_context(checker))
         writer = ConfigurationWriter(database, cache, checks=checks)
@@ -228,14 +238,8 @@ def open_services(
             history=HistoryService(database, writer=writer),
             environments=EnvironmentService(database, cache, checks=checks),
             releases=ReleaseService(database, cache, checks=checks),
-            snapshots=SnapshotService(
-                database,
-                cache,
-                render=render_snapshot,
-                render_delta=render_delta,
-                compress=compress,
-                waiters=waiters,
-            ),
+            snapshots=snapshots,
+            fleet=_open_fleet(settings, database, cache, snapshots, waiters, stack),
             changes=ChangeService(database, cache, waiters=waiters),
             health=HealthService(database, migrator, outage=outage),
             access=access,
@@ -295,6 +299,31 @@ def operator_name() -> str:
     except (KeyError, OSError):
         user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
     return f"{user}@{socket.gethostname()}"
+
+
+def _open_fleet(
+    settings: Settings,
+    database: Database,
+    cache: ResponseCache,
+    snapshots: SnapshotService,
+    waiters: Waiters,
+    stack: ExitStack,
+) -> FleetService:
+    retention = settings.fleet_retention * 86400
+    sharing = None
+    if settings.fleet == "on":
+        sharing = FleetSharing(database, cache, retention=retention)
+        sharer = FleetSharer(sharing, cache)
+        sharer.start()
+        stack.callback(sharer.stop)
+    return FleetService(
+        database,
+        cache,
+        snapshots=snapshots,
+        sharing=sharing,
+        waiters=waiters,
+        retention=retention,
+    )
 
 
 def _first_token(tokens: TokenService) -> CreatedToken | None:

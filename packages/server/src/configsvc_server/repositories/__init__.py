@@ -8,6 +8,7 @@ from configsvc_server.repositories.changes import ChangeRepository
 from configsvc_server.repositories.configurations import ConfigurationRepository
 from configsvc_server.repositories.environments import EnvironmentRepository
 from configsvc_server.repositories.grants import GrantRepository
+from configsvc_server.repositories.instances import InstanceRepository
 from configsvc_server.repositories.releases import ReleaseRepository
 from configsvc_server.repositories.revisions import RevisionRepository
 from configsvc_server.repositories.sessions import SessionRepository
@@ -72,3 +73,8 @@ class Repositories:
     def grants(self) -> GrantRepository:
         """The table ``grants``."""
         return GrantRepository(self._connection)
+
+    @cached_property
+    def instances(self) -> InstanceRepository:
+        """The tables of the fleet."""
+        return InstanceRepository(self._connection)
