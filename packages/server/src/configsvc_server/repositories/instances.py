@@ -21,7 +21,7 @@ from configsvc_server.domain.fleet import (
     RejectionCount,
 )
 from configsvc_server.domain.pages import Page, PageRequest
-from configsvc_server.repositories.pages import Condition, fetch_page
+from configsvc_server.repositories.pages import Condition, count_rows, fetch_page
 
 __all__ = ["InstanceRepository", "ReportRow", "SeenRow"]
 
@@ -353,6 +353,7 @@ class InstanceRepository:
             conditions=conditions,
             request=request,
             make=_instance,
+            total=count_rows("fleet", conditions),
         )
 
     def find(self, application_id: str, environment: str, instance: str) -> Instance | None:
