@@ -3,7 +3,6 @@
 from typing import Any, TypeAlias
 
 import falcon.testing
-import pytest
 from falcon.testing import TestClient
 
 Json: TypeAlias = dict[str, Any]
