@@ -125,7 +125,8 @@ class Fleet:
         Args:
             now: returns the time, in seconds.
         """
-        self._now = now
+        self.now = now
+        """Returns the time of this clock, in seconds."""
         self._lock = threading.Lock()
         # The longest unseen first.
         self._sightings: OrderedDict[InstanceKey, _Sighting] = OrderedDict()
@@ -166,7 +167,7 @@ class Fleet:
             address: where it polls from.
             principal: who it is to the API; ``None`` for nobody.
         """
-        now = self._now()
+        now = self.now()
         key = (*environment, about.id)
         with self._lock:
             sighting = self._sightings.get(key)
@@ -214,7 +215,7 @@ class Fleet:
         with self._lock:
             if len(self._reports) >= self.MAX_REPORTS and key not in self._reports:
                 return False
-            self._reports[key] = Report(version, rejections, self._now())
+            self._reports[key] = Report(version, rejections, self.now())
             return True
 
     def environments_changed(self, environments: Iterable[SnapshotKey]) -> None:
@@ -233,11 +234,11 @@ class Fleet:
     def last_seen(self, key: InstanceKey) -> float | None:
         """Return how many seconds ago this server has seen an instance."""
         sighting = self._sightings.get(key)
-        return None if sighting is None else self._now() - sighting.last_seen_at
+        return None if sighting is None else self.now() - sighting.last_seen_at
 
     def sweep(self) -> None:
         """Find out which instances have gone, and forget those that have for long."""
-        now = self._now()
+        now = self.now()
         with self._lock:
             for key, sighting in list(self._sightings.items()):
                 unseen = now - sighting.last_seen_at

@@ -28,16 +28,16 @@ __all__ = ["InstanceRepository", "ReportRow", "SeenRow"]
 
 @dataclass(frozen=True, slots=True)
 class SeenRow:
-    """An instance that a server has seen; ages are in seconds."""
+    """An instance that a server has seen; times are those of the clock of the database."""
 
     application_id: str
     environment: str
     about: About
     serves: str | None
-    changed_age: float
-    confirmed_age: float
-    first_seen_age: float
-    last_seen_age: float
+    changed_at: datetime
+    confirmed_at: datetime
+    first_seen_at: datetime
+    last_seen_at: datetime
     gone_after: int
     is_gone: bool
     address: str
@@ -59,10 +59,10 @@ class SeenRow:
             about.host,
             about.processes,
             self.serves,
-            self.changed_age,
-            self.confirmed_age,
-            self.first_seen_age,
-            self.last_seen_age,
+            self.changed_at,
+            self.confirmed_at,
+            self.first_seen_at,
+            self.last_seen_at,
             self.gone_after,
             self.is_gone,
             self.address,
@@ -80,28 +80,24 @@ class ReportRow:
     instance: str
     version: str
     rejections: Sequence[Rejection]
-    age: float
-    """Seconds since it was reported."""
+    reported_at: datetime
 
 
-# Ages, and not times: clocks of servers differ.
 _STORE = b"""
     WITH taken AS (
         SELECT application_id, environment, id, service, version, sdk, host, processes, serves,
-               clock_timestamp() - changed_age * interval '1 second' AS changed_at,
-               clock_timestamp() - confirmed_age * interval '1 second' AS confirmed_at,
-               clock_timestamp() - first_seen_age * interval '1 second' AS first_seen_at,
-               clock_timestamp() - last_seen_age * interval '1 second' AS last_seen_at,
+               changed_at, confirmed_at, first_seen_at, last_seen_at,
                gone_after * interval '1 second' AS gone_after, is_gone, address, principal,
                is_logged
         FROM unnest(
             %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-            %s::integer[], %s::text[], %s::float8[], %s::float8[], %s::float8[], %s::float8[],
-            %s::integer[], %s::boolean[], %s::text[], %s::text[], %s::boolean[]
+            %s::integer[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[],
+            %s::timestamptz[], %s::integer[], %s::boolean[], %s::text[], %s::text[],
+            %s::boolean[]
         ) AS given (
             application_id, environment, id, service, version, sdk, host, processes, serves,
-            changed_age, confirmed_age, first_seen_age, last_seen_age, gone_after, is_gone,
-            address, principal, is_logged
+            changed_at, confirmed_at, first_seen_at, last_seen_at, gone_after, is_gone, address,
+            principal, is_logged
         )
     ),
     known AS (
@@ -185,7 +181,7 @@ _REPORT = b"""
     WITH given AS (
         SELECT %s::text AS application_id, %s::text AS environment, %s::text AS id,
                %s::text AS version, %s::jsonb AS rejections,
-               clock_timestamp() - %s::float8 * interval '1 second' AS reported_at
+               %s::timestamptz AS reported_at
     ),
     stored AS (
         INSERT INTO instance_rejections (
@@ -253,7 +249,7 @@ class InstanceRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def beat(self, server: str, *, alive_for: float) -> tuple[bool, int]:
+    def beat(self, server: str, *, alive_for: float) -> tuple[bool, int, datetime]:
         """Record that a server is alive.
 
         Args:
@@ -261,7 +257,7 @@ class InstanceRepository:
             alive_for: seconds after its heartbeat that a server counts as alive.
 
         Returns:
-            Whether its last heartbeat was known, and how many other servers are alive.
+            Whether its last heartbeat was known, how many other servers are alive, and the time.
         """
         row = self._connection.execute(
             """
@@ -274,13 +270,14 @@ class InstanceRepository:
             SELECT is_known, (
                 SELECT count(*) FROM fleet_servers
                 WHERE id <> %s AND heartbeat_at > now() - %s::interval
-            )
+            ), clock_timestamp()
             FROM stored
             """,
             [server, server, timedelta(seconds=alive_for)],
         ).fetchone()
         assert row is not None  # noqa: S101 - one row is stored
-        return row[0], row[1]
+        is_known, others, now = row
+        return is_known, others, now
 
     def store(self, server: str, rows: Sequence[SeenRow]) -> None:
         """Write what a server has seen, append it to the log, and tell all servers."""
@@ -298,7 +295,7 @@ class InstanceRepository:
                 row.instance,
                 row.version,
                 rejections,
-                row.age,
+                row.reported_at,
                 is_logged,
             ],
         )

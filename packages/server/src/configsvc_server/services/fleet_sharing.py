@@ -14,10 +14,12 @@ from configsvc_server.domain.errors import ConfigSvcError
 from configsvc_server.domain.identifiers import new_ulid
 from configsvc_server.repositories import Repositories
 from configsvc_server.repositories.instances import ReportRow, SeenRow
+from configsvc_server.services.database_clock import DatabaseClock
 
 __all__ = ["FleetSharer", "FleetSharing"]
 
 _log = structlog.stdlib.get_logger(__name__)
+
 
 _DAY: Final = 86400.0
 
@@ -59,8 +61,9 @@ class FleetSharing:
         self._retention = retention
         self._lock = threading.Lock()
         self._has_beaten = False
+        self._clock = DatabaseClock()
         self._loggable = float(self.MAX_LOGGED_AT_ONCE)
-        self._counted_at = time.monotonic()
+        self._counted_at = self._fleet.now()
 
     def share(self) -> None:
         """Write what others do not know yet.
@@ -71,7 +74,7 @@ class FleetSharing:
         with self._lock:
             if self._fleet.is_unsure:
                 # Others take an instance for gone if they do not know its server.
-                self.beat()
+                self._beat()
             while batch := self._fleet.take(self.MAX_BATCH):
                 try:
                     self._write(batch)
@@ -88,20 +91,8 @@ class FleetSharing:
         Raises:
             ConfigSvcError: the database is away.
         """
-        self._fleet.is_unsure = False
-        try:
-            with self._database.write_statement() as connection:
-                is_known, others = Repositories(connection).instances.beat(
-                    self.server, alive_for=self.ALIVE_FOR
-                )
-        except BaseException:
-            self._fleet.is_unsure = True
-            raise
-        self._fleet.has_peers = others > 0
-        if self._has_beaten and not is_known:
-            # PostgreSQL has crashed, and its tables that are not logged are empty.
-            self._fleet.nothing_is_stored()
-        self._has_beaten = True
+        with self._lock:
+            self._beat()
         self._cache.time_passed()
 
     def clean(self) -> None:
@@ -117,9 +108,29 @@ class FleetSharing:
                     kept=_DAY, logged=self._retention, limit=self.CLEANED
                 )
 
+    def _beat(self) -> None:
+        is_unsure, self._fleet.is_unsure = self._fleet.is_unsure, False
+        try:
+            with self._database.write_statement() as connection:
+                before = self._fleet.now()
+                is_known, others, now = Repositories(connection).instances.beat(
+                    self.server, alive_for=self.ALIVE_FOR
+                )
+                after = self._fleet.now()
+        except BaseException:
+            self._fleet.is_unsure = True
+            raise
+        if is_unsure:
+            self._clock.forget()
+        self._clock.compare(before, after, now)
+        self._fleet.has_peers = others > 0
+        if self._has_beaten and not is_known:
+            # PostgreSQL has crashed, and its tables that are not logged are empty.
+            self._fleet.nothing_is_stored()
+        self._has_beaten = True
+
     def _write(self, batch: Batch) -> None:
         rows = self._rows(batch)
-        now = time.monotonic()
         with self._database.transaction() as connection:
             instances = Repositories(connection).instances
             if rows:
@@ -128,21 +139,21 @@ class FleetSharing:
                 instances.forget(self.server, sorted(batch.forgotten))
             for key in sorted(batch.reports):
                 version, rejections, reported_at = batch.reports[key]
-                row = ReportRow(*key, version, rejections, now - reported_at)
+                row = ReportRow(*key, version, rejections, self._clock.at(reported_at))
                 instances.report(row, is_logged=self._may_log())
 
     def _rows(self, batch: Batch) -> Sequence[SeenRow]:
-        now = time.monotonic()
+        time_of = self._clock.at
         return [
             SeenRow(
                 key[0],
                 key[1],
                 seen.about,
                 seen.serves,
-                changed_age=now - seen.changed_at,
-                confirmed_age=now - seen.confirmed_at,
-                first_seen_age=now - seen.first_seen_at,
-                last_seen_age=now - seen.last_seen_at,
+                changed_at=time_of(seen.changed_at),
+                confirmed_at=time_of(seen.confirmed_at),
+                first_seen_at=time_of(seen.first_seen_at),
+                last_seen_at=time_of(seen.last_seen_at),
                 gone_after=seen.gone_after,
                 is_gone=seen.is_gone,
                 address=seen.address,
@@ -153,7 +164,7 @@ class FleetSharing:
         ]
 
     def _may_log(self) -> bool:
-        now = time.monotonic()
+        now = self._fleet.now()
         earned = (now - self._counted_at) * self.LOGGED_PER_SECOND
         self._loggable = min(self._loggable + earned, self.MAX_LOGGED_AT_ONCE)
         self._counted_at = now
