@@ -645,6 +645,8 @@ CREATE UNLOGGED TABLE instances (
     since timestamptz NOT NULL,
     first_seen_at timestamptz NOT NULL,
     last_seen_at timestamptz NOT NULL,
+    -- How many parts of it the instance rejects, if it says so with its polls.
+    rejects integer,
     -- When the server has seen that it serves this, after the last change of the environment.
     confirmed_at timestamptz NOT NULL,
     -- How long after its last poll it counts as gone.
@@ -697,11 +699,15 @@ CREATE VIEW fleet AS
 SELECT DISTINCT ON (seen.application_id, seen.environment, seen.instance)
     seen.application_id, seen.environment, seen.instance, seen.service, seen.version, seen.sdk,
     seen.host, seen.processes, seen.serves, seen.since, seen.first_seen_at, seen.last_seen_at,
-    seen.is_gone, seen.address, seen.principal, reported.rejections
+    seen.is_gone, seen.address, seen.principal,
+    -- What it says with its polls counts before what it has reported.
+    CASE WHEN seen.rejects IS DISTINCT FROM 0 THEN reported.rejections END AS rejections,
+    coalesce(seen.rejects > 0, reported.rejections IS NOT NULL) AS is_rejecting
 FROM (
     SELECT instances.application_id, instances.environment, instances.id AS instance,
            instances.service, instances.version, instances.sdk, instances.host,
-           instances.processes, instances.serves, instances.since, instances.first_seen_at,
+           instances.processes, instances.serves, instances.rejects, instances.since,
+           instances.first_seen_at,
            -- The server would have said that it is gone.
            greatest(
                instances.last_seen_at,

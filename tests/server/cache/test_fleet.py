@@ -99,6 +99,21 @@ def test_an_instance_is_gone_after_three_missed_polls_and_ninety_seconds(
     assert fleet.take(10).seen[KEY].is_gone
 
 
+def test_nobody_is_gone_because_polls_could_not_be_answered(fleet: Fleet, clock: Clock) -> None:
+    poll(fleet)
+    fleet.take(10)
+
+    clock.time += 1000
+    fleet.is_deaf()
+    clock.time += 89
+    fleet.sweep()
+    assert not fleet.has_news
+    clock.time += 2
+    fleet.sweep()
+
+    assert fleet.take(10).seen[KEY].is_gone
+
+
 def test_one_that_comes_back_is_not_gone(fleet: Fleet, clock: Clock) -> None:
     poll(fleet)
     clock.time += 100

@@ -206,6 +206,20 @@ class TestConvergence:
         assert (found["state"], found["current"], found["version"]) == ("superseded", 1, before)
         assert found["serves"] != before
 
+    def test_no_cache_asks_the_database_what_is_served(
+        self, api: TestClient, database_url: str, database_config: Json
+    ) -> None:
+        before = convergence(api)["serves"]
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            # No notification tells of it.
+            connection.execute("DELETE FROM served_versions")
+        assert convergence(api)["serves"] == before
+
+        headers = {"Cache-Control": "no-cache"}
+        found = ok(api.simulate_get(f"{ENVIRONMENT}/convergence", headers=headers))
+
+        assert found["serves"] != before
+
     def test_the_version_has_to_be_one(self, api: TestClient, billing: Json) -> None:
         result = api.simulate_get(f"{ENVIRONMENT}/convergence", params={"version": '"x"'})
         problem(result, 422, "/version")
@@ -291,6 +305,37 @@ class TestRejections:
         web.poll()
 
         assert convergence(api)["rejecting"] == 1
+
+    def test_what_is_said_with_the_poll_counts_before_the_report(
+        self, api: TestClient, database_config: Json
+    ) -> None:
+        web = Poller(api, "web-1")
+        web.catch_up()
+        said = web.header
+        web.header = f"{said}, rejects=1"
+        web.poll()
+        found = convergence(api)
+        assert (found["state"], found["rejecting"], found["rejections"]) == ("rejected", 1, [])
+        report(api, web, rejection())
+        assert len(convergence(api)["rejections"]) == 1
+
+        web.header = f"{said}, rejects=0"
+        web.poll()
+
+        found = convergence(api)
+        assert (found["state"], found["rejections"]) == ("converged", [])
+        assert instances(api)[0]["rejections"] == []
+
+    def test_it_may_be_about_the_snapshot_as_a_whole(
+        self, api: TestClient, database_config: Json
+    ) -> None:
+        web = Poller(api, "web-1")
+        web.catch_up()
+        whole = rejection("") | {"configuration": None}
+
+        assert report(api, web, whole).status_code == 204
+
+        assert convergence(api)["rejections"] == [{**whole, "instances": 1}]
 
     @pytest.mark.parametrize(
         ("members", "pointer"),

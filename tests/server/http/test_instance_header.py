@@ -30,6 +30,8 @@ WRONG = [
     'id="web-1", interval=1.5',
     'id="web-1", interval=?1',
     'id="web-1", processes=0',
+    'id="web-1", rejects=-1',
+    'id="web-1", rejects=1001',
     f'id="web-1", other="{"x" * 1024}"',
     'id="wéb"',
     "\0",

@@ -4,6 +4,7 @@ A poll that tells nothing new costs a look into a dictionary. What is new is put
 is taken, as a batch, and written for all servers.
 """
 
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -134,6 +135,7 @@ class Fleet:
         self._forgotten: set[InstanceKey] = set()
         self._reports: dict[InstanceKey, Report] = {}
         self._epochs: dict[SnapshotKey, int] = {}
+        self._heard_from = -math.inf
         self.has_peers = False
         """Whether other servers may see the same instances."""
         self.is_unsure = True
@@ -232,16 +234,20 @@ class Fleet:
         self.is_unsure = True
 
     def last_seen(self, key: InstanceKey) -> float | None:
-        """Return how many seconds ago this server has seen an instance."""
+        """Return when this server has seen an instance, by its clock."""
         sighting = self._sightings.get(key)
-        return None if sighting is None else self.now() - sighting.last_seen_at
+        return None if sighting is None else sighting.last_seen_at
+
+    def is_deaf(self) -> None:
+        """Record that polls can't be answered now: nobody is gone because of that."""
+        self._heard_from = self.now()
 
     def sweep(self) -> None:
         """Find out which instances have gone, and forget those that have for long."""
         now = self.now()
         with self._lock:
             for key, sighting in list(self._sightings.items()):
-                unseen = now - sighting.last_seen_at
+                unseen = now - max(sighting.last_seen_at, self._heard_from)
                 if unseen <= sighting.gone_after:
                     continue
                 if not sighting.is_gone and not sighting.about.is_anonymous:
@@ -309,4 +315,5 @@ def _says_more(about: About, sighting: _Sighting) -> bool:
         or about.sdk != known.sdk
         or about.host != known.host
         or about.processes != known.processes
+        or about.rejects != known.rejects
     )

@@ -11,6 +11,7 @@ __all__ = [
     "MAX_INTERVAL",
     "MAX_PROCESSES",
     "MAX_REJECTIONS",
+    "MAX_REJECTS",
     "MIN_GONE_AFTER",
     "About",
     "Convergence",
@@ -34,6 +35,8 @@ MIN_GONE_AFTER: Final = 90
 """Seconds after its last poll in which no instance counts as gone."""
 _MISSED_POLLS: Final = 3
 
+MAX_REJECTS: Final = 1000
+"""Parts of a snapshot that an instance can say that it rejects."""
 MAX_REJECTIONS: Final = 20
 """Rejections of one report, and kinds of rejections that convergence tells of."""
 
@@ -54,6 +57,8 @@ class About:
     """Seconds until its next poll, at most."""
     processes: int = 1
     """How many processes follow its polls."""
+    rejects: int | None = None
+    """How many parts of what it serves it rejects; ``None`` where only its reports tell."""
 
     @property
     def is_anonymous(self) -> bool:
@@ -70,7 +75,8 @@ class About:
 class Rejection:
     """A part of a snapshot that an instance could not use."""
 
-    configuration: str
+    configuration: str | None
+    """Its name; ``None`` for the snapshot as a whole."""
     pointer: str
     message: str
 
@@ -104,6 +110,7 @@ class Instance:
     """Tag of the snapshot that it has; ``None`` where it has none yet."""
     rejections: Sequence[Rejection]
     """What it has reported of that snapshot."""
+    is_rejecting: bool
     is_gone: bool
     first_seen_at: datetime
     last_seen_at: datetime
@@ -118,7 +125,7 @@ class Instance:
             return "gone"
         if self.serves != current:
             return "behind"
-        return "rejecting" if self.rejections else "current"
+        return "rejecting" if self.is_rejecting else "current"
 
 
 @dataclass(frozen=True, slots=True)

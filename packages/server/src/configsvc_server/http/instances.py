@@ -16,9 +16,9 @@ import structlog
 from configsvc_server.domain.entity_tags import EntityTags
 from configsvc_server.domain.fleet import (
     CONNECTION_PREFIX,
-    DEFAULT_INTERVAL,
     MAX_INTERVAL,
     MAX_PROCESSES,
+    MAX_REJECTS,
     About,
 )
 
@@ -41,6 +41,12 @@ _MAX_HEADER: Final = 1024
 _MAX_TEXT: Final = 100
 # Headers that are remembered, so that they are parsed once.
 _REMEMBERED: Final = 16_384
+
+_NUMBERS: Final = (
+    ("interval", 1, MAX_INTERVAL),
+    ("processes", 1, MAX_PROCESSES),
+    ("rejects", 0, MAX_REJECTS),
+)
 
 _VERSION: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
@@ -91,21 +97,22 @@ def _parse(text: str) -> About | None:
     instance = values.get("id")
     if type(instance) is not str or not INSTANCE_ID.fullmatch(instance):
         return None
-    texts = {}
+    said: dict[str, Any] = {}
     for name in ("service", "version", "sdk", "host"):
         value = values.get(name)
         if value is None:
             continue
         if type(value) is not str or len(value) > _MAX_TEXT:
             return None
-        texts[name] = intern(value)
-    interval = values.get("interval", DEFAULT_INTERVAL)
-    processes = values.get("processes", 1)
-    if type(interval) is not int or not 1 <= interval <= MAX_INTERVAL:
-        return None
-    if type(processes) is not int or not 1 <= processes <= MAX_PROCESSES:
-        return None
-    return About(instance, **texts, interval=interval, processes=processes)
+        said[name] = intern(value)
+    for name, minimum, maximum in _NUMBERS:
+        value = values.get(name)
+        if value is None:
+            continue
+        if type(value) is not int or not minimum <= value <= maximum:
+            return None
+        said[name] = value
+    return About(instance, **said)
 
 
 @lru_cache(maxsize=_REMEMBERED)

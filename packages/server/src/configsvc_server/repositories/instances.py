@@ -58,6 +58,7 @@ class SeenRow:
             about.sdk,
             about.host,
             about.processes,
+            about.rejects,
             self.serves,
             self.changed_at,
             self.confirmed_at,
@@ -81,23 +82,38 @@ class ReportRow:
     version: str
     rejections: Sequence[Rejection]
     reported_at: datetime
+    is_logged: bool
+    """Whether it goes into the log."""
+
+    @property
+    def columns(self) -> tuple[object, ...]:
+        """Columns, in the order of the statement."""
+        return (
+            self.application_id,
+            self.environment,
+            self.instance,
+            self.version,
+            Jsonb([[r.configuration, r.pointer, r.message] for r in self.rejections]),
+            self.reported_at,
+            self.is_logged,
+        )
 
 
 _STORE = b"""
     WITH taken AS (
-        SELECT application_id, environment, id, service, version, sdk, host, processes, serves,
-               changed_at, confirmed_at, first_seen_at, last_seen_at,
+        SELECT application_id, environment, id, service, version, sdk, host, processes, rejects,
+               serves, changed_at, confirmed_at, first_seen_at, last_seen_at,
                gone_after * interval '1 second' AS gone_after, is_gone, address, principal,
                is_logged
         FROM unnest(
             %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-            %s::integer[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[],
-            %s::timestamptz[], %s::integer[], %s::boolean[], %s::text[], %s::text[],
-            %s::boolean[]
+            %s::integer[], %s::integer[], %s::text[], %s::timestamptz[], %s::timestamptz[],
+            %s::timestamptz[], %s::timestamptz[], %s::integer[], %s::boolean[], %s::text[],
+            %s::text[], %s::boolean[]
         ) AS given (
-            application_id, environment, id, service, version, sdk, host, processes, serves,
-            changed_at, confirmed_at, first_seen_at, last_seen_at, gone_after, is_gone, address,
-            principal, is_logged
+            application_id, environment, id, service, version, sdk, host, processes, rejects,
+            serves, changed_at, confirmed_at, first_seen_at, last_seen_at, gone_after, is_gone,
+            address, principal, is_logged
         )
     ),
     known AS (
@@ -131,16 +147,17 @@ _STORE = b"""
     stored AS (
         INSERT INTO instances AS i (
             application_id, environment, id, server, service, version, sdk, host, processes,
-            serves, since, first_seen_at, last_seen_at, confirmed_at, gone_after, gone_at,
+            rejects, serves, since, first_seen_at, last_seen_at, confirmed_at, gone_after, gone_at,
             address, principal
         )
         SELECT application_id, environment, id, %s, service, version, sdk, host, processes,
-               serves, since, first_seen_at, last_seen_at, confirmed_at, gone_after,
+               rejects, serves, since, first_seen_at, last_seen_at, confirmed_at, gone_after,
                CASE WHEN is_gone THEN now() END, address, principal
         FROM known
         ON CONFLICT ON CONSTRAINT instances_pkey DO UPDATE SET
             service = excluded.service, version = excluded.version, sdk = excluded.sdk,
-            host = excluded.host, processes = excluded.processes, serves = excluded.serves,
+            host = excluded.host, processes = excluded.processes, rejects = excluded.rejects,
+            serves = excluded.serves,
             since = excluded.since,
             first_seen_at = least(i.first_seen_at, excluded.first_seen_at),
             last_seen_at = excluded.last_seen_at, confirmed_at = excluded.confirmed_at,
@@ -179,9 +196,13 @@ _STORE = b"""
 
 _REPORT = b"""
     WITH given AS (
-        SELECT %s::text AS application_id, %s::text AS environment, %s::text AS id,
-               %s::text AS version, %s::jsonb AS rejections,
-               %s::timestamptz AS reported_at
+        SELECT *
+        FROM unnest(
+            %s::text[], %s::text[], %s::text[], %s::text[], %s::jsonb[], %s::timestamptz[],
+            %s::boolean[]
+        ) AS reports (
+            application_id, environment, id, version, rejections, reported_at, is_logged
+        )
     ),
     stored AS (
         INSERT INTO instance_rejections (
@@ -211,17 +232,18 @@ _REPORT = b"""
             ORDER BY at DESC, instance_log.id DESC
             LIMIT 1
         ) AS last ON true
-        WHERE %s AND (
+        WHERE is_logged AND (
             last.serves IS DISTINCT FROM given.version
             OR last.rejections IS DISTINCT FROM nullif(given.rejections, '[]')
         )
     )
-    SELECT pg_notify('configsvc_fleet', application_id || ' ' || environment) FROM given
+    SELECT pg_notify('configsvc_fleet', application_id || ' ' || environment)
+    FROM (SELECT DISTINCT application_id, environment FROM given) AS changed
 """
 
 _COLUMNS = SQL(
-    "instance, service, version, sdk, host, processes, serves, rejections::text, is_gone, "
-    "first_seen_at, last_seen_at, since, address, principal"
+    "instance, service, version, sdk, host, processes, serves, rejections::text, "
+    "is_rejecting, is_gone, first_seen_at, last_seen_at, since, address, principal"
 )
 
 # Every moment at which what an environment serves, or how it is called, may have changed.
@@ -281,24 +303,11 @@ class InstanceRepository:
 
     def store(self, server: str, rows: Sequence[SeenRow]) -> None:
         """Write what a server has seen, append it to the log, and tell all servers."""
-        columns = [list(column) for column in zip(*(row.columns for row in rows), strict=True)]
-        self._connection.execute(_STORE, [*columns, server, server])
+        self._connection.execute(_STORE, [*_by_column(rows), server, server])
 
-    def report(self, row: ReportRow, *, is_logged: bool) -> None:
-        """Write what an instance has rejected, instead of what it has reported before."""
-        rejections = Jsonb([[r.configuration, r.pointer, r.message] for r in row.rejections])
-        self._connection.execute(
-            _REPORT,
-            [
-                row.application_id,
-                row.environment,
-                row.instance,
-                row.version,
-                rejections,
-                row.reported_at,
-                is_logged,
-            ],
-        )
+    def report(self, rows: Sequence[ReportRow]) -> None:
+        """Write what instances have rejected, instead of what they have reported before."""
+        self._connection.execute(_REPORT, _by_column(rows))
 
     def forget(self, server: str, keys: Sequence[tuple[str, str, str]]) -> None:
         """Delete instances that a server has seen, and tell all servers."""
@@ -334,12 +343,12 @@ class InstanceRepository:
                 )
             case "current":
                 conditions.append(
-                    (SQL("NOT is_gone AND serves = %s AND rejections IS NULL"), [wanted.current])
+                    (SQL("NOT is_gone AND serves = %s AND NOT is_rejecting"), [wanted.current])
                 )
             case "rejecting":
                 conditions.append(
                     (
-                        SQL("NOT is_gone AND serves = %s AND rejections IS NOT NULL"),
+                        SQL("NOT is_gone AND serves = %s AND is_rejecting"),
                         [wanted.current],
                     )
                 )
@@ -378,10 +387,10 @@ class InstanceRepository:
         row = self._connection.execute(
             """
             SELECT count(*) FILTER (WHERE NOT is_gone AND serves = %(version)s
-                       AND rejections IS NULL),
+                       AND NOT is_rejecting),
                    count(*) FILTER (WHERE NOT is_gone AND serves IS DISTINCT FROM %(version)s),
                    count(*) FILTER (WHERE NOT is_gone AND serves = %(version)s
-                       AND rejections IS NOT NULL),
+                       AND is_rejecting),
                    count(*) FILTER (WHERE is_gone)
             FROM fleet
             WHERE application_id = %(application_id)s AND environment = %(environment)s
@@ -511,6 +520,10 @@ class InstanceRepository:
             [application_id, environment, version, MAX_REJECTIONS],
         ).fetchall()
         return tuple(RejectionCount(Rejection(*row[:3]), row[3]) for row in rows)
+
+
+def _by_column(rows: Sequence[SeenRow] | Sequence[ReportRow]) -> list[list[object]]:
+    return [list(column) for column in zip(*(row.columns for row in rows), strict=True)]
 
 
 def _of_environment(application_id: str, environment: str) -> list[Condition]:

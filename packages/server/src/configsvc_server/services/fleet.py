@@ -230,6 +230,7 @@ class FleetService:
         environment: str,
         *,
         version: str | None = None,
+        bypass_cache: bool = False,
     ) -> Convergence:
         """Return how many instances serve a snapshot.
 
@@ -238,11 +239,14 @@ class FleetService:
             application: id or name of the application.
             environment: its environment.
             version: tag of the snapshot; ``None`` for what is served now.
+            bypass_cache: whether to read from the database what is served.
 
         Raises:
             NotFoundError: there is no such application or environment.
         """
         self._share()
+        if bypass_cache:
+            self._snapshots.get(principal, application, environment, bypass_cache=True)
         return self._count(principal, application, environment, version)
 
     def wait(
@@ -324,10 +328,10 @@ class FleetService:
 
     def _as_seen(self, environment: SnapshotKey, instance: Instance) -> Instance:
         """Return an instance with the time when this server has seen it, if that is later."""
-        age = self._fleet.last_seen((*environment, instance.about.id))
-        if age is None:
+        moment = self._fleet.last_seen((*environment, instance.about.id))
+        if moment is None or self._sharing is None:
             return instance
-        seen_at = datetime.now(UTC) - timedelta(seconds=age)
+        seen_at = self._sharing.time_of(moment) or instance.last_seen_at
         return replace(instance, last_seen_at=max(instance.last_seen_at, seen_at))
 
     def _snapshot_of(

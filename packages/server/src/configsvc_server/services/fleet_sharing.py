@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -95,6 +96,11 @@ class FleetSharing:
             self._beat()
         self._cache.time_passed()
 
+    def time_of(self, moment: float) -> datetime | None:
+        """Return the time of the database at a moment of the clock of the fleet, if it is known."""
+        with self._lock:
+            return self._clock.at(moment) if self._has_beaten else None
+
     def clean(self) -> None:
         """Delete what is too old.
 
@@ -131,16 +137,19 @@ class FleetSharing:
 
     def _write(self, batch: Batch) -> None:
         rows = self._rows(batch)
-        with self._database.transaction() as connection:
+        reports = [
+            ReportRow(*key, version, rejections, self._clock.at(reported_at), self._may_log())
+            for key, (version, rejections, reported_at) in sorted(batch.reports.items())
+        ]
+        # Each statement by itself: what is written twice because a later one fails does no harm.
+        with self._database.write_statement() as connection:
             instances = Repositories(connection).instances
             if rows:
                 instances.store(self.server, rows)
             if batch.forgotten:
-                instances.forget(self.server, sorted(batch.forgotten))
-            for key in sorted(batch.reports):
-                version, rejections, reported_at = batch.reports[key]
-                row = ReportRow(*key, version, rejections, self._clock.at(reported_at))
-                instances.report(row, is_logged=self._may_log())
+                instances.forget(self.server, batch.forgotten)
+            if reports:
+                instances.report(reports)
 
     def _rows(self, batch: Batch) -> Sequence[SeenRow]:
         time_of = self._clock.at
@@ -224,6 +233,7 @@ class FleetSharer:
             except ConfigSvcError:
                 # The database is away, which is logged already. What is new waits.
                 self._fleet.is_unsure = True
+                self._fleet.is_deaf()
             except Exception:  # noqa: BLE001 - the thread must outlive a bug
                 if not self._has_failed:
                     _log.exception("the fleet could not be shared")

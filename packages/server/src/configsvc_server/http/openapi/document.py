@@ -168,7 +168,7 @@ def _parameters() -> Node:
         "InstanceHeader": query(
             "Configsvc-Instance",
             "Which process polls: a dictionary of structured fields (RFC 8941) with `id`, and if "
-            "wanted `service`, `version`, `sdk`, `host`, `interval` and `processes`.",
+            "wanted `service`, `version`, `sdk`, `host`, `interval`, `processes` and `rejects`.",
             {"type": "string", "maxLength": 1024, "examples": ['id="web-3.41", service="shop"']},
             where="header",
         ),

@@ -1,7 +1,7 @@
 """Instances of an environment, what they report, and whether a release has arrived."""
 
 from http import HTTPStatus
-from typing import Final, cast, get_args
+from typing import Any, Final, cast, get_args
 
 import falcon
 
@@ -15,7 +15,7 @@ from configsvc_server.domain.fleet import (
 )
 from configsvc_server.domain.strict_json import JsonObject, dumps
 from configsvc_server.http.bodies import BodyReader, text_field
-from configsvc_server.http.conditional import read_wait
+from configsvc_server.http.conditional import has_no_cache, read_wait
 from configsvc_server.http.context import client_disconnected, parking_of, principal_of
 from configsvc_server.http.instances import INSTANCE_ID, is_version
 from configsvc_server.http.pagination import ListOrder, read_page_request, show_page
@@ -113,7 +113,7 @@ class RejectionsResource:
         if not INSTANCE_ID.fullmatch(instance):
             message = "must have 1 to 64 characters of A-Z, a-z, 0-9 and -._~"
             raise InvalidError([FieldError("/instance", message)])
-        given = cast("list[dict[str, str]]", body["rejections"])
+        given = cast("list[dict[str, Any]]", body["rejections"])
         self._service.report(
             principal_of(req),
             application,
@@ -157,7 +157,11 @@ class ConvergenceResource:
                 resp.set_header("Preference-Applied", f"wait={wait}")
         else:
             found = self._service.convergence(
-                principal_of(req), application, environment, version=version
+                principal_of(req),
+                application,
+                environment,
+                version=version,
+                bypass_cache=has_no_cache(req),
             )
         resp.data = dumps(_convergence(found))
 
@@ -211,7 +215,7 @@ def _convergence(found: Convergence) -> JsonObject:
     }
 
 
-def _rejection(rejection: Rejection) -> dict[str, str]:
+def _rejection(rejection: Rejection) -> dict[str, str | None]:
     return {
         "configuration": rejection.configuration,
         "pointer": rejection.pointer,
