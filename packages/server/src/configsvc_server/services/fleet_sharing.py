@@ -14,7 +14,7 @@ from configsvc_server.db.database import Database
 from configsvc_server.domain.errors import ConfigSvcError
 from configsvc_server.domain.identifiers import new_ulid
 from configsvc_server.repositories import Repositories
-from configsvc_server.repositories.instances import ReportRow, SeenRow
+from configsvc_server.repositories.instance_writes import ReportRow, SeenRow
 from configsvc_server.services.database_clock import DatabaseClock
 
 __all__ = ["FleetSharer", "FleetSharing"]
@@ -144,12 +144,13 @@ class FleetSharing:
         # Each statement by itself: what is written twice because a later one fails does no harm.
         with self._database.write_statement() as connection:
             instances = Repositories(connection).instances
+            if reports:
+                # Before the polls that follow them: nobody may see those without their reasons.
+                instances.report(reports)
             if rows:
                 instances.store(self.server, rows)
             if batch.forgotten:
                 instances.forget(self.server, batch.forgotten)
-            if reports:
-                instances.report(reports)
 
     def _rows(self, batch: Batch) -> Sequence[SeenRow]:
         time_of = self._clock.at
