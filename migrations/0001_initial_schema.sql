@@ -634,3 +634,114 @@ CREATE TABLE issuer_keys (
     CONSTRAINT issuer_keys_pkey PRIMARY KEY (issuer),
     CONSTRAINT issuer_keys_issuer_length CHECK (char_length(issuer) BETWEEN 1 AND 1024)
 );
+
+-- Instances: processes that poll snapshots, each as often as there are servers that have seen it.
+-- Which server a poll reaches may be chance, and no server has to write because of what another
+-- one has written. None of it is needed to serve, so a crash of PostgreSQL may empty the tables:
+-- servers then write again what they know.
+CREATE UNLOGGED TABLE fleet_servers (
+    id text COLLATE "C" NOT NULL,
+    heartbeat_at timestamptz NOT NULL,
+    CONSTRAINT fleet_servers_pkey PRIMARY KEY (id)
+);
+
+CREATE UNLOGGED TABLE instances (
+    application_id text COLLATE "C" NOT NULL,
+    environment text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    server text COLLATE "C" NOT NULL,
+    service text,
+    version text,
+    sdk text,
+    host text,
+    processes integer NOT NULL,
+    -- The tag of the snapshot that it has; NULL if it has none yet.
+    serves text COLLATE "C",
+    since timestamptz NOT NULL,
+    first_seen_at timestamptz NOT NULL,
+    last_seen_at timestamptz NOT NULL,
+    -- How many parts of it the instance rejects, if it says so with its polls.
+    rejects integer,
+    -- When the server has seen that it serves this, after the last change of the environment.
+    confirmed_at timestamptz NOT NULL,
+    -- How long after its last poll it counts as gone.
+    gone_after interval NOT NULL,
+    gone_at timestamptz,
+    address text NOT NULL,
+    principal text,
+    CONSTRAINT instances_pkey PRIMARY KEY (application_id, environment, id, server)
+) WITH (fillfactor = 70);
+
+CREATE INDEX instances_gone_at_idx ON instances (gone_at) WHERE gone_at IS NOT NULL;
+CREATE INDEX instances_server_idx ON instances (server);
+
+-- What instances have reported: they have this snapshot, but could not use parts of it.
+CREATE UNLOGGED TABLE instance_rejections (
+    application_id text COLLATE "C" NOT NULL,
+    environment text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    version text COLLATE "C" NOT NULL,
+    rejections jsonb NOT NULL,
+    reported_at timestamptz NOT NULL,
+    CONSTRAINT instance_rejections_pkey PRIMARY KEY (application_id, environment, id),
+    CONSTRAINT instance_rejections_is_array CHECK (jsonb_typeof(rejections) = 'array')
+);
+
+-- What each instance has served since when. It outlives the tables above, and rows that are too old
+-- are deleted.
+CREATE TABLE instance_log (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    application_id text COLLATE "C" NOT NULL,
+    environment text COLLATE "C" NOT NULL,
+    instance text COLLATE "C" NOT NULL,
+    at timestamptz NOT NULL,
+    serves text COLLATE "C",
+    since timestamptz NOT NULL,
+    is_gone boolean NOT NULL,
+    rejections jsonb,
+    CONSTRAINT instance_log_pkey PRIMARY KEY (id)
+);
+
+CREATE INDEX instance_log_instance_idx
+    ON instance_log (application_id, environment, instance, at DESC, id DESC);
+CREATE INDEX instance_log_at_idx ON instance_log (at);
+
+-- Each instance once: as the server knows it that has seen it last, as far as that can be told.
+-- One that a server still sees is not gone, and a server that has not been told what it has knows
+-- less than one that has. A server that is dead can not say that an instance is gone, so its last
+-- heartbeat counts as the last poll of all that it has seen.
+CREATE VIEW fleet AS
+SELECT DISTINCT ON (seen.application_id, seen.environment, seen.instance)
+    seen.application_id, seen.environment, seen.instance, seen.service, seen.version, seen.sdk,
+    seen.host, seen.processes, seen.serves, seen.since, seen.first_seen_at, seen.last_seen_at,
+    seen.is_gone, seen.address, seen.principal,
+    -- What it says with its polls counts before what it has reported.
+    CASE WHEN seen.rejects IS DISTINCT FROM 0 THEN reported.rejections END AS rejections,
+    coalesce(seen.rejects > 0, reported.rejections IS NOT NULL) AS is_rejecting
+FROM (
+    SELECT instances.application_id, instances.environment, instances.id AS instance,
+           instances.service, instances.version, instances.sdk, instances.host,
+           instances.processes, instances.serves, instances.rejects, instances.since,
+           instances.first_seen_at,
+           -- The server would have said that it is gone.
+           greatest(
+               instances.last_seen_at,
+               CASE WHEN instances.gone_at IS NULL
+                   THEN fleet_servers.heartbeat_at - instances.gone_after END
+           ) AS last_seen_at,
+           instances.confirmed_at,
+           instances.gone_at IS NOT NULL OR coalesce(
+               fleet_servers.heartbeat_at + instances.gone_after < now(), true
+           ) AS is_gone,
+           instances.address, instances.principal
+    FROM instances
+    LEFT JOIN fleet_servers ON fleet_servers.id = instances.server
+) AS seen
+LEFT JOIN instance_rejections AS reported
+    ON reported.application_id = seen.application_id
+    AND reported.environment = seen.environment
+    AND reported.id = seen.instance
+    AND reported.version = seen.serves
+    AND reported.rejections <> '[]'
+ORDER BY seen.application_id, seen.environment, seen.instance, seen.is_gone,
+    seen.serves IS NULL, seen.confirmed_at DESC;

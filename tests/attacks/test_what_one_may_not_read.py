@@ -4,6 +4,7 @@ Everything that is not to be read is changed, and nothing that a caller can get 
 """
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -19,6 +20,9 @@ from configsvc_server.settings import Settings
 
 Json: TypeAlias = dict[str, Any]
 Seen: TypeAlias = dict[str, tuple[int, str, str | None]]
+
+# The clock of this server and that of the database are compared time and again.
+_LAST_SEEN = re.compile(r'"last_seen_at":"[^"]*"')
 
 APPLICATIONS = ("app-one", "app-two")
 ENVIRONMENTS = ("env-red", "env-green")
@@ -71,6 +75,7 @@ class World:
             self._write(application, "cfg-shared")
             for environment in ENVIRONMENTS:
                 self._release(application, "cfg-shared", environment)
+                self.poll(application, environment)
 
     def client(self, secret: str) -> TestClient:
         return falcon.testing.TestClient(self._app, headers={"Authorization": f"Bearer {secret}"})
@@ -95,6 +100,9 @@ class World:
             for environment in (*ENVIRONMENTS, "default"):
                 yield f"{path}/environments/{environment}"
                 yield f"{path}/environments/{environment}/snapshot"
+                yield f"{path}/environments/{environment}/instances"
+                yield f"{path}/environments/{environment}/instances/web-1"
+                yield f"{path}/environments/{environment}/convergence"
         for configuration_id in self.ids.values():
             path = f"{PREFIX}/configurations/{configuration_id}"
             yield from (path, f"{path}/revisions", f"{path}/revisions/1", f"{path}/diff")
@@ -106,11 +114,19 @@ class World:
         for route in self.routes():
             result = client.simulate_get(route)
             # The request id is another one each time, and says nothing.
-            text = result.text
+            text = _LAST_SEEN.sub("", result.text)
             if result.status_code >= 400:
                 text = result.json["detail"]
             seen[route] = (result.status_code, text, result.headers.get("etag"))
         return seen
+
+    def poll(self, application: str, environment: str) -> None:
+        """Let an instance of an environment poll."""
+        path = f"{PREFIX}/applications/{application}/environments/{environment}/snapshot"
+        mark = f"mark-{application}-{environment}"
+        header = f'id="web-1", service="{mark}", host="{mark}"'
+        result = self.admin.simulate_get(path, headers={"Configsvc-Instance": header})
+        assert result.status_code == 200
 
     def change(self, application: str, environment: str) -> None:
         """Change what an environment serves, and what else there is of it."""
@@ -121,6 +137,7 @@ class World:
         mark = {"config": {"mark": f"{application}-{next(self._names)}"}}
         assert self.admin.simulate_patch(f"{PREFIX}{path}", json=mark).status_code == 200
         self._release(application, "cfg-shared", environment)
+        self.poll(application, environment)
         del self.ids[f"{application}/{name}"]
 
     def _write(self, application: str, name: str) -> None:

@@ -40,6 +40,7 @@ SCOPES: dict[str, Json] = {
 }
 IN_SHOP = ("everything", "the application", "the environment", "another environment")
 WHOLE = ("everything", "the application")
+INSTANCE = "/applications/{application}/environments/{environment}/instances/{instance}"
 ALLOWED, FORBIDDEN, MISSING = "allowed", "forbidden", "missing"
 
 
@@ -108,6 +109,7 @@ def request(method: str, path: str, shop: Json, admin: TestClient) -> Json:
         "environment": "prod",
         "id": shop["configuration"],
         "version": "1",
+        "instance": "web-1",
     }
     document = {"name": "db", "config": {"size": 1}}
     bodies: dict[tuple[str, str], Json] = {
@@ -132,6 +134,7 @@ def request(method: str, path: str, shop: Json, admin: TestClient) -> Json:
         ("PUT", "/applications/{application}/environments/{environment}"): {"protected": True},
         ("PATCH", "/applications/{application}/environments/{environment}"): {"position": 3},
         ("POST", "/applications/{application}/promote"): {"from": "default", "to": "prod"},
+        ("POST", f"{INSTANCE}/rejections"): {"version": "0" * 32, "rejections": []},
         ("POST", "/tokens"): {
             "name": "taken",
             "grants": [{"role": "reader", "application": "shop"}],
@@ -146,6 +149,9 @@ def request(method: str, path: str, shop: Json, admin: TestClient) -> Json:
     if path.startswith("/tokens/"):
         created = token(admin, f"other-{method}", "reader", {"application": "shop"})
         values["id"] = created["id"]
+    if path == INSTANCE:
+        polled = f"{PREFIX}/applications/shop/environments/prod/snapshot"
+        ok(admin.simulate_get(polled, headers={"Configsvc-Instance": 'id="web-1"'}))
     if path == "/grants/{id}":
         principal = {**GRANT, "principal": "corp:bob"}
         values["id"] = ok(admin.simulate_post(f"{PREFIX}/grants", json=principal), 201)["id"]

@@ -35,6 +35,8 @@ from configsvc_server.services.configuration_writer import ConfigurationWriter
 from configsvc_server.services.configurations import ConfigurationService
 from configsvc_server.services.document_checks import DocumentChecks
 from configsvc_server.services.environments import EnvironmentService
+from configsvc_server.services.fleet import FleetService
+from configsvc_server.services.fleet_sharing import FleetSharer, FleetSharing
 from configsvc_server.services.grants import GrantService
 from configsvc_server.services.health import HealthService
 from configsvc_server.services.history import HistoryService
@@ -260,6 +262,14 @@ def open_services(
             max_waiting=max(1, settings.threads // 2), on_check=metrics.schema_checked
         )
         checks = DocumentChecks(stack.enter_context(checker))
+        snapshots = SnapshotService(
+            database,
+            cache,
+            render=render_snapshot,
+            render_delta=render_delta,
+            compress=compress,
+            waiters=waiters,
+        )
         writer = ConfigurationWriter(database, cache, checks=checks)
         services = Services(
             applications=ApplicationService(database, cache),
@@ -269,14 +279,8 @@ def open_services(
             history=HistoryService(database, writer=writer),
             environments=EnvironmentService(database, cache, checks=checks),
             releases=ReleaseService(database, cache, checks=checks),
-            snapshots=SnapshotService(
-                database,
-                cache,
-                render=render_snapshot,
-                render_delta=render_delta,
-                compress=compress,
-                waiters=waiters,
-            ),
+            snapshots=snapshots,
+            fleet=_open_fleet(settings, database, cache, snapshots, waiters, stack),
             changes=ChangeService(database, cache, waiters=waiters),
             health=HealthService(database, migrator, outage=outage),
             access=access,
@@ -387,6 +391,31 @@ def _serving_limits(settings: Settings) -> Limits:
         max_connections_per_peer=min(settings.max_connections_per_peer, connections),
         max_buffered_bytes=settings.max_buffered_bytes,
         trusted_proxies=settings.trusted_proxies,
+    )
+
+
+def _open_fleet(
+    settings: Settings,
+    database: Database,
+    cache: ResponseCache,
+    snapshots: SnapshotService,
+    waiters: Waiters,
+    stack: ExitStack,
+) -> FleetService:
+    retention = settings.fleet_retention * 86400
+    sharing = None
+    if settings.fleet == "on":
+        sharing = FleetSharing(database, cache, retention=retention)
+        sharer = FleetSharer(sharing, cache)
+        sharer.start()
+        stack.callback(sharer.stop)
+    return FleetService(
+        database,
+        cache,
+        snapshots=snapshots,
+        sharing=sharing,
+        waiters=waiters,
+        retention=retention,
     )
 
 

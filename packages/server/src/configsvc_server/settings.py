@@ -205,6 +205,15 @@ class Settings(BaseSettings):
         "HOST:PORT for a port of their own, or off. By default on where only this machine can "
         "reach the server, and off elsewhere.",
     )
+    fleet: Literal["on", "off"] = Field(
+        "on", description="Whether to know which instances poll, and what they serve: on or off."
+    )
+    fleet_retention: float = Field(
+        7.0,
+        gt=0,
+        le=3650,
+        description="Days for which it is known what each instance has served.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much to log: debug, info, warning or error."
     )
@@ -332,7 +341,7 @@ class Settings(BaseSettings):
             raise ValueError("must be like https://config.example.com, without a path")
         return None if found is None else found[1].lower()
 
-    @field_validator("log_level", "log_format", mode="before")
+    @field_validator("log_level", "log_format", "fleet", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from configsvc_server.cache.fleet import Fleet
 from configsvc_server.cache.single_flight import SingleFlightCache
 from configsvc_server.cache.snapshots import CachedSnapshot, SnapshotHistory, SnapshotKey
 from configsvc_server.cache.waiters import ChangeSignal
@@ -17,10 +18,12 @@ from configsvc_server.telemetry.readings import CacheReading
 if TYPE_CHECKING:
     from configsvc_server.domain.access.grants import Grant
     from configsvc_server.domain.access.sessions import StoredSession
+    from configsvc_server.domain.fleet import Convergence
 
 __all__ = [
     "CachedResponse",
     "ChangePageKey",
+    "FleetKey",
     "KnownToken",
     "ResponseCache",
     "SnapshotKey",
@@ -32,6 +35,13 @@ VariantKey: TypeAlias = tuple[str, ...]
 
 ChangePageKey: TypeAlias = tuple[PageRequest, ChangeFilter]
 """What a follower of the change feed asks for."""
+
+
+class FleetKey(NamedTuple):
+    """What those wait for who follow the instances of an environment."""
+
+    environment: SnapshotKey
+
 
 # What an entry takes beside its body: objects, key, and its position in the order of use.
 _OVERHEAD: Final = 500
@@ -77,6 +87,9 @@ class ResponseCache:
     MAX_PRINCIPALS = 20_000
     """Secrets of tokens, and persons and groups, whose grants are kept."""
 
+    MAX_CONVERGENCES = 1_000
+    """Counts of instances that are kept, until one of the fleet changes."""
+
     MAX_CHANGES = 2_000
     """Changes that are kept in pages of the feed, until the next change comes."""
 
@@ -119,8 +132,14 @@ class ResponseCache:
             max_size=self.MAX_PRINCIPALS, size_of=_one, heartbeat=heartbeat
         )
         """By the names of a principal and its groups."""
+        self.convergences: SingleFlightCache[tuple[SnapshotKey, str], Convergence] = (
+            SingleFlightCache(max_size=self.MAX_CONVERGENCES, size_of=_one, heartbeat=heartbeat)
+        )
+        """By the environment, and the tag that is asked for."""
+        self.fleet = Fleet()
         self.signal = ChangeSignal()
-        """Wakes waiters; its keys are a :data:`SnapshotKey`, and a :class:`ChangeFilter`."""
+        """Wakes waiters; its keys are a :data:`SnapshotKey`, a :class:`ChangeFilter` and a
+        :class:`FleetKey`."""
 
     def changed(self, notice: ChangeNotice) -> None:
         """Remove what a change invalidates, and wake those who wait for it, also in the feed."""
@@ -128,6 +147,9 @@ class ResponseCache:
             # Grants end with the application or environment that they are on.
             self.evict_access(wake=notice.entity in {"token", "grant"})
         if notice.application_id is not None:
+            self.fleet.environments_changed(
+                (notice.application_id, environment) for environment in notice.environments
+            )
             self.evict(notice.application_id, notice.configuration_id, notice.environments)
         self.change_pages.clear()
         self.signal.notify_where(lambda key: isinstance(key, ChangeFilter) and key.may_pass(notice))
@@ -163,7 +185,18 @@ class ResponseCache:
             self.snapshots.evict(key)
         # Before anyone is woken: whoever reads afterwards must not get a page from before.
         self.change_pages.clear()
-        self.signal.notify(*keys)
+        self.convergences.clear()
+        self.signal.notify(*keys, *map(FleetKey, keys))
+
+    def fleet_changed(self, application_id: str, environment: str) -> None:
+        """Remove what is known of the instances of an environment, and wake those who follow."""
+        self.convergences.clear()
+        self.signal.notify(FleetKey((application_id, environment)))
+
+    def time_passed(self) -> None:
+        """Remove what is known of all instances: some may have gone."""
+        self.convergences.clear()
+        self.signal.notify_where(lambda key: isinstance(key, FleetKey))
 
     def evict_access(self, *, wake: bool = True) -> None:
         """Remove what tokens and grants give.
@@ -185,6 +218,8 @@ class ResponseCache:
         self.sessions.clear()
         self.tokens.clear()
         self.grants.clear()
+        self.convergences.clear()
+        self.fleet.all_changed()
         self.signal.notify_all()
 
     def readings(self) -> list[CacheReading]:

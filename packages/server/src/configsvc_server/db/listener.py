@@ -33,6 +33,7 @@ _log = structlog.stdlib.get_logger(__name__)
 _CHANGES = "configsvc_changes"
 _HEARTBEAT = "configsvc_heartbeat"
 _SESSIONS = "configsvc_sessions"
+_FLEET = "configsvc_fleet"
 _NOTHING = "-"
 _OTHER = "other"
 _ENTITIES = frozenset(get_args(Entity))
@@ -49,6 +50,9 @@ class ChangeObserver(Protocol):
 
     def session_ended(self, secret_hash: str) -> None:
         """Handle the end of a session, known by the hash of its secret in hexadecimal."""
+
+    def fleet_changed(self, application_id: str, environment: str) -> None:
+        """Handle that something is new of the instances of an environment."""
 
     def evict_all(self) -> None:
         """Handle that any number of changes may have been missed."""
@@ -221,6 +225,7 @@ class ChangeListener:
             connection.execute(f"LISTEN {_CHANGES}".encode())
             connection.execute(f"LISTEN {_HEARTBEAT}".encode())
             connection.execute(f"LISTEN {_SESSIONS}".encode())
+            connection.execute(f"LISTEN {_FLEET}".encode())
             # What happened before we listened is unknown.
             self._observer.evict_all()
             while not self._stop.is_set():
@@ -240,6 +245,9 @@ class ChangeListener:
         for notification in connection.notifies(timeout=self._heartbeat.INTERVAL):
             if notification.channel == _CHANGES:
                 self._handle_change(notification.payload)
+            elif notification.channel == _FLEET:
+                application_id, _, environment = notification.payload.partition(" ")
+                self._observer.fleet_changed(application_id, environment)
             elif notification.channel == _SESSIONS:
                 self._observer.session_ended(notification.payload)
             elif notification.pid == connection.info.backend_pid:

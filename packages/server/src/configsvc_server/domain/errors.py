@@ -78,9 +78,16 @@ class InvalidError(ConfigSvcError):
 class NotFoundError(ConfigSvcError):
     """Something that was asked for does not exist."""
 
-    def __init__(self, entity: str, key: str, *, when: datetime | None = None) -> None:
+    def __init__(
+        self,
+        entity: str,
+        key: str,
+        *,
+        when: datetime | None = None,
+        message: str | None = None,
+    ) -> None:
         then = f"There was no {entity} {key!r} at {when.isoformat()}." if when else None
-        super().__init__(then or f"There is no {entity} {key!r}.")
+        super().__init__(message or then or f"There is no {entity} {key!r}.")
         self.entity = entity
         """Such as ``application`` or ``configuration``."""
         self.key = key

@@ -52,6 +52,12 @@ from configsvc_server.http.resources.health import (
     HealthResource,
     LivenessResource,
 )
+from configsvc_server.http.resources.instances import (
+    ConvergenceResource,
+    InstanceResource,
+    InstancesResource,
+    RejectionsResource,
+)
 from configsvc_server.http.resources.metrics import METRICS_PATH, Expose, MetricsResource
 from configsvc_server.http.resources.releases import (
     PromoteResource,
@@ -75,6 +81,7 @@ from configsvc_server.services.applications import ApplicationService
 from configsvc_server.services.changes import ChangeService
 from configsvc_server.services.configurations import ConfigurationService
 from configsvc_server.services.environments import EnvironmentService
+from configsvc_server.services.fleet import FleetService
 from configsvc_server.services.grants import GrantService
 from configsvc_server.services.health import HealthService
 from configsvc_server.services.history import HistoryService
@@ -98,6 +105,7 @@ class Services:
     releases: ReleaseService
     snapshots: SnapshotService
     changes: ChangeService
+    fleet: FleetService
     health: HealthService
     access: AccessService
     tokens: TokenService
@@ -221,7 +229,13 @@ def _resources(services: Services, bodies: BodyReader) -> dict[str, object]:
         ),
         f"{application}/environments": EnvironmentsResource(services.environments, bodies),
         environment: EnvironmentResource(services.environments, bodies),
-        f"{environment}/snapshot": SnapshotResource(services.snapshots),
+        f"{environment}/snapshot": SnapshotResource(services.snapshots, services.fleet),
+        f"{environment}/instances": InstancesResource(services.fleet),
+        f"{environment}/instances/{{instance}}": InstanceResource(services.fleet),
+        f"{environment}/instances/{{instance}}/rejections": RejectionsResource(
+            services.fleet, bodies
+        ),
+        f"{environment}/convergence": ConvergenceResource(services.fleet),
         f"{application}/promote": PromoteResource(services.releases, bodies),
         "/configurations": ConfigurationsResource(services.configurations, bodies),
         "/configurations/validate": ValidateResource(services.configurations, bodies),

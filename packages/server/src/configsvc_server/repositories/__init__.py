@@ -8,6 +8,7 @@ from configsvc_server.repositories.changes import ChangeRepository
 from configsvc_server.repositories.configurations import ConfigurationRepository
 from configsvc_server.repositories.environments import EnvironmentRepository
 from configsvc_server.repositories.grants import GrantRepository
+from configsvc_server.repositories.instances import InstanceRepository
 from configsvc_server.repositories.issuer_keys import IssuerKeyRepository
 from configsvc_server.repositories.monitoring import MonitoringRepository
 from configsvc_server.repositories.releases import ReleaseRepository
@@ -84,3 +85,8 @@ class Repositories:
     def monitoring(self) -> MonitoringRepository:
         """State of the database as a whole."""
         return MonitoringRepository(self._connection)
+
+    @cached_property
+    def instances(self) -> InstanceRepository:
+        """The tables of the fleet."""
+        return InstanceRepository(self._connection)

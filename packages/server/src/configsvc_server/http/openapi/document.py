@@ -3,6 +3,7 @@
 from typing import get_args
 
 from configsvc_server import __version__
+from configsvc_server.domain.fleet import InstanceState
 from configsvc_server.domain.models import Action, Entity
 from configsvc_server.http.openapi.access_paths import access_paths
 from configsvc_server.http.openapi.history_paths import history_paths
@@ -53,6 +54,7 @@ def build_openapi() -> Node:
             {"name": "environments", "description": "Where which version is served."},
             {"name": "releases", "description": "What environments serve."},
             {"name": "snapshots", "description": "What clients read, and wait for."},
+            {"name": "fleet", "description": "Who serves what, and whether a release has arrived."},
             {"name": "changes", "description": "The audit trail, which is the change feed too."},
             {"name": "access", "description": "Who may do what."},
             {
@@ -157,6 +159,23 @@ def _parameters() -> Node:
             "Accept-Encoding",
             "`gzip`: compress what is larger than 1 KiB.",
             {"type": "string", "examples": ["gzip"]},
+            where="header",
+        ),
+        "Instance": query("instance", "Id of the instance.", text, where="path"),
+        "InstanceState": query(
+            "state", "Only those in this state.", {"enum": list(get_args(InstanceState))}
+        ),
+        "InstanceService": query("service", "Only those of this service.", text),
+        "SnapshotVersion": query(
+            "version",
+            "ETag of a snapshot, without quotes; by default of what is served now.",
+            {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+        ),
+        "InstanceHeader": query(
+            "Configsvc-Instance",
+            "Which process polls: a dictionary of structured fields (RFC 8941) with `id`, and if "
+            "wanted `service`, `version`, `sdk`, `host`, `interval`, `processes` and `rejects`.",
+            {"type": "string", "maxLength": 1024, "examples": ['id="web-3.41", service="shop"']},
             where="header",
         ),
         "ChangeMessage": query(

@@ -33,6 +33,7 @@ def history_paths() -> Node:
             delete_problems=[409],
         ),
         f"{application}/environments/{{environment}}/snapshot": _snapshot(),
+        **_fleet(f"{application}/environments/{{environment}}"),
         f"{application}/promote": _promote(),
         f"{PREFIX}/configurations/validate": _validate(),
         f"{configuration}/revisions": _revisions(),
@@ -129,10 +130,80 @@ def _snapshot() -> Node:
             "getSnapshot",
             "snapshots",
             "Get every configuration that an environment serves at once",
-            parameters=["At", "IfNoneMatch", "Prefer", "AIm", "AcceptEncoding"],
+            parameters=[
+                "At",
+                "IfNoneMatch",
+                "Prefer",
+                "AIm",
+                "AcceptEncoding",
+                "InstanceHeader",
+            ],
             responses={200: changed, 226: delta, 304: unchanged},
             problems=(400, 404, 422, 503),
         ),
+    }
+
+
+def _fleet(environment: str) -> Node:
+    counted = answer("Convergence", "How many have it, and what the others do.")
+    counted["headers"] = {"Preference-Applied": header("PreferenceApplied")}
+    keys = [parameter("Application"), parameter("Environment")]
+    one = {**answer("Instance", "As it is now."), "description": "As it is now, or was."}
+    one["content"] = {
+        "application/json": {
+            "schema": {
+                "oneOf": [
+                    {"$ref": "#/components/schemas/Instance"},
+                    {"$ref": "#/components/schemas/InstanceMoment"},
+                ]
+            }
+        }
+    }
+    return {
+        f"{environment}/instances": {
+            "parameters": keys,
+            "get": operation(
+                "listInstances",
+                "fleet",
+                "List the processes that poll an environment, and what each of them serves",
+                parameters=["Limit", "Offset", "After", "InstanceState", "InstanceService"],
+                responses={200: page("InstancePage")},
+                problems=(404, 422, 503),
+            ),
+        },
+        f"{environment}/instances/{{instance}}": {
+            "parameters": [*keys, parameter("Instance")],
+            "get": operation(
+                "getInstance",
+                "fleet",
+                "Get an instance, or with `at` what it served at that time",
+                parameters=["At"],
+                responses={200: one},
+                problems=(404, 422, 503),
+            ),
+        },
+        f"{environment}/instances/{{instance}}/rejections": {
+            "parameters": [*keys, parameter("Instance")],
+            "post": operation(
+                "reportRejections",
+                "fleet",
+                "Report what an instance could not use of a snapshot",
+                body="RejectionReport",
+                responses={204: {"description": "Recorded."}},
+                problems=(*WRITE, 404),
+            ),
+        },
+        f"{environment}/convergence": {
+            "parameters": keys,
+            "get": operation(
+                "getConvergence",
+                "fleet",
+                "Count the instances that serve a snapshot, or wait until all of them do",
+                parameters=["SnapshotVersion", "Prefer"],
+                responses={200: counted},
+                problems=(404, 422, 503),
+            ),
+        },
     }
 
 

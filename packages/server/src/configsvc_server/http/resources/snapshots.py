@@ -7,6 +7,7 @@ import falcon
 
 from configsvc_server.cache.responses import CachedResponse
 from configsvc_server.cache.snapshots import CachedSnapshot, EntryText, Superseded
+from configsvc_server.domain.entity_tags import EntityTags
 from configsvc_server.domain.models import Snapshot, SnapshotEntry
 from configsvc_server.domain.snapshot_tags import entry_digest, snapshot_tag
 from configsvc_server.domain.strict_json import dumps
@@ -19,8 +20,15 @@ from configsvc_server.http.content_coding import (
 )
 from configsvc_server.http.context import client_disconnected, parking_of, principal_of
 from configsvc_server.http.deltas import accepts_delta, answer_delta
+from configsvc_server.http.instances import (
+    INSTANCE_HEADER,
+    read_anonymous,
+    read_instance,
+    served_tag,
+)
 from configsvc_server.http.query_params import QueryParams
 from configsvc_server.http.representations import format_timestamp
+from configsvc_server.services.fleet import FleetService
 from configsvc_server.services.snapshots import SnapshotService
 
 __all__ = ["SnapshotResource", "render_delta", "render_snapshot"]
@@ -36,8 +44,9 @@ _CONFIGURATIONS: Final = b'"configurations":'
 class SnapshotResource:
     """All configurations that an environment serves, as one document."""
 
-    def __init__(self, service: SnapshotService) -> None:
+    def __init__(self, service: SnapshotService, fleet: FleetService) -> None:
         self._service = service
+        self._fleet = fleet
 
     def on_get(
         self, req: falcon.Request, resp: falcon.Response, application: str, environment: str
@@ -54,6 +63,7 @@ class SnapshotResource:
                 principal_of(req), application, environment, timestamp
             )
         elif wait and known is not None:
+            self._saw(req, application, environment, known)
             response, granted = self._service.wait(
                 principal_of(req),
                 application,
@@ -69,6 +79,7 @@ class SnapshotResource:
             response = self._service.get(
                 principal_of(req), application, environment, bypass_cache=has_no_cache(req)
             )
+            self._saw(req, application, environment, known)
         resp.set_header("Vary", "Prefer, A-IM, Accept-Encoding")
         resp.set_header("Cache-Control", _FOR_EVER if is_final else "no-cache")
         is_coded = accepts_gzip(req) and len(response.body) >= MIN_COMPRESSED
@@ -86,6 +97,28 @@ class SnapshotResource:
         self._send(req, resp, response, is_past=timestamp is not None)
 
     on_head = on_get
+
+    def _saw(
+        self, req: falcon.Request, application: str, environment: str, known: EntityTags | None
+    ) -> None:
+        """Record the poll, once it is sure that the caller may read the environment."""
+        parking = parking_of(req)
+        is_first_run = parking is None or parking.deadline is None
+        if not (self._fleet.is_on and is_first_run and req.method == "GET"):
+            return
+        serves = served_tag(known)
+        if req.get_header(INSTANCE_HEADER) is not None:
+            about = read_instance(req)
+            if about is None:
+                self._fleet.ignore_header()
+                return
+        elif serves is not None:
+            about = read_anonymous(req)
+        else:
+            return
+        principal = principal_of(req)
+        key = self._service.get(principal, application, environment).key
+        self._fleet.saw(principal, key, about, serves, address=req.remote_addr)
 
     def _send(
         self,

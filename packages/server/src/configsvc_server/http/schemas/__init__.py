@@ -14,6 +14,7 @@ _ITEMS = {
     "ConfigurationPage": "Configuration",
     "EnvironmentPage": "EnvironmentItem",
     "GrantPage": "Grant",
+    "InstancePage": "Instance",
     "SessionPage": "Session",
     "ReleasePage": "Release",
     "RevisionPage": "Revision",
