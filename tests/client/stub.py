@@ -122,6 +122,7 @@ class _Http(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    body = b""
 
     @property
     def stub(self) -> StubServer:
@@ -134,7 +135,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.stub.requests.append((self.command, self.path, self.headers))
         length = int(self.headers.get("Content-Length") or 0)
-        self.rfile.read(length)
+        self.body = self.rfile.read(length)
         if self.stub.stopping.is_set():
             self.close_connection = True
             return

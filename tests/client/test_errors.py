@@ -76,7 +76,8 @@ def test_what_is_no_error_is_returned(status: int) -> None:
 
 def test_an_error_says_what_was_asked_and_what_was_answered() -> None:
     error = error_of(404, {"detail": "There is no application 'x'."})
-    assert str(error) == "GET /api/v1/applications → 404: There is no application 'x'."
+    expected = "GET /api/v1/applications → 404: There is no application 'x'. (request request-1)"
+    assert str(error) == expected
     assert (error.method, error.path, error.status) == ("GET", "/api/v1/applications", 404)
     assert error.request_id == "request-1"
     assert error.problem == {"detail": "There is no application 'x'."}
@@ -131,7 +132,8 @@ def test_an_auth_error_tells_the_role_that_is_missing_and_where(
     missing: dict[str, Any], where: str
 ) -> None:
     error = error_of(403, {"detail": "You may not release here.", "missing": missing})
-    assert str(error).endswith(f"403: You may not release here. (It needs the role {where}.)")
+    expected = f"403: You may not release here. (It needs the role {where}.) (request request-1)"
+    assert str(error).endswith(expected)
     assert error.missing == MissingRole(**missing)
     assert str(error.missing) == where
 
@@ -140,7 +142,7 @@ def test_an_auth_error_tells_the_role_that_is_missing_and_where(
 def test_an_auth_error_without_a_role_has_none(missing: object) -> None:
     error = error_of(403, {"missing": missing})
     assert error.missing is None
-    assert str(error).endswith("403: Forbidden")
+    assert str(error).endswith("403: Forbidden (request request-1)")
 
 
 @pytest.mark.parametrize("code", [300, 301, 302, 303, 305, 307, 308])

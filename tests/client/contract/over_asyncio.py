@@ -50,6 +50,16 @@ class BlockingClient:
     def on_status(self, callback: Any) -> Any:
         return self._portal.run(self._client.on_status, callback)
 
+    @property
+    def instance_id(self) -> str:
+        return self._client.instance_id
+
+    def instances(self, application: Any, environment: Any = None) -> "_BlockingInstances":
+        return _BlockingInstances(self._client.instances(application, environment), self._portal)
+
+    def replay(self, *args: Any, **kwargs: Any) -> Any:
+        return self._portal.run(self._client.replay, *args, **kwargs)
+
     def me(self) -> Any:
         return self._portal.run(self._client.me)
 
@@ -146,6 +156,11 @@ class _Blocking:
 
     def __repr__(self) -> str:
         return repr(self._inner)
+
+
+class _BlockingInstances(_Blocking):
+    def __iter__(self) -> Iterator[Any]:
+        return _BlockingIterator(aiter(self._inner), self._portal)
 
 
 class _BlockingCall:

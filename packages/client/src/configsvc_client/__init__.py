@@ -39,6 +39,7 @@ from configsvc_client.errors import (
 
 if TYPE_CHECKING:
     from configsvc_client._aio.access import AsyncGrants, AsyncTokens
+    from configsvc_client._aio.instances import AsyncInstances
     from configsvc_client._aio.pages import AsyncChangeFeed, AsyncChangeLog, AsyncPages
     from configsvc_client._aio.resources import (
         AsyncApplications,
@@ -65,7 +66,14 @@ if TYPE_CHECKING:
     from configsvc_client._resources.changes import Changes
     from configsvc_client._resources.configurations import Configurations
     from configsvc_client._resources.environments import Environments
+    from configsvc_client._resources.fleet_models import (
+        Convergence,
+        Instance,
+        PastInstance,
+        Rejection,
+    )
     from configsvc_client._resources.grants import Grants
+    from configsvc_client._resources.instances import ConvergenceWait, Instances
     from configsvc_client._resources.models import (
         Application,
         AuditChange,
@@ -97,6 +105,7 @@ __all__ = [
     "AsyncConfigurations",
     "AsyncEnvironments",
     "AsyncGrants",
+    "AsyncInstances",
     "AsyncPages",
     "AsyncReleases",
     "AsyncSubscription",
@@ -120,6 +129,8 @@ __all__ = [
     "ConfigurationDiff",
     "Configurations",
     "ConflictError",
+    "Convergence",
+    "ConvergenceWait",
     "CreatedToken",
     "DiffSide",
     "Difference",
@@ -130,6 +141,8 @@ __all__ = [
     "FieldProblem",
     "Grant",
     "Grants",
+    "Instance",
+    "Instances",
     "Keep",
     "Me",
     "MissingRole",
@@ -137,8 +150,10 @@ __all__ = [
     "NotReadyError",
     "OwnToken",
     "Pages",
+    "PastInstance",
     "Promotion",
     "Provenance",
+    "Rejection",
     "Release",
     "Releases",
     "Revision",
@@ -173,6 +188,7 @@ _LATER = {
     "AsyncConfigurations": "_aio.resources",
     "AsyncEnvironments": "_aio.resources",
     "AsyncGrants": "_aio.access",
+    "AsyncInstances": "_aio.instances",
     "AsyncPages": "_aio.pages",
     "AsyncReleases": "_aio.resources",
     "AsyncSubscription": "_aio.subscriptions",
@@ -185,6 +201,8 @@ _LATER = {
     "Configuration": "_resources.models",
     "ConfigurationDiff": "_resources.models",
     "Configurations": "_resources.configurations",
+    "Convergence": "_resources.fleet_models",
+    "ConvergenceWait": "_resources.instances",
     "CreatedToken": "_resources.access_models",
     "DiffSide": "_resources.models",
     "Environment": "_resources.models",
@@ -192,9 +210,13 @@ _LATER = {
     "Explanation": "_local.explanation",
     "Grant": "_resources.access_models",
     "Grants": "_resources.grants",
+    "Instance": "_resources.fleet_models",
+    "Instances": "_resources.instances",
     "Me": "_resources.access_models",
     "OwnToken": "_resources.access_models",
+    "PastInstance": "_resources.fleet_models",
     "Promotion": "_resources.models",
+    "Rejection": "_resources.fleet_models",
     "Release": "_resources.models",
     "Releases": "_resources.releases",
     "Revision": "_resources.models",

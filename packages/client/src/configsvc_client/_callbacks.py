@@ -3,14 +3,17 @@
 import threading
 from collections.abc import Callable
 from logging import getLogger
+from pathlib import PurePath
 
-__all__ = ["call_safely", "is_interrupt", "log_failure"]
+__all__ = ["call_safely", "describe_failure", "is_interrupt", "log_failure", "where_raised"]
 
 _log = getLogger("configsvc_client")
 
 
-def call_safely(what: object, call: Callable[[], object], *, has_failed: bool = False) -> bool:
-    """Call a callback, and return whether it raised nothing.
+def call_safely(
+    what: object, call: Callable[[], object], *, has_failed: bool = False
+) -> BaseException | None:
+    """Call a callback, and return what it raised; ``None`` where it raised nothing.
 
     What it raises is logged once and goes no further, as it must not end the thread that
     follows changes: asyncio's and gevent's cancellations are no ``Exception``. Only Ctrl-C is
@@ -27,8 +30,33 @@ def call_safely(what: object, call: Callable[[], object], *, has_failed: bool = 
         if is_interrupt(error):
             raise
         log_failure(what, has_failed=has_failed)
-        return False
-    return True
+        return error
+    return None
+
+
+def describe_failure(callback: object, error: BaseException | None) -> str | None:
+    """Return a sentence about what a callback raised, without its message, which may quote values.
+
+    Args:
+        callback: the callback.
+        error: what it raised; ``None`` for nothing, of which there is nothing to say.
+    """
+    if error is None:
+        return None
+    name = getattr(callback, "__qualname__", None) or type(callback).__name__
+    return f"the callback {name} raised {where_raised(error)}"
+
+
+def where_raised(error: BaseException) -> str:
+    """Return type and place of an error, to find it by; its message may quote a value."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    name = type(error).__name__
+    if trace is None:
+        return name
+    file = trace.tb_frame.f_code.co_filename
+    return f"{name} at {PurePath(file).name}, line {trace.tb_lineno}"
 
 
 def is_interrupt(error: BaseException) -> bool:

@@ -25,7 +25,10 @@ from configsvc_client.client import ConfigClient
 
 # Imported at their first use: a program that only reads its configuration needs none of them.
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from configsvc_client._aio.access import AsyncGrants, AsyncTokens
+    from configsvc_client._aio.instances import AsyncInstances
     from configsvc_client._aio.resources import (
         AsyncApplications,
         AsyncChanges,
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
         AsyncReleases,
     )
     from configsvc_client._resources.access_models import Me
+    from configsvc_client._resources.fleet_models import Instance
+    from configsvc_client._resources.models import Application, Environment
+    from configsvc_client._values.snapshot import Snapshot
 
 __all__ = ["AsyncConfigClient", "AsyncConfigView", "AsyncSubscription", "ChangeStream"]
 
@@ -170,6 +176,64 @@ class AsyncConfigClient:
         from configsvc_client._aio.access import AsyncGrants  # noqa: PLC0415 - see above
 
         return AsyncGrants(self._client.grants, self._runner)
+
+    @property
+    def instance_id(self) -> str:
+        """Id by which the server knows this client in this process; a forked child has another.
+
+        Example:
+            >>> client.instance_id
+            'instance-1'
+        """
+        return self._client.instance_id
+
+    def instances(
+        self, application: "Application | str", environment: "Environment | str | None" = None
+    ) -> "AsyncInstances":
+        """Return the instances that poll for an environment: what each serves, or rejects.
+
+        Args:
+            application: the application, its id or its name.
+            environment: the environment or its name; as in :meth:`application` by default.
+
+        Example:
+            >>> await client.instances("billing").convergence()
+            the 1 instance serves this version
+        """
+        from configsvc_client._aio.instances import AsyncInstances  # noqa: PLC0415 - see above
+
+        return AsyncInstances(self._client.instances(application, environment), self._runner)
+
+    async def replay(
+        self,
+        instance: "Instance | str",
+        at: "datetime",
+        *,
+        application: "Application | str | None" = None,
+        environment: "Environment | str | None" = None,
+    ) -> "Snapshot":
+        """Return exactly what an instance served at a timestamp, such as to repeat it in a test.
+
+        Args:
+            instance: the instance or its id.
+            at: a time that is not in the future, with a time zone.
+            application: the application, its id or its name; that of ``instance`` by default.
+            environment: the environment or its name; that of ``instance`` by default.
+
+        Raises:
+            NotFoundError: nothing is known of it then, or it had nothing yet.
+            TypeError: an id is given without an application.
+            ValueError: the timestamp has no time zone.
+
+        Example:
+            >>> instance = await client.instances("billing").get(client.instance_id)
+            >>> (await client.replay(instance, instance.last_seen_at))["database"]["pool_size"]
+            10
+        """
+        replay = partial(
+            self._client.replay, instance, at, application=application, environment=environment
+        )
+        return await self._runner.run(replay)
 
     async def me(self) -> "Me":
         """Return whom the server takes this client for, and what that may do.

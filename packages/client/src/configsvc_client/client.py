@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from configsvc_client._fork import protect
 from configsvc_client._http.api import Api
+from configsvc_client._http.instance import Instance
 from configsvc_client._http.poll_schedule import PollSchedule
 from configsvc_client._http.token_file import TokenFile
 from configsvc_client._http.transport import HttpTransport
@@ -28,6 +29,8 @@ from configsvc_client.options import Options, Token, environment_url
 
 # Imported at their first use: see _LATER in __init__.
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from configsvc_client._local.files import LocalFiles
     from configsvc_client._local.layers import ClientLayers, Fallback
     from configsvc_client._resources.access_models import Me
@@ -36,9 +39,14 @@ if TYPE_CHECKING:
     from configsvc_client._resources.changes import Changes
     from configsvc_client._resources.configurations import Configurations
     from configsvc_client._resources.environments import Environments
+    from configsvc_client._resources.fleet_models import Instance as FleetInstance
     from configsvc_client._resources.grants import Grants
+    from configsvc_client._resources.instances import Instances
+    from configsvc_client._resources.models import Application, Environment
     from configsvc_client._resources.releases import Releases
     from configsvc_client._resources.tokens import Tokens
+    from configsvc_client._values.snapshot import Snapshot
+    from configsvc_client._view.reporter import Reporter
 
 __all__ = ["ConfigClient"]
 
@@ -79,6 +87,13 @@ class ConfigClient:
             ``CONFIGSVC_OVERRIDES`` by default; none without it.
         env_overrides: whether variables such as ``CONFIGSVC_SET__billing__database__pool_size``
             win over all others.
+        service: name of the program, for those who look which instances serve what;
+            ``CONFIGSVC_SERVICE`` by default, or ``OTEL_SERVICE_NAME``, or the name of its file.
+        service_version: version of the program; ``CONFIGSVC_SERVICE_VERSION`` by default.
+        instance_id: id of this instance of it, 1 to 64 of ``A-Z a-z 0-9 . _ ~ -``, such as the
+            name of a pod; random by default. A forked child has another.
+        report: whether to tell the server who polls, and why a snapshot is rejected;
+            ``CONFIGSVC_REPORT=0`` turns it off, too.
 
     Example:
         >>> from configsvc_client import ConfigClient
@@ -113,6 +128,10 @@ class ConfigClient:
         fallback: "Fallback | None" = None,
         overrides: str | os.PathLike[str] | None = None,
         env_overrides: bool = False,
+        service: str | None = None,
+        service_version: str | None = None,
+        instance_id: str | None = None,
+        report: bool = True,
     ) -> None:
         folder = cache_dir or os.environ.get("CONFIGSVC_CACHE_DIR")
         options = Options(
@@ -131,6 +150,10 @@ class ConfigClient:
             share_polls=share_polls,
             total_timeout=total_timeout,
             max_response_size=max_response_size,
+            service=service,
+            service_version=service_version,
+            instance_id=instance_id,
+            report=report and os.environ.get("CONFIGSVC_REPORT") != "0",
         )
         self._files = _files(options.url)
         self._layers = _layers(self._files, fallback, overrides, env_overrides=env_overrides)
@@ -146,6 +169,7 @@ class ConfigClient:
         self._api = Api(transport)
         self._feeds: weakref.WeakSet[ChangeFeed] = weakref.WeakSet()
         self._status_listeners = StatusListeners()
+        self._instance = Instance(options)
         self._reset()
         # Each by itself, since a view and what came from it may outlive the client.
         protect(transport.after_fork_in_child)
@@ -253,6 +277,70 @@ class ConfigClient:
 
         return self._api.read(self._api.call("GET", "/me"), read_me)
 
+    @property
+    def instance_id(self) -> str:
+        """Id by which the server knows this client in this process; a forked child has another.
+
+        Example:
+            >>> client.instance_id
+            'instance-1'
+        """
+        return self._instance.id
+
+    def instances(
+        self, application: "Application | str", environment: "Environment | str | None" = None
+    ) -> "Instances":
+        """Return the instances that poll for an environment: what each serves, or rejects.
+
+        Args:
+            application: the application, its id or its name.
+            environment: the environment or its name; as in :meth:`application` by default.
+
+        Example:
+            >>> client.instances("billing").convergence()
+            the 1 instance serves this version
+        """
+        from configsvc_client._resources.instances import Instances  # noqa: PLC0415 - see above
+
+        chosen = self._environment if environment is None else environment
+        return Instances(self._api, application, chosen)
+
+    def replay(
+        self,
+        instance: "FleetInstance | str",
+        at: "datetime",
+        *,
+        application: "Application | str | None" = None,
+        environment: "Environment | str | None" = None,
+    ) -> "Snapshot":
+        """Return exactly what an instance served at a timestamp, such as to repeat it in a test.
+
+        Args:
+            instance: the instance or its id.
+            at: a time that is not in the future, with a time zone.
+            application: the application, its id or its name; that of ``instance`` by default.
+            environment: the environment or its name; that of ``instance`` by default.
+
+        Raises:
+            NotFoundError: nothing is known of it then, or it had nothing yet.
+            TypeError: an id is given without an application.
+            ValueError: the timestamp has no time zone.
+
+        Example:
+            >>> (instance,) = client.instances("billing")
+            >>> snapshot = client.replay(instance, instance.last_seen_at)
+            >>> snapshot["database"]["pool_size"]
+            10
+        """
+        if isinstance(instance, str):
+            if application is None:
+                raise TypeError("Of which application is the instance? An id alone does not say.")
+            return self.instances(application, environment).at(instance, at).replay()
+        chosen = self.instances(
+            application or instance.application, environment or instance.environment
+        )
+        return chosen.at(instance, at).replay()
+
     def application(self, name: str, *, environment: str | None = None) -> ConfigView:
         """Return the live view of an application.
 
@@ -355,14 +443,40 @@ class ConfigClient:
         )
 
     def _updater(self, name: str, environment: str) -> MakeUpdater:
-        options, files = self._options, self._files
+        options, files, instance = self._options, self._files, self._instance
+
+        def reporter(
+            transport: Transport, store: SnapshotStore, sync: Synchronizer
+        ) -> "Reporter | None":
+            if files is not None or not options.report:
+                return None
+            # Not at import, which is to be quick.
+            from configsvc_client._view.reporter import Reporter  # noqa: PLC0415
+
+            return Reporter(
+                instance,
+                name,
+                environment,
+                transport=transport,
+                sync=sync,
+                store=store,
+                options=options,
+            )
 
         def make(store: SnapshotStore, sync: Synchronizer, report: Callable[[], None]) -> Updater:
             has_threads = threads_run()
             if options.share_polls and has_threads and files is None:
                 from configsvc_client._view.shared_poller import share  # noqa: PLC0415 - seldom
 
-                return share(options, name, environment, store=store, sync=sync, report=report)
+                return share(
+                    options,
+                    name,
+                    environment,
+                    store=store,
+                    sync=sync,
+                    report=report,
+                    make_reporter=lambda transport: reporter(transport, store, sync),
+                )
             # A transport of its own: no retries, since a poll that fails comes again anyway,
             # and it can be closed without disturbing anybody else.
             transport = Untraced(_transport(options, files, retries=0))
@@ -370,7 +484,9 @@ class ConfigClient:
             return kind(
                 name=f"{name}/{environment}",
                 transport=transport,
-                source=SnapshotSource(transport, name, environment),
+                source=SnapshotSource(
+                    transport, name, environment, reporter(transport, store, sync)
+                ),
                 sync=sync,
                 store=store,
                 schedule=_schedule(options, files),

@@ -115,6 +115,11 @@ class ConfigSvcError(Exception):
         self.request_id = request_id
         """Id of the request in the log of the server; ``None`` where no request was made."""
 
+    def __str__(self) -> str:
+        # Whoever reads it in a log has to find the request in that of the server.
+        text = super().__str__()
+        return text if self.request_id is None else f"{text} (request {self.request_id})"
+
     def __copy__(self) -> Self:
         """Return an equal error that has not been raised yet.
 

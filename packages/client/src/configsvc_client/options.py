@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -18,41 +17,71 @@ Token = str | Callable[[], str]
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
+_INSTANCE_ID: Final = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 
-@dataclass(frozen=True, slots=True, eq=False)
+
 class Options:
-    """Settings of a client; :class:`~configsvc_client.ConfigClient` describes them."""
+    """Settings of a client; :class:`~configsvc_client.ConfigClient` describes them.
 
-    url: str
-    """Base URL; credentials in it are moved to ``credentials``, so that it can be shown."""
-    token: Token | None = field(default=None, repr=False)
-    timeout: tuple[float, float] = (3.05, 10.0)
-    retries: int = 3
-    verify: bool | str = True
-    cert: str | tuple[str, str] | None = None
-    # Their URLs may have a password.
-    proxies: Mapping[str, str] | None = field(default=None, repr=False)
-    poll_interval: float = 30.0
-    long_poll: float = 30.0
-    start_timeout: float = 10.0
-    stale_after: float = 90.0
-    cache_dir: Path | None = None
-    share_polls: bool = False
-    total_timeout: float = 30.0
-    max_response_size: int = 64 * 1024 * 1024
-    credentials: tuple[str, str] | None = field(default=None, init=False, repr=False)
-    """Name and password from the URL."""
+    They do not change. No dataclass, since those take long to import, and ``repr`` shows no
+    secrets: it shows no settings.
+    """
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: Token | None = None,
+        timeout: tuple[float, float] = (3.05, 10.0),
+        retries: int = 3,
+        verify: bool | str = True,
+        cert: str | tuple[str, str] | None = None,
+        proxies: Mapping[str, str] | None = None,
+        poll_interval: float = 30.0,
+        long_poll: float = 30.0,
+        start_timeout: float = 10.0,
+        stale_after: float = 90.0,
+        cache_dir: Path | None = None,
+        share_polls: bool = False,
+        total_timeout: float = 30.0,
+        max_response_size: int = 64 * 1024 * 1024,
+        service: str | None = None,
+        service_version: str | None = None,
+        instance_id: str | None = None,
+        report: bool = True,
+    ) -> None:
         """Check the settings.
 
         Raises:
             ValueError: a setting has an impossible value; the message says what is possible.
         """
+        self.url: str = url
+        """Base URL; credentials in it are moved to ``credentials``, so that it can be shown."""
+        self.token: Token | None = token or None
+        self.timeout: tuple[float, float] = timeout
+        self.retries: int = retries
+        self.verify: bool | str = verify
+        self.cert: str | tuple[str, str] | None = cert
+        self.proxies: Mapping[str, str] | None = proxies
+        self.poll_interval: float = poll_interval
+        self.long_poll: float = long_poll
+        self.start_timeout: float = start_timeout
+        self.stale_after: float = stale_after
+        self.cache_dir: Path | None = cache_dir
+        self.share_polls: bool = share_polls
+        self.total_timeout: float = total_timeout
+        self.max_response_size: int = max_response_size
+        self.service: str | None = service
+        self.service_version: str | None = service_version
+        self.instance_id: str | None = instance_id
+        self.report: bool = report
+        self.credentials: tuple[str, str] | None = None
+        """Name and password from the URL."""
         self._set_url()
-        if self.token == "":
-            object.__setattr__(self, "token", None)
-        elif not callable(self.token) and self.token is not None:
+        self._check()
+
+    def _check(self) -> None:
+        if not callable(self.token) and self.token is not None:
             problem = token_problem(self.token)
             if problem is not None:
                 raise ValueError(f"token must be a string that a header can have; it {problem}")
@@ -68,6 +97,8 @@ class Options:
             raise ValueError("timeout must be two numbers of seconds above 0: (connect, read)")
         if not 0 <= self.long_poll <= MAX_WAIT:
             raise ValueError(f"long_poll must be 0 to {MAX_WAIT:g} seconds; 0 turns it off")
+        if self.instance_id is not None and not _INSTANCE_ID.fullmatch(self.instance_id):
+            raise ValueError("instance_id must have 1 to 64 characters of A-Z a-z 0-9 . _ ~ -")
         for proxy in (self.proxies or {}).values():
             if _parts(proxy if "://" in proxy else f"http://{proxy}") is None:
                 raise ValueError(
@@ -82,9 +113,9 @@ class Options:
         parts = _checked_url(self.url)
         name, _, password = parts.netloc.rpartition("@")[0].partition(":")
         if name or password:
-            object.__setattr__(self, "credentials", (unquote(name), unquote(password)))
+            self.credentials = unquote(name), unquote(password)
         clean = parts._replace(netloc=parts.netloc.rpartition("@")[2])
-        object.__setattr__(self, "url", clean.geturl().rstrip("/"))
+        self.url = clean.geturl().rstrip("/")
 
     def _check_files(self) -> None:
         if self.share_polls and self.cache_dir is None:

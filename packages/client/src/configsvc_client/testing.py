@@ -72,7 +72,12 @@ class FakeConfigClient(ConfigClient):
                 self.set(application, name, config)
 
     def _begin(self, token: Token | None) -> None:
-        options = Options(url="http://fake.invalid", token=token, start_timeout=0.0)
+        options = Options(
+            url="http://fake.invalid",
+            token=token,
+            start_timeout=0.0,
+            instance_id=self._server.new_instance_id(),
+        )
         self._open(options, self._server if token is None else _Signed(self._server, options))
 
     def as_token(self, token: Token) -> "FakeConfigClient":
@@ -92,7 +97,7 @@ class FakeConfigClient(ConfigClient):
             ...     reader.configurations.update(database, config={"pool_size": 20})
             Traceback (most recent call last):
               ...
-            configsvc_client.errors.AuthError: ... (It needs the role editor on billing.)
+            configsvc_client.errors.AuthError: ... (It needs the role editor on billing.) ...
         """
         other = FakeConfigClient.__new__(FakeConfigClient)
         other._server, other._updaters = self._server, self._updaters
@@ -171,10 +176,20 @@ class FakeConfigClient(ConfigClient):
 
     def _updater(self, name: str, environment: str) -> MakeUpdater:
         source = SnapshotSource(self._transport, name, environment)
-        registry = self._updaters
+        registry, server, instance = self._updaters, self._server, self._instance
+
+        def meet(store: SnapshotStore, sync: Synchronizer) -> None:
+            if store.held is not None:
+                rejections = [reason._asdict() for reason in sync.reasons()]
+                server.meet(name, environment, instance.id, store.held.version, rejections)
 
         def make(store: SnapshotStore, sync: Synchronizer, report: Callable[[], None]) -> Updater:
-            updater = _InlineUpdater(source, store, sync, registry, report)
+            def lose() -> None:
+                server.lose(name, environment, instance.id)
+
+            updater = _InlineUpdater(
+                source, store, sync, registry, report, lambda: meet(store, sync), lose
+            )
             registry.append(updater)
             return updater
 
@@ -348,12 +363,16 @@ class _InlineUpdater:
         sync: Synchronizer,
         registry: "list[_InlineUpdater]",
         report: Callable[[], None],
+        meet: Callable[[], None],
+        lose: Callable[[], None],
     ) -> None:
         self._source = source
         self._store = store
         self._sync = sync
         self._registry = registry
         self._report = report
+        self._meet = meet
+        self._lose = lose
 
     def start(self) -> None:
         """Fetch the snapshot."""
@@ -361,12 +380,20 @@ class _InlineUpdater:
             self._sync.update(self._source)
         except ConfigSvcError as error:
             self._store.fail(error)
+        else:
+            self._meet()
         self._report()
+
+    def report(self) -> None:
+        """Tell of rejections that came up since the last update."""
+        if not self._store.failing:
+            self._meet()
 
     def stop(self) -> None:
         """Stop following changes."""
         with contextlib.suppress(ValueError):
             self._registry.remove(self)
+        self._lose()
 
     def join(self, timeout: float) -> None:
         """Return at once: there is no thread."""

@@ -1,14 +1,16 @@
 """Bound objects whose callbacks are called on an event loop."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from configsvc_client._aio.loops import running_loop
-from configsvc_client._aio.subscriptions import AsyncSubscription
+from configsvc_client._aio.subscriptions import AsyncSubscription, note_failure
 from configsvc_client._binding.bound import Bound, BoundSubscription
 
 if TYPE_CHECKING:
     from configsvc_client._binding.binding import Binding, Listener
+    from configsvc_client._view.runtime import ViewRuntime
 
 __all__ = ["AsyncBound"]
 
@@ -20,6 +22,10 @@ _NOTHING: Final[Any] = object()
 
 class AsyncBound(Bound[T_co]):
     """Bound object of a type, with callbacks on the loop."""
+
+    def __init__(self, binding: "Binding[T_co]", owner: "ViewRuntime") -> None:
+        super().__init__(binding, owner)
+        self._report = owner.report
 
     def on_change(
         self, callback: Callable[[T_co, T_co], object], *, call_now: bool = False
@@ -54,7 +60,8 @@ class AsyncBound(Bound[T_co]):
         listener = self._binding.add_listener(news.note, owner=self._owner)
         news.begin(listener.told, call_now=call_now)
         handle = _LoopSubscription(self._binding, listener, subscription)
-        subscription._start(news.take, handle._remove)
+        note = partial(note_failure, listener, self._report)
+        subscription._start(news.take, handle._remove, note)
         if call_now:
             subscription._wake()
         return handle

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Concatenate, Final, ParamSpec
 
+from configsvc_client._aio.instances import promote as _promote
 from configsvc_client._aio.pages import AsyncChangeFeed, AsyncChangeLog
 from configsvc_client._aio.wrapping import Wrapper, awaited, iterated, like, show
 from configsvc_client._resources.applications import Applications
@@ -311,12 +312,15 @@ class AsyncReleases(Wrapper[Releases]):
         {'default': 3, 'staging': 3, 'prod': 2}
         """,
     )
-    promote: Final = awaited(Releases.promote)
+    promote: Final = _promote
     show(
         promote,
         """
         >>> await client.releases.promote("billing", "staging", "prod", message="release 12")
         <Promotion from 'staging' to 'prod': 2 released, 0 unchanged>
+        >>> await client.application("billing", environment="prod").ready()
+        >>> await client.releases.promote("billing", "staging", "prod", wait=60)
+        <Promotion ...: 0 released, 2 unchanged; the 1 instance serves this version>
         """,
     )
 

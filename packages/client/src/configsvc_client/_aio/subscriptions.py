@@ -3,16 +3,16 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from configsvc_client._aio.loops import post, running_loop
-from configsvc_client._callbacks import call_safely, log_failure
+from configsvc_client._callbacks import call_safely, describe_failure, log_failure
 from configsvc_client._fork import protect
 from configsvc_client._values.snapshot import EMPTY, Snapshot
 from configsvc_client._view.listeners import Change, change_between
 from configsvc_client._view.runtime import ViewRuntime
 
-__all__ = ["AsyncSubscription", "Inbox"]
+__all__ = ["AsyncSubscription", "Inbox", "note_failure"]
 
 T = TypeVar("T")
 
@@ -33,6 +33,7 @@ class AsyncSubscription(Generic[T]):
         self._callback = callback
         self._take: Callable[[], T | None] = _nothing
         self._unsubscribe: Callable[[], object] = _nothing
+        self._note: Callable[[str | None], object] = _ignore
         self._loop = running_loop("A subscription")
         self._is_posted = False
         self._is_cancelled = False
@@ -55,14 +56,22 @@ class AsyncSubscription(Generic[T]):
         self._unsubscribe()
         self._unsubscribe = self._take = _nothing
 
-    def _start(self, take: Callable[[], T | None], unsubscribe: Callable[[], object]) -> None:
+    def _start(
+        self,
+        take: Callable[[], T | None],
+        unsubscribe: Callable[[], object],
+        note: Callable[[str | None], object] | None = None,
+    ) -> None:
         """Begin to call the callback.
 
         Args:
             take: returns the news, and ``None`` where there are none.
             unsubscribe: called once it is cancelled.
+            note: gets the failure of each call, without values, or ``None``.
         """
         self._take, self._unsubscribe = take, unsubscribe
+        if note is not None:
+            self._note = note
 
     def _wake(self) -> None:
         """Have the loop look for news; called in any thread."""
@@ -90,29 +99,35 @@ class AsyncSubscription(Generic[T]):
         def call() -> None:
             returned[0] = self._callback(news)
 
-        self._has_failed |= not call_safely(self, call, has_failed=self._has_failed)
+        error = call_safely(self, call, has_failed=self._has_failed)
+        self._has_failed |= error is not None
+        if error is not None or not isawaitable(returned[0]):
+            self._note(describe_failure(self._callback, error))
         return returned[0]
 
     async def _finish(self, call: Awaitable[Any]) -> None:
         try:
             await call
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 # Such as at the end of the loop.
                 raise
-            self._note_failure()
-        except Exception:  # noqa: BLE001 - the next change is not to be kept from the callback
-            self._note_failure()
+            self._note_failure(error)
+        except Exception as error:  # noqa: BLE001 - the next change is not to be kept from it
+            self._note_failure(error)
+        else:
+            self._note(None)
 
     def _go_on(self, task: "asyncio.Task[None]") -> None:
         self._task = None
         if not task.cancelled():
             self._call()
 
-    def _note_failure(self) -> None:
+    def _note_failure(self, error: BaseException) -> None:
         log_failure(self, has_failed=self._has_failed)
         self._has_failed = True
+        self._note(describe_failure(self._callback, error))
 
     def _after_fork_in_child(self) -> None:
         # The loop is the parent's, which calls back there.
@@ -120,6 +135,10 @@ class AsyncSubscription(Generic[T]):
 
 
 def _nothing() -> None:
+    pass
+
+
+def _ignore(_failure: str | None) -> None:
     pass
 
 
@@ -137,7 +156,10 @@ class Inbox:
             wake: called when there may be news, in the thread that brings them.
             call_now: whether all that there is is news.
         """
-        self._path = path
+        self.path: str = path
+        """Path that it looks at; empty for everything."""
+        self.failure: str | None = None
+        """Failure of what was done about the last news, without values."""
         self._wake = wake
         self._remove = runtime.listeners.remove
         self._is_dropped = False
@@ -170,7 +192,7 @@ class Inbox:
         if before is None or after is None or before is after:
             return None
         self._told = after
-        return change_between(before, after, self._path)
+        return change_between(before, after, self.path)
 
     def remove(self) -> None:
         """Get no more news."""
@@ -186,3 +208,20 @@ class Inbox:
         self._told = self._latest = None
         if loop is not None:
             post(loop, self.remove)
+
+
+class _MayFail(Protocol):
+    failure: str | None
+
+
+def note_failure(listener: _MayFail, report: Callable[[], object], failure: str | None) -> None:
+    """Keep the failure of a call, and have it reported: the poll that it belongs to has begun.
+
+    Args:
+        listener: keeps it.
+        report: called where it is another.
+        failure: the failure, without values; ``None`` where the call has worked.
+    """
+    if listener.failure != failure:
+        listener.failure = failure
+        report()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from configsvc_client._aio.bound import AsyncBound
 from configsvc_client._aio.loops import Bell, running_loop
 from configsvc_client._aio.streams import ChangeStream
-from configsvc_client._aio.subscriptions import AsyncSubscription, Inbox
+from configsvc_client._aio.subscriptions import AsyncSubscription, Inbox, note_failure
 from configsvc_client._aio.threads import Runner
 from configsvc_client._values.diff import Differences
 from configsvc_client._values.snapshot import EMPTY, Snapshot
@@ -149,7 +149,8 @@ class AsyncConfigView(ViewReads):
         subscription = AsyncSubscription(about, callback)
         inbox = Inbox(runtime, path, subscription._wake, call_now=call_now)
         # The runtime is kept alive as long as the subscription.
-        subscription._start(inbox.take, partial(runtime.listeners.remove, inbox))
+        remove = partial(runtime.listeners.remove, inbox)
+        subscription._start(inbox.take, remove, partial(note_failure, inbox, runtime.report))
         return subscription
 
     async def refresh(self) -> bool:

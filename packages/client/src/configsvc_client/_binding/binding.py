@@ -14,7 +14,7 @@ from configsvc_client._binding.problems import (
     guarded,
     problems_of,
 )
-from configsvc_client._callbacks import call_safely, is_interrupt
+from configsvc_client._callbacks import call_safely, describe_failure, is_interrupt
 from configsvc_client._values.frozen import FrozenDict, FrozenList
 from configsvc_client._values.paths import find, locate
 from configsvc_client._values.snapshot import Snapshot
@@ -206,6 +206,8 @@ class Listener(Generic[T]):
         self._callback = callback
         self._deliver = deliver
         self._has_failed = False
+        self.failure: str | None = None
+        """Failure of the last call, without values; ``None`` where it worked."""
         self.told: T = told
 
     def notify(self) -> None:
@@ -217,9 +219,9 @@ class Listener(Generic[T]):
         news = self._binding._take(self)
         if news is None:
             return
-        self._has_failed |= not call_safely(
-            self, lambda: self.deliver(*news), has_failed=self._has_failed
-        )
+        error = call_safely(self, lambda: self.deliver(*news), has_failed=self._has_failed)
+        self._has_failed |= error is not None
+        self.failure = describe_failure(self._callback, error)
 
     def deliver(self, old: T, new: T) -> None:
         """Call the callback, whatever it was told before."""

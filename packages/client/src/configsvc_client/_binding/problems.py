@@ -7,15 +7,16 @@ types and pointers.
 import contextlib
 import re
 from collections.abc import Callable, Iterator
-from pathlib import PurePath
 from typing import Any, Final, TypeAlias
 
+from configsvc_client._callbacks import where_raised
 from configsvc_client._values.paths import json_pointer
 from configsvc_client.errors import FieldProblem
 
 __all__ = [
     "ConversionError",
     "Converter",
+    "ForeignProblem",
     "Steps",
     "conversion_error",
     "guarded",
@@ -36,6 +37,16 @@ _MASK: Final = "…"
 
 _ABOUT_TYPES: Final = ("Input should ", "Field required", "Extra inputs ", "Expected `", "Object ")
 """Beginnings of messages of pydantic and msgspec that quote the type and never the input."""
+
+
+class ForeignProblem(FieldProblem):
+    """Problem in the words of foreign code, in which a part of a value may stand.
+
+    It is shown where the application runs, and nowhere else.
+    """
+
+    reported: str = "is refused by a check of the application"
+    """Problem as others may read it, such as the operators of the server."""
 
 
 class ConversionError(Exception):
@@ -113,27 +124,37 @@ def problems_of(error: BaseException, value: Any, steps: Steps) -> list[FieldPro
     except Exception:  # noqa: BLE001 - what looks like pydantic's error need not be one
         found = []
     if not found:
-        found = [(steps, _message(error))]
+        found = [(steps, _message(error), where_raised(error))]
     hide = _Redaction(value)
-    return [FieldProblem(json_pointer(at), hide(message)) for at, message in found]
+    return [_foreign(json_pointer(at), hide(message), what) for at, message, what in found]
 
 
-def _details(error: BaseException, value: Any, steps: Steps) -> Iterator[tuple[Steps, str]]:
+def _foreign(pointer: str, message: str, what: str) -> FieldProblem:
+    problem = ForeignProblem(pointer, message)
+    problem.reported = f"is refused with {what}"
+    return problem
+
+
+def _details(error: BaseException, value: Any, steps: Steps) -> Iterator[tuple[Steps, str, str]]:
+    """Yield steps, message, and what to call the problem elsewhere, each without a word of it."""
     if hasattr(error, "error_count"):
         # A pydantic.ValidationError, without importing it.
         details: Any = error
         for detail in details.errors(include_url=False, include_input=False, include_context=False):
-            yield (*steps, *_members_of(value, detail["loc"], detail["type"])), detail["msg"]
+            at = (*steps, *_members_of(value, detail["loc"], detail["type"]))
+            yield at, detail["msg"], str(detail["type"])
     elif isinstance(error, ExceptionGroup):
         # As cattrs has it: notes tell which member each of them is of.
         for inner in error.exceptions:
             yield from _details(inner, value, (*steps, *_noted(inner)))
     elif type(error).__module__.partition(".")[0] == "msgspec":
         message, _, path = str(error).partition(" - at `$")
-        at = re.findall(r"\.([^.\[\]`]+)|\[(\d+)\]", path)
-        yield (*steps, *(name or int(index) for name, index in at)), message
+        found = re.findall(r"\.([^.\[\]`]+)|\[(\d+)\]", path)
+        # A value may have been quoted that looks like a path.
+        path_in = _members_of(value, tuple(name or int(index) for name, index in found), "")
+        yield (*steps, *path_in), message, type(error).__name__
     else:
-        yield steps, _message(error)
+        yield steps, _message(error), where_raised(error)
 
 
 def _members_of(value: Any, location: tuple[str | int, ...], kind: str) -> Iterator[str | int]:
@@ -166,15 +187,7 @@ def _message(error: BaseException) -> str:
         with contextlib.suppress(Exception):
             if text := str(error):
                 return f"is refused: {text}"
-    # Enough to find it by; the message may quote a value.
-    message, trace = f"is refused with {type(error).__name__}", error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return message
-    return (
-        f"{message} at {PurePath(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno}"
-    )
+    return f"is refused with {where_raised(error)}"
 
 
 class _Redaction:

@@ -3,7 +3,7 @@
 import json
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -16,11 +16,13 @@ from configsvc_client._fake import (
     changes,
     configurations,
     environments,
+    fleet,
     history,
     releases,
     tokens,
 )
 from configsvc_client._fake.calls import Call, Reply
+from configsvc_client._fake.documents import Record
 from configsvc_client._fake.problems import ProblemError
 from configsvc_client._fake.rules import check
 from configsvc_client._fake.state import State
@@ -37,6 +39,9 @@ _ROUTES: Final[dict[str, Callable[..., Reply]]] = {
     "applications/*/configurations": configurations.nested,
     "applications/*/environments": environments.collection,
     "applications/*/environments/*": environments.single,
+    "applications/*/environments/*/convergence": fleet.convergence,
+    "applications/*/environments/*/instances": fleet.collection,
+    "applications/*/environments/*/instances/*": fleet.single,
     "applications/*/environments/*/snapshot": environments.snapshot,
     "applications/*/promote": releases.promote,
     "configurations": configurations.collection,
@@ -80,6 +85,7 @@ class FakeServer:
         """Requests so far, oldest first."""
         self._on_write = on_write
         self._state = State()
+        self._instances = 0
         self._reset()
 
     def _reset(self) -> None:
@@ -110,6 +116,37 @@ class FakeServer:
         if request.method != "GET" and status < HTTPStatus.BAD_REQUEST:
             self._on_write()
         return Response(request, status, headers, body, request_id)
+
+    def new_instance_id(self) -> str:
+        """Return the id of one more client."""
+        self._instances += 1
+        return f"instance-{self._instances}"
+
+    def meet(
+        self,
+        application: str,
+        environment: str,
+        instance_id: str,
+        serves: str | None,
+        rejections: Sequence[Record],
+    ) -> None:
+        """Take note of what a view has, as the next poll of a real one would tell.
+
+        Args:
+            application: name or id of the application.
+            environment: the name of the environment.
+            instance_id: the id of the client.
+            serves: the tag of the snapshot that it has, without quotes.
+            rejections: why it rejects that.
+        """
+        call = Call(Request("GET", ""), "", self._now())
+        with self._lock:
+            fleet.meet(self._state, call, application, environment, instance_id, serves, rejections)
+
+    def lose(self, application: str, environment: str, instance_id: str) -> None:
+        """Take note that a view is closed."""
+        with self._lock:
+            fleet.lose(self._state, application, environment, instance_id)
 
     def close(self) -> None:
         """Do nothing; there is nothing to close."""

@@ -41,6 +41,10 @@ class State:
         self.changes: list[Record] = []
         self.tokens: dict[str, Record] = {}
         self.grants: dict[str, Record] = {}
+        self.instances: dict[tuple[str, str], dict[str, Record]] = {}
+        """Instances by their id, by the id of the application and the environment."""
+        self.snapshots: dict[str | None, Record | None] = {}
+        """Snapshots that instances have had, by their tags."""
         self._count = 0
 
     def new_id(self) -> str:

@@ -49,6 +49,7 @@ class Api:
         if_match: str | None = None,
         message: str | None = None,
         wait: float = 0.0,
+        bypass_cache: bool = False,
     ) -> Response:
         """Send a request and return the response.
 
@@ -60,6 +61,7 @@ class Api:
             if_match: the ETag, without quotes, that the resource must still have.
             message: the reason, for the history.
             wait: seconds that the server may wait until there is something new.
+            bypass_cache: whether to be told what is true for every server by now.
 
         Raises:
             ConfigSvcError: the response is an error, or there is none.
@@ -79,6 +81,8 @@ class Api:
             headers["If-Match"] = f'"{if_match}"'
         if wait:
             headers["Prefer"] = f"wait={wait:.0f}"
+        if bypass_cache:
+            headers["Cache-Control"] = "no-cache"
         query = {name: value for name, value in (params or {}).items() if value is not None}
         read_timeout = wait + self.MARGIN if wait else None
         request = Request(method, PREFIX + path, query, headers, data, read_timeout)

@@ -24,6 +24,7 @@ from configsvc_client._http.redirects import is_http, is_same_server, shown, tar
 from configsvc_client._http.retries import delay_before
 from configsvc_client._http.token_watch import TokenWatch
 from configsvc_client._http.types import Request, Response
+from configsvc_client._http.version import own_version
 from configsvc_client.errors import AuthError, ClosedError, ServerError, TransportError
 from configsvc_client.options import Options
 
@@ -304,12 +305,4 @@ class _Session(requests.Session):
 
 
 def _user_agent() -> str:
-    # Not at import, which is to be quick.
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
-
-    try:
-        own = version("configsvc-client")
-    except PackageNotFoundError:
-        # Copied into an application without its metadata.
-        own = "unknown"
-    return f"configsvc-client/{own} {requests.utils.default_user_agent()}"
+    return f"configsvc-client/{own_version()} {requests.utils.default_user_agent()}"

@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from configsvc_client._resources.parsing import attribution
 from configsvc_client._values.diff import Differences
 from configsvc_client._values.frozen import FrozenDict
+
+if TYPE_CHECKING:
+    from configsvc_client._resources.fleet_models import Convergence
 
 __all__ = [
     "Application",
@@ -264,11 +267,14 @@ class Promotion:
     """Releases, one for each configuration of which ``to`` served something else."""
     unchanged: int
     """Number of configurations that were the same already."""
+    convergence: "Convergence | None" = None
+    """How far it had come at the end of the wait; ``None`` where there was none, or no answer."""
 
     def __repr__(self) -> str:
+        come = "" if self.convergence is None else f"; {self.convergence}"
         return (
             f"<Promotion from {self.from_!r} to {self.to!r}: {len(self.released)} released,"
-            f" {self.unchanged} unchanged>"
+            f" {self.unchanged} unchanged{come}>"
         )
 
 

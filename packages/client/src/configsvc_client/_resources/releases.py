@@ -1,6 +1,7 @@
 """``client.releases``: which version of a configuration each environment serves."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from configsvc_client._http.api import Api, Pages
 from configsvc_client._resources.ids import application_path, configuration_path, environment_name
@@ -12,6 +13,10 @@ from configsvc_client._resources.models import (
     Release,
 )
 from configsvc_client._resources.readers import read_promotion, read_release
+
+if TYPE_CHECKING:
+    from configsvc_client._resources.arrivals import Arrival
+    from configsvc_client._resources.fleet_models import Convergence
 
 __all__ = ["Releases"]
 
@@ -157,6 +162,8 @@ class Releases:
         to: Environment | str,
         *,
         message: str | None = None,
+        wait: bool | float = False,
+        on_progress: "Callable[[Convergence], object] | None" = None,
     ) -> Promotion:
         """Release in one environment the versions that another serves, all of them or none.
 
@@ -169,6 +176,11 @@ class Releases:
             from_: the environment to take from.
             to: the environment to bring forward.
             message: the reason, for the history.
+            wait: whether to wait until every instance that polls ``to`` serves what was released,
+                or one rejects it and none is behind; a number is how many seconds at most. What
+                was released stays released, whatever the result's ``convergence`` says.
+            on_progress: gets each :class:`Convergence` while it waits that is another than the
+                one before; it is logged at level info by default.
 
         Raises:
             ConflictError: two configurations would be served under one name.
@@ -179,11 +191,33 @@ class Releases:
         Example:
             >>> client.releases.promote("billing", "staging", "prod", message="release 12")
             <Promotion from 'staging' to 'prod': 2 released, 0 unchanged>
+            >>> client.application("billing", environment="prod").wait_until_ready()
+            >>> client.releases.promote("billing", "staging", "prod", wait=60)
+            <Promotion ...: 0 released, 2 unchanged; the 1 instance serves this version>
         """
         path = f"{application_path(self._api, application)}/promote"
         body = {"from": environment_name(from_), "to": environment_name(to)}
         response = self._api.call("POST", path, body=body, message=message)
-        return self._api.read(response, read_promotion)
+        promotion = self._api.read(response, read_promotion)
+        if wait is False:
+            return promotion
+        arrival = self._arrival(application, to, wait, on_progress)
+        while not arrival.is_over:
+            arrival.step()
+        return arrival.of(promotion)
+
+    def _arrival(
+        self,
+        application: Application | str,
+        environment: Environment | str,
+        wait: bool | float,
+        on_progress: "Callable[[Convergence], object] | None",
+    ) -> "Arrival":
+        # Not at import: most who release do not wait.
+        from configsvc_client._resources.arrivals import Arrival  # noqa: PLC0415
+
+        timeout = None if wait is True else float(wait)
+        return Arrival(self._api, application, environment, timeout, on_progress)
 
     def _post(
         self,

@@ -93,7 +93,10 @@ class InlinePoller:
         self._is_polling = True
         patience = self.PATIENCE if self._store.held is not None else None
         try:
-            delay, has_response = self._polls.poll(may_wait=False, patience=patience)
+            # No thread may send a report here, so that it takes the place of a poll.
+            delay, has_response = 0.0, self._polls.report()
+            if not has_response:
+                delay, has_response = self._polls.poll(may_wait=False, patience=patience)
         finally:
             self._is_polling = False
         self._due = time.monotonic() + (self.EVERY if has_response else max(delay, self.EVERY))
@@ -107,6 +110,9 @@ class InlinePoller:
 
     def join(self, timeout: float) -> None:
         """Return at once: there is no thread."""
+
+    def report(self) -> None:
+        """Do nothing: the next poll does it."""
 
     def after_fork_in_child(self) -> None:
         """Drop the parent's connections."""

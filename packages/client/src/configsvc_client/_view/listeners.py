@@ -1,11 +1,11 @@
 """Listeners: callbacks of a view, and the changes that they get."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from logging import getLogger
 from typing import Any, Final, NamedTuple, Protocol
 
-from configsvc_client._callbacks import call_safely
+from configsvc_client._callbacks import call_safely, describe_failure
 from configsvc_client._values.frozen import is_same
 from configsvc_client._values.paths import find
 from configsvc_client._values.snapshot import EMPTY, Snapshot
@@ -69,6 +69,14 @@ class Change(NamedTuple):
 class Listener(Protocol):
     """Listener that knows what it was told last."""
 
+    @property
+    def path(self) -> str:
+        """Path that it is told of; empty for everything."""
+
+    @property
+    def failure(self) -> str | None:
+        """Failure of the last call, without values; ``None`` where it worked."""
+
     def notify(self, after: Snapshot) -> None:
         """Tell what is new in a snapshot; raises nothing but what may not be kept."""
 
@@ -93,7 +101,10 @@ class Subscription:
         owner: object,
     ) -> None:
         self._callback = callback
-        self._path = path
+        self.path: str = path
+        """Path that is subscribed to; empty for everything."""
+        self.failure: str | None = None
+        """Failure of the last call, without values; ``None`` where it worked."""
         self._listeners = listeners
         self._told = told
         self._owner: object | None = owner
@@ -106,7 +117,7 @@ class Subscription:
         self._lock = threading.RLock()
 
     def __repr__(self) -> str:
-        return f"<Subscription to {repr(self._path) if self._path else 'everything'}>"
+        return f"<Subscription to {repr(self.path) if self.path else 'everything'}>"
 
     def cancel(self) -> None:
         """Stop calling the callback; a call that is under way goes on.
@@ -128,11 +139,13 @@ class Subscription:
             # The first snapshot is no change.
             if before is None or before is after or self._is_cancelled:
                 return
-            change = change_between(before, after, self._path)
+            change = change_between(before, after, self.path)
             if change is not None:
-                self._has_failed |= not call_safely(
+                error = call_safely(
                     self, lambda: self._callback(change), has_failed=self._has_failed
                 )
+                self._has_failed |= error is not None
+                self.failure = describe_failure(self._callback, error)
 
     def after_fork_in_child(self) -> None:
         """Replace the lock, and take as told what the parent calls back for."""
@@ -159,6 +172,9 @@ class Listeners:
         self._lock = threading.Lock()
         self._calling = threading.Lock()
 
+    def __bool__(self) -> bool:
+        return bool(self._listeners)
+
     def add(self, listener: Listener) -> None:
         """Notify a listener from now on."""
         with self._lock:
@@ -168,6 +184,10 @@ class Listeners:
         """Notify a listener no more."""
         with self._lock:
             self._listeners = tuple(known for known in self._listeners if known is not listener)
+
+    def failing(self) -> Iterator[Listener]:
+        """Yield the listeners whose last call has failed."""
+        return (known for known in self._listeners if known.failure is not None)
 
     def subscribe(
         self,

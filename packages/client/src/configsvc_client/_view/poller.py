@@ -33,6 +33,9 @@ class Updater(Protocol):
     def join(self, timeout: float) -> None:
         """Wait until it has stopped, for some seconds at most."""
 
+    def report(self) -> None:
+        """Tell the server of rejections that came up while a poll waits; it waits for nothing."""
+
     def after_fork_in_child(self) -> None:
         """Drop the parent's connections and locks; it is not used in the child any more."""
 
@@ -114,6 +117,10 @@ class Poller:
         if self._thread is not threading.current_thread():
             self._thread.join(timeout)
 
+    def report(self) -> None:
+        """Tell the server of rejections that came up while a poll waits."""
+        self._polls.report_soon()
+
     def after_fork_in_child(self) -> None:
         """Drop the parent's connections, and end what runs on in the child: a greenlet does."""
         self._is_inherited = True
@@ -121,6 +128,7 @@ class Poller:
 
     def poll_once(self) -> float:
         """Poll once and return the seconds before the next poll."""
+        self._polls.report()
         started = time.monotonic()
         bypass_cache = started - self._full_at >= self.FULL_EVERY
         if bypass_cache:

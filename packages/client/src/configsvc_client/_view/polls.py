@@ -85,6 +85,17 @@ class ViewPolls:
             return self.PAUSE, False
         return outcome
 
+    def report(self) -> bool:
+        """Tell the server why the snapshot is rejected, if it is to know; return whether it did."""
+        reporter = self._source.reporter
+        return reporter is not None and reporter.report()
+
+    def report_soon(self) -> None:
+        """Do so without waiting for it, also while a poll waits."""
+        reporter = self._source.reporter
+        if reporter is not None:
+            reporter.report_soon()
+
     def log_unexpected(self, error: BaseException) -> None:
         """Log what is no error of a request: with its traceback once."""
         if self._is_stopping():

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from configsvc_client._fork import check_process, protect
 from configsvc_client._values.snapshot import Snapshot
-from configsvc_client._view.disk_cache import DiskCache
 from configsvc_client._view.inline_poller import InlinePoller, threads_run
 from configsvc_client._view.listeners import Listeners
 from configsvc_client._view.poller import Updater
@@ -20,10 +19,11 @@ from configsvc_client._view.synchronizer import Synchronizer
 from configsvc_client.errors import ClosedError, ConfigSvcError, NotReadyError
 from configsvc_client.options import Options
 
-# Most clients have no layers, and start sooner without the module.
+# Most clients have no copies on disk and no layers, and start sooner without the modules.
 if TYPE_CHECKING:
     from configsvc_client._local.explanation import Explanation
     from configsvc_client._local.layers import ViewLayers
+    from configsvc_client._view.disk_cache import DiskCache
 
 __all__ = ["MakeUpdater", "ViewRuntime"]
 
@@ -53,7 +53,7 @@ class ViewRuntime:
         environment: str,
         *,
         options: Options,
-        disk: DiskCache | None,
+        disk: "DiskCache | None",
         source: SnapshotSource,
         updater: MakeUpdater,
         status_listeners: StatusListeners,
@@ -218,6 +218,12 @@ class ViewRuntime:
         from configsvc_client._local.explanation import Explainer  # noqa: PLC0415 - rarely used
 
         return Explainer(held, raw, source=self.store.stand_in or "server").explain(path)
+
+    def report(self) -> None:
+        """Tell the server of rejections that came up while a poll waits; it waits for nothing."""
+        updater = self._updater
+        if updater is not None:
+            updater.report()
 
     def is_of(self, status: Status) -> bool:
         """Return whether a status is one of this view."""

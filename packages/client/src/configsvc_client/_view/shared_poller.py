@@ -7,20 +7,23 @@ the next to ask for it leads. Where the leader says nothing any more, where its 
 had, or where there are no locks, a process polls by itself, as if nothing was shared.
 """
 
+import math
 import os
 import threading
 import time
 from collections.abc import Callable
 from enum import Enum
 from logging import getLogger
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from configsvc_client._fork import check_process
 from configsvc_client._http.poll_schedule import PollSchedule
 from configsvc_client._http.transport import HttpTransport
 from configsvc_client._http.types import Transport
 from configsvc_client._http.untraced import Untraced
-from configsvc_client._values.snapshot import EMPTY
+from configsvc_client._values.entries import plain_tag
+from configsvc_client._values.snapshot import EMPTY, Snapshot
+from configsvc_client._view.crew import Member, look_for_crew
 from configsvc_client._view.disk_cache import DiskCache
 from configsvc_client._view.host_lock import HostLock
 from configsvc_client._view.poller import Poller
@@ -30,6 +33,9 @@ from configsvc_client._view.store import SnapshotStore
 from configsvc_client._view.synchronizer import Synchronizer
 from configsvc_client.errors import AuthError, ConfigSvcError
 from configsvc_client.options import Options
+
+if TYPE_CHECKING:
+    from configsvc_client._view.reporter import Reporter
 
 __all__ = ["SharedPoller", "share"]
 
@@ -76,6 +82,7 @@ class SharedPoller:
         make_poller: Callable[[bool, Callable[[], None]], Poller],
         report: Callable[[], None],
         max_age: float,
+        reporter: "Reporter | None" = None,
     ) -> None:
         """Create a poller without starting its thread.
 
@@ -90,6 +97,7 @@ class SharedPoller:
                 calls after each poll.
             report: called when there is something new.
             max_age: seconds without a response to the leader until this process asks itself.
+            reporter: tells the server who polls, and why a snapshot is rejected.
         """
         self._name = name
         self._disk = disk
@@ -100,6 +108,10 @@ class SharedPoller:
         self._make_poller = make_poller
         self._report = report
         self._max_age = max_age
+        self._reporter = reporter
+        self._crew = disk.path.with_suffix(".crew")
+        self._member = Member(self._crew)
+        self._looked_at = -math.inf
         self._lock = HostLock(disk.path.with_suffix(".lock"))
         self._file = StateFile(disk.path.with_suffix(".state"))
         sync.saves, sync.saves_first = False, True
@@ -147,6 +159,12 @@ class SharedPoller:
         if self._poller is not None:
             self._poller.join(max(0.0, deadline - time.monotonic()))
 
+    def report(self) -> None:
+        """Tell the server, or the process that leads, of rejections that came up meanwhile."""
+        if self._poller is not None:
+            self._poller.report()
+        self._wake.set()
+
     def after_fork_in_child(self) -> None:
         """Forget the parent's lock and connections, and end what runs on in the child."""
         self._is_inherited = True
@@ -167,6 +185,7 @@ class SharedPoller:
                     self._wake.clear()
         finally:
             if not self._is_inherited:
+                self._member.leave()
                 if self._poller is not None:
                     self._poller.stop()
                 self._lock.release()
@@ -204,6 +223,7 @@ class SharedPoller:
                 self._play(_Role.BY_ITSELF)
         elif self._role is _Role.FOLLOWING:
             self._follow(state, generation, now)
+            self._join(now)
         elif self._is_in_step(state, now):
             self._play(_Role.FOLLOWING)
 
@@ -219,6 +239,9 @@ class SharedPoller:
         self._heard_at = self._in_step_at = time.monotonic()
         self._applied = self._loaded = self._written = None
         if role is not _Role.FOLLOWING:
+            self._member.leave()
+            if self._reporter is not None:
+                self._reporter.processes, self._reporter.of_followers = 1, ()
             # What nobody saved is fetched again, so that there is something to save.
             held = self._store.raw
             starts_full = saves and held is not None and self._sync.saved is not held
@@ -239,6 +262,7 @@ class SharedPoller:
         # In this order: each is good for what comes before it, or more.
         asked_at, confirmed_at = store.asked_at, store.confirmed_at
         held = store.raw or EMPTY
+        self._count(held, now)
         is_there = self._sync.saved is held and store.stand_in is None
         state = SharedState(
             self._leader,
@@ -258,6 +282,29 @@ class SharedPoller:
         if state != self._written:
             self._report()
         self._written, self._written_at = state, now
+
+    def _count(self, held: Snapshot, now: float) -> None:
+        """Look once in a while who follows, and report what they reject."""
+        reporter = self._reporter
+        if reporter is None or now - self._looked_at < self.PULSE:
+            return
+        self._looked_at = now
+        crew = look_for_crew(self._crew, plain_tag(held.etag))
+        is_other = crew.reasons != reporter.of_followers
+        reporter.processes, reporter.of_followers = 1 + crew.members, crew.reasons
+        if is_other:
+            # In a thread of its own, as a heartbeat must not wait for a server.
+            reporter.report_soon()
+
+    def _join(self, now: float) -> None:
+        """Tell the process that leads that this one follows, and what it rejects."""
+        raw = self._store.raw
+        if self._reporter is None or self._role is not _Role.FOLLOWING or raw is None:
+            return
+        try:
+            self._member.keep(plain_tag(raw.etag), self._sync.reasons(), now)
+        except OSError as problem:
+            self._log_once(f"The file of a follower can't be written: {problem}")
 
     def _leave(self) -> None:
         """Let others lead, and go on by itself."""
@@ -343,6 +390,7 @@ def share(
     store: SnapshotStore,
     sync: Synchronizer,
     report: Callable[[], None],
+    make_reporter: "Callable[[Transport], Reporter | None]" = lambda _: None,
 ) -> SharedPoller:
     """Return an updater of a view that shares its polls.
 
@@ -353,6 +401,7 @@ def share(
         store: the snapshot that there is.
         sync: puts snapshots in place; it has a copy on disk.
         report: called when there is something new.
+        make_reporter: makes what tells the server who polls.
     """
     name = f"{application}/{environment}"
 
@@ -360,8 +409,13 @@ def share(
         transport = Untraced(HttpTransport(options, retries=0))
         return transport, SnapshotSource(transport, application, environment)
 
+    # A transport for as long as this process shares: pollers come and go.
+    transport, source = connect()
+    reporter = make_reporter(transport)
+
     def make_poller(starts_full: bool, report: Callable[[], None]) -> Poller:
         transport, source = connect()
+        source.reporter = reporter
         schedule = PollSchedule(interval=options.poll_interval, long_poll=options.long_poll)
         # A process that takes over finds out at once how things are.
         schedule.probe()
@@ -378,7 +432,6 @@ def share(
 
     if sync.disk is None:
         raise ValueError("processes can't share polls without a copy on disk")
-    transport, source = connect()
     return SharedPoller(
         name=name,
         disk=sync.disk,
@@ -389,4 +442,5 @@ def share(
         make_poller=make_poller,
         report=report,
         max_age=max(SharedPoller.LONGEST, options.stale_after, 2 * options.poll_interval),
+        reporter=reporter,
     )

@@ -1,6 +1,6 @@
-"""Shared state: what the process that polls tells the others of its host, in a small file.
+"""Shared state: what the processes of a host tell each other, each in a small file.
 
-It is written in place, so that a heartbeat each second costs the disk as little as may be; a
+A file is written in place, so that a heartbeat each second costs the disk as little as may be; a
 checksum tells a record that is half written. Times are those of the monotonic clock, which is the
 same for all processes until the system starts anew, and which nobody sets.
 """
@@ -9,8 +9,10 @@ import json
 import os
 import time
 import zlib
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from configsvc_client.errors import (
     ConfigSvcError,
@@ -19,7 +21,7 @@ from configsvc_client.errors import (
     TransportError,
 )
 
-__all__ = ["SharedState", "StateFile"]
+__all__ = ["RecordFile", "SharedState", "StateFile"]
 
 _SIZE: Final = 4096
 
@@ -59,8 +61,8 @@ class SharedState(NamedTuple):
         return _ERRORS.get(name, ConfigSvcError)(message)
 
 
-class StateFile:
-    """File with the state of the process that polls."""
+class RecordFile:
+    """Small file with one record, which one process writes in place and others read."""
 
     def __init__(self, path: Path) -> None:
         """Create an object for the file without touching it.
@@ -71,13 +73,16 @@ class StateFile:
         self._path = path
         self._boot = _boot_id()
 
-    def write(self, state: SharedState) -> None:
-        """Replace the state, and the heartbeat with it.
+    def write_fields(self, fields: Sequence[Any]) -> None:
+        """Replace the record, and the time of it.
+
+        Args:
+            fields: JSON values.
 
         Raises:
             OSError: the file can't be written.
         """
-        text = json.dumps([self._boot, time.monotonic(), *state], ensure_ascii=False)
+        text = json.dumps([self._boot, time.monotonic(), *fields], ensure_ascii=False)
         # A server may say anything in an error, also half a pair of surrogates.
         record = text.encode(errors="replace")
         content = b"%08x %s" % (zlib.crc32(record), record)
@@ -88,28 +93,19 @@ class StateFile:
         finally:
             os.close(descriptor)
 
-    def read(self, *, max_age: float) -> SharedState | None:
-        """Return the state, or ``None`` if nobody keeps it up to date.
+    def read_fields(self, *, max_age: float) -> list[Any] | None:
+        """Return the fields, or ``None`` if nobody keeps them up to date.
 
         Args:
-            max_age: seconds since it was written, at most.
+            max_age: seconds since they were written, at most.
         """
         try:
             boot, written_at, *fields = json.loads(self._record())
-            leader, generation, etag, asked_at, confirmed_at, error = fields
-            state = SharedState(
-                str(leader),
-                int(generation),
-                None if etag is None else str(etag),
-                float(asked_at),
-                float(confirmed_at),
-                None if error is None else (str(error[0]), str(error[1])),
-            )
             # Before the system started anew, or on another host, the clock was another.
             is_recent = boot == self._boot and 0 <= time.monotonic() - written_at <= max_age
         except (OSError, ValueError, TypeError, LookupError):
             return None
-        return state if is_recent else None
+        return fields if is_recent else None
 
     def _record(self) -> bytes:
         descriptor = os.open(self._path, os.O_RDONLY | _SAFELY)
@@ -125,6 +121,41 @@ class StateFile:
         return record
 
 
+class StateFile(RecordFile):
+    """File with the state of the process that polls."""
+
+    def write(self, state: SharedState) -> None:
+        """Replace the state, and the heartbeat with it.
+
+        Raises:
+            OSError: the file can't be written.
+        """
+        self.write_fields(state)
+
+    def read(self, *, max_age: float) -> SharedState | None:
+        """Return the state, or ``None`` if nobody keeps it up to date.
+
+        Args:
+            max_age: seconds since it was written, at most.
+        """
+        fields = self.read_fields(max_age=max_age)
+        if fields is None:
+            return None
+        try:
+            leader, generation, etag, asked_at, confirmed_at, error = fields
+            return SharedState(
+                str(leader),
+                int(generation),
+                None if etag is None else str(etag),
+                float(asked_at),
+                float(confirmed_at),
+                None if error is None else (str(error[0]), str(error[1])),
+            )
+        except (ValueError, TypeError, LookupError):
+            return None
+
+
+@cache
 def _boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from logging import getLogger
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from configsvc_client._http.api import PREFIX, Api, segment
 from configsvc_client._http.types import Request, Response, Transport, require_ok
@@ -16,12 +16,19 @@ from configsvc_client._values.snapshot import Snapshot
 from configsvc_client._values.snapshot_documents import read_delta, read_snapshot
 from configsvc_client.errors import NotFoundError
 
-__all__ = ["Fetched", "SnapshotSource"]
+# Imported where a view starts to poll.
+if TYPE_CHECKING:
+    from configsvc_client._view.reporter import Reporter
+
+__all__ = ["INSTANCE", "Fetched", "SnapshotSource"]
 
 _log = getLogger("configsvc_client")
 
 _DELTA: Final = "configsvc-delta"
 _NO_CACHE: Final = {"Cache-Control": "no-cache"}
+
+INSTANCE: Final = "Configsvc-Instance"
+"""Header that tells who polls."""
 
 
 class Fetched(NamedTuple):
@@ -38,7 +45,23 @@ class Fetched(NamedTuple):
 class SnapshotSource:
     """Source of the snapshots of one application in one environment."""
 
-    def __init__(self, transport: Transport, application: str, environment: str) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        application: str,
+        environment: str,
+        reporter: "Reporter | None" = None,
+    ) -> None:
+        """Create a source that has asked for nothing yet.
+
+        Args:
+            transport: sends the requests.
+            application: name or id of the application.
+            environment: name of the environment.
+            reporter: tells who asks, for the polls of a view; ``None`` for other requests.
+        """
+        self.reporter: Reporter | None = reporter
+        """Reporter that tells who asks; ``None`` where nobody is to know."""
         self._transport = transport
         self._application = application
         self._environment = environment
@@ -75,6 +98,9 @@ class SnapshotSource:
                 headers["A-IM"] = _DELTA
             if wait:
                 headers["Prefer"] = f"wait={wait:.0f}"
+        # Without the tag of what there is, it would look as if there was nothing.
+        if self.reporter is not None and ("If-None-Match" in headers or current is None):
+            headers[INSTANCE] = self.reporter.header(current)
         response = self._get(headers, read_timeout=wait + Api.MARGIN if wait else patience)
         granted = response.has_waited
         if response.status == HTTPStatus.NOT_MODIFIED:

@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from configsvc_client._callbacks import call_safely
-from configsvc_client._view.disk_cache import DiskCache
 from configsvc_client._view.store import SnapshotStore
 from configsvc_client._view.synchronizer import Synchronizer
 from configsvc_client.errors import ConfigSvcError
 
-# Most clients have no layers, and start sooner without the module.
+# Most clients have no copies on disk and no layers, and start sooner without the modules.
 if TYPE_CHECKING:
     from configsvc_client._local.layers import ViewLayers
+    from configsvc_client._view.disk_cache import DiskCache
 
 __all__ = ["Status", "StatusListeners", "StatusReader", "StatusSubscription"]
 
@@ -115,9 +115,8 @@ class StatusSubscription:
 
     def notify(self, status: Status) -> None:
         """Call the callback."""
-        self._has_failed |= not call_safely(
-            self, lambda: self._callback(status), has_failed=self._has_failed
-        )
+        error = call_safely(self, lambda: self._callback(status), has_failed=self._has_failed)
+        self._has_failed |= error is not None
 
 
 class StatusListeners:
@@ -157,7 +156,7 @@ class StatusReader:
         *,
         store: SnapshotStore,
         sync: Synchronizer,
-        disk: DiskCache | None,
+        disk: "DiskCache | None",
         stale_after: float,
         listeners: StatusListeners,
         layers: "ViewLayers | None" = None,

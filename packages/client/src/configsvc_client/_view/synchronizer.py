@@ -5,17 +5,18 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from configsvc_client._values.snapshot import EMPTY, Snapshot
-from configsvc_client._view.disk_cache import DiskCache
 from configsvc_client._view.listeners import Listeners, has_equal_values
 from configsvc_client._view.snapshot_source import SnapshotSource
 from configsvc_client._view.store import SnapshotStore
 
-# Most clients have no layers, and start sooner without the module.
+# Most clients have no copies on disk and no layers, and start sooner without the modules.
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from configsvc_client._binding.binding import Binding
     from configsvc_client._local.layers import ViewLayers
+    from configsvc_client._view.disk_cache import DiskCache
+    from configsvc_client._view.rejections import Reason
 
 __all__ = ["Outcome", "Synchronizer"]
 
@@ -46,7 +47,7 @@ class Synchronizer:
         self,
         store: SnapshotStore,
         listeners: Listeners,
-        disk: DiskCache | None,
+        disk: "DiskCache | None",
         layers: "ViewLayers | None" = None,
     ) -> None:
         self._layers = layers
@@ -183,6 +184,16 @@ class Synchronizer:
         """Update bound objects, then call the callbacks that have not heard of the snapshot."""
         self.follow()
         self._listeners.publish()
+
+    def reasons(self) -> "tuple[Reason, ...]":
+        """Return the reasons for which the application rejects the snapshot, if it does."""
+        bindings = self._bindings
+        if not bindings and not self._listeners:
+            return ()
+        from configsvc_client._view.rejections import reasons  # noqa: PLC0415 - seldom any
+
+        held = self._store.held or EMPTY
+        return reasons(held.configs, bindings, self._listeners.failing())
 
     def after_fork_in_child(self) -> None:
         """Replace the locks, which a thread of the parent may have held."""

@@ -10,7 +10,6 @@ from configsvc_client._binding.bound import Bound
 from configsvc_client._values.diff import Differences, compare
 from configsvc_client._values.paths import find
 from configsvc_client._values.snapshot import EMPTY, Snapshot
-from configsvc_client._view.disk_cache import DiskCache
 from configsvc_client._view.listeners import Change, Subscription
 from configsvc_client._view.poller import Updater
 from configsvc_client._view.runtime import MakeUpdater, ViewRuntime
@@ -238,6 +237,9 @@ class ConfigView(ViewReads):
         disk = None
         is_local = layers is not None and layers.origin == "file"
         if options.cache_dir is not None and not is_local:
+            # Not at import, which is to be quick: most clients have no copies on disk.
+            from configsvc_client._view.disk_cache import DiskCache  # noqa: PLC0415
+
             disk = DiskCache(
                 options.cache_dir, url=options.url, application=application, environment=environment
             )
