@@ -36,6 +36,7 @@ from configsvc_server.services.configurations import ConfigurationService
 from configsvc_server.services.document_checks import DocumentChecks
 from configsvc_server.services.environments import EnvironmentService
 from configsvc_server.services.fleet import FleetService
+from configsvc_server.services.fleet_census import FleetCensus
 from configsvc_server.services.fleet_sharing import FleetSharer, FleetSharing
 from configsvc_server.services.grants import GrantService
 from configsvc_server.services.health import HealthService
@@ -318,6 +319,9 @@ def open_services(
             checker=checker,
             monitoring=MonitoringService(database, migrator),
         )
+        if settings.fleet == "on":
+            census = FleetCensus(database, cache.fleet, snapshots=snapshots)
+            metrics.watch("fleet", partial(_fleet_samples, census))
         if crashes is not None:
             metrics.watch("embedded", partial(readings.embedded_samples, outage, crashes))
         first_token = _first_token(services.tokens) if settings.requires_auth else None
@@ -358,6 +362,13 @@ def _watch(
 def _stored_samples(monitoring: MonitoringService) -> Iterator[readings.Sample]:
     error = monitoring.refresh()
     yield from readings.stored_samples(monitoring.reading)
+    if error is not None:
+        raise error
+
+
+def _fleet_samples(census: FleetCensus) -> Iterator[readings.Sample]:
+    error = census.refresh()
+    yield from readings.fleet_samples(census.reading)
     if error is not None:
         raise error
 

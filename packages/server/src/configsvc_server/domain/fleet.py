@@ -16,6 +16,7 @@ __all__ = [
     "About",
     "Convergence",
     "ConvergenceState",
+    "FleetCount",
     "Instance",
     "InstanceFilter",
     "InstanceMoment",
@@ -172,3 +173,24 @@ class Convergence:
     def is_final(self) -> bool:
         """Whether waiting is over."""
         return self.state != "converging"
+
+
+@dataclass(frozen=True, slots=True)
+class FleetCount:
+    """How many instances of an environment are alike."""
+
+    application_id: str
+    application: str
+    environment: str
+    serves: str | None
+    is_rejecting: bool
+    is_gone: bool
+    amount: int
+
+    def state(self, served: str | None) -> InstanceState:
+        """Return their state, where the environment serves the snapshot with a tag."""
+        if self.is_gone:
+            return "gone"
+        if self.serves is None or self.serves != served:
+            return "behind"
+        return "rejecting" if self.is_rejecting else "current"

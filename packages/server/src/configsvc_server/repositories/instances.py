@@ -12,6 +12,7 @@ from configsvc_server.domain.fleet import (
     MAX_REJECTIONS,
     About,
     Convergence,
+    FleetCount,
     Instance,
     InstanceFilter,
     InstanceMoment,
@@ -27,6 +28,7 @@ from configsvc_server.repositories.instance_writes import (
     by_column,
 )
 from configsvc_server.repositories.pages import Condition, count_rows, fetch_page
+from configsvc_server.repositories.timing import timed
 
 __all__ = ["InstanceRepository"]
 
@@ -55,6 +57,7 @@ _MOMENTS = b"""
 """
 
 
+@timed("instances")
 class InstanceRepository:
     """Reads and writes the fleet over one connection."""
 
@@ -191,6 +194,35 @@ class InstanceRepository:
         reasons = self._rejections(application_id, environment, version) if row[2] else ()
         current, behind, rejecting, gone = row
         return Convergence(version, serves, current, behind, rejecting, gone, reasons)
+
+    def census(self, *, limit: int) -> list[FleetCount]:
+        """Count the instances of the environments that have the most of them.
+
+        Args:
+            limit: how many environments.
+        """
+        rows = self._connection.execute(
+            """
+            SELECT counted.application_id, applications.name, counted.environment, counted.serves,
+                   counted.is_rejecting, counted.is_gone, counted.amount
+            FROM (
+                SELECT grouped.*, dense_rank() OVER (
+                    ORDER BY grouped.total DESC, grouped.application_id, grouped.environment
+                ) AS place
+                FROM (
+                    SELECT application_id, environment, serves, is_rejecting, is_gone,
+                           count(*) AS amount,
+                           sum(count(*)) OVER (PARTITION BY application_id, environment) AS total
+                    FROM fleet
+                    GROUP BY application_id, environment, serves, is_rejecting, is_gone
+                ) AS grouped
+            ) AS counted
+            JOIN applications ON applications.id = counted.application_id
+            WHERE counted.place <= %s
+            """,
+            [limit],
+        ).fetchall()
+        return [FleetCount(*row) for row in rows]
 
     def at(
         self, application_id: str, environment: str, instance: str, timestamp: datetime

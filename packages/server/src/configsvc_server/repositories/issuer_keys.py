@@ -6,10 +6,12 @@ from psycopg.types.json import Json
 
 from configsvc_server.db.connections import Connection
 from configsvc_server.domain.strict_json import JsonObject
+from configsvc_server.repositories.timing import timed
 
 __all__ = ["IssuerKeyRepository"]
 
 
+@timed("issuer_keys")
 class IssuerKeyRepository:
     """Reads and writes what issuers have published, over one connection."""
 

@@ -281,6 +281,32 @@ CATALOGUE: Final = (
         "counter",
         "Unexpected ends of the embedded PostgreSQL; missing where another one is used.",
     ),
+    # The fleet.
+    Metric(
+        "configsvc_fleet_instances",
+        "gauge",
+        "Instances by what they have of what the environment serves now: current, behind, "
+        "rejecting, or gone, as all servers together know them, up to 10 seconds ago; of the 200 "
+        "environments with the most of them.",
+        ("application", "environment", "state"),
+    ),
+    Metric(
+        "configsvc_fleet_unconverged_seconds",
+        "gauge",
+        "Time for which some instance has been behind or rejecting without a break, 0 where none "
+        "is; of the same environments, as far as this server has looked.",
+        ("application", "environment"),
+    ),
+    Metric(
+        "configsvc_fleet_known_instances",
+        "gauge",
+        "Instances that poll this server, as it keeps them in memory.",
+    ),
+    Metric(
+        "configsvc_fleet_ignored_headers_total",
+        "counter",
+        "Headers of polls that say nothing of an instance that could be understood.",
+    ),
     # Schemas.
     Metric(
         "configsvc_schema_checks_total",

@@ -7,6 +7,8 @@ from configsvc_server.telemetry.instruments import Sample
 
 __all__ = [
     "CacheReading",
+    "EnvironmentReading",
+    "FleetReading",
     "LaneReading",
     "ListenerReading",
     "Sample",
@@ -16,6 +18,7 @@ __all__ = [
     "cache_samples",
     "checker_samples",
     "embedded_samples",
+    "fleet_samples",
     "listener_samples",
     "pool_samples",
     "serving_samples",
@@ -98,6 +101,28 @@ class StoredReading:
     entities: Mapping[str, int] = field(default_factory=dict)
     write_lock_waiting: int | None = None
     migrations: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentReading:
+    """Instances of one environment."""
+
+    application: str
+    environment: str
+    states: Mapping[str, int]
+    """How many there are, by state."""
+    unconverged_seconds: float
+    """For how long some of them have not served what they should."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetReading:
+    """State of the fleet, as it was read some seconds ago at most."""
+
+    known: int
+    """Instances that this server has in memory."""
+    ignored_headers: int
+    environments: Iterable[EnvironmentReading] = ()
 
 
 def cache_samples(readings: Iterable[CacheReading]) -> Iterator[Sample]:
@@ -188,6 +213,17 @@ def stored_samples(reading: StoredReading) -> Iterator[Sample]:
         yield "configsvc_write_lock_waiting", (), reading.write_lock_waiting
     for state, count in reading.migrations.items():
         yield "configsvc_migrations", (state,), count
+
+
+def fleet_samples(reading: FleetReading) -> Iterator[Sample]:
+    """Yield the samples of the fleet."""
+    yield "configsvc_fleet_known_instances", (), reading.known
+    yield "configsvc_fleet_ignored_headers_total", (), reading.ignored_headers
+    for found in reading.environments:
+        labels = (found.application, found.environment)
+        for state, count in found.states.items():
+            yield "configsvc_fleet_instances", (*labels, state), count
+        yield "configsvc_fleet_unconverged_seconds", labels, found.unconverged_seconds
 
 
 def checker_samples(waiting: int) -> Iterator[Sample]:
