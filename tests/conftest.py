@@ -1,5 +1,6 @@
 """Fixtures of both packages: a database of one's own, the app over it, a real server."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -54,6 +55,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+def pytest_collection_finish() -> None:
+    """Spare collections of garbage what stays until the end: modules and thousands of tests."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def cluster_url() -> Iterator[str]:
     """A PostgreSQL cluster, shared by every worker of the run."""
@@ -98,12 +105,6 @@ def new_database_url(cluster_url: str, template: str) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def database_url(new_database_url: str) -> str:
-    """The database that the other fixtures are about; folders may choose another."""
-    return new_database_url
-
-
 @pytest.fixture(scope="session")
 def worker_database_url(cluster_url: str, template: str) -> Iterator[str]:
     """A migrated database for all the tests of one worker that are content with it."""
@@ -113,9 +114,18 @@ def worker_database_url(cluster_url: str, template: str) -> Iterator[str]:
 
 @pytest.fixture
 def emptied_database_url(worker_database_url: str) -> str:
-    """The worker's database, as if nothing had been written to it yet."""
+    """The worker's database, as if nothing had been written to it yet.
+
+    A test that changes more than rows takes a database of its own.
+    """
     empty_tables(worker_database_url)
     return worker_database_url
+
+
+@pytest.fixture
+def database_url(emptied_database_url: str) -> str:
+    """The database that the other fixtures are about; folders may choose another."""
+    return emptied_database_url
 
 
 @pytest.fixture

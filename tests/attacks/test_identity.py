@@ -316,7 +316,7 @@ def place() -> Iterator[Place]:
 
 
 @pytest.fixture
-def site(place: Place, new_database_url: str, tmp_path: Any) -> Iterator[Site]:
+def site(place: Place, database_url: str, tmp_path: Any) -> Iterator[Site]:
     secret = tmp_path / "secret"
     secret.write_text(CLIENT_SECRET + "\n")
     corp = {
@@ -329,7 +329,7 @@ def site(place: Place, new_database_url: str, tmp_path: Any) -> Iterator[Site]:
         "rules": [{"claims": {"groups": "releasers"}, "role": "releaser"}],
     }
     with (
-        sign_in_server(new_database_url, [corp], public_url=place.url) as server,
+        sign_in_server(database_url, [corp], public_url=place.url) as server,
         running_server(server.app, port=place.port),
     ):
         yield Site(place, server)

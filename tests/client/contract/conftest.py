@@ -16,12 +16,6 @@ Put = Callable[[str, Mapping[str, Any]], Configuration]
 Served = Callable[[str], Mapping[str, Any]]
 
 
-@pytest.fixture
-def database_url(emptied_database_url: str) -> str:
-    """A database that other tests have used: to make a new one takes longer than they do."""
-    return emptied_database_url
-
-
 @pytest.fixture(params=["fake", "live", pytest.param("asyncio", marks=pytest.mark.slow)])
 def client(request: pytest.FixtureRequest, impatient: None) -> Iterator[ConfigClient]:
     """A client of the server in memory, and two of waitress over PostgreSQL, on a real port.

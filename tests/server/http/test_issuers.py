@@ -24,7 +24,7 @@ def issuer() -> Iterator[StubIssuer]:
 
 @pytest.fixture
 def http(
-    issuer: StubIssuer, new_database_url: str, tmp_path: Path
+    issuer: StubIssuer, database_url: str, tmp_path: Path
 ) -> Iterator[falcon.testing.TestClient]:
     path = tmp_path / "auth.toml"
     path.write_text(f"""
@@ -46,7 +46,7 @@ role = "admin"
         public_url=HERE,
         allowed_hosts=("*",),
     )
-    with open_services(settings, new_database_url) as runtime:
+    with open_services(settings, database_url) as runtime:
         yield falcon.testing.TestClient(runtime.app)
 
 
@@ -122,14 +122,14 @@ def test_without_authentication_there_is_nothing_to_sign_in_at(
     assert api.simulate_get("/auth/sign-in").status_code == 404
 
 
-def test_a_mistake_in_the_file_ends_the_start(new_database_url: str, tmp_path: Path) -> None:
+def test_a_mistake_in_the_file_ends_the_start(database_url: str, tmp_path: Path) -> None:
     path = tmp_path / "auth.toml"
     path.write_text("issuer = []")
     settings = Settings.model_construct(migrate=False, auth="required", auth_file=path)
 
     with (
         pytest.raises(AuthFileError, match="issuer: is no setting"),
-        open_services(settings, new_database_url),
+        open_services(settings, database_url),
     ):
         pass
 

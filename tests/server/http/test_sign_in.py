@@ -24,8 +24,8 @@ COOKIE = "__Host-configsvc-session"
 
 
 @pytest.fixture
-def server(new_database_url: str) -> Iterator[SignInServer]:
-    with sign_in_server(new_database_url, [ISSUER, WORKLOADS], public_url=HERE) as server:
+def server(database_url: str) -> Iterator[SignInServer]:
+    with sign_in_server(database_url, [ISSUER, WORKLOADS], public_url=HERE) as server:
         yield server
 
 
@@ -100,8 +100,8 @@ def test_a_wrong_token_begins_none(http: falcon.testing.TestClient) -> None:
     assert "wrong" not in answer.text
 
 
-def test_over_http_the_cookies_have_no_prefix(new_database_url: str) -> None:
-    with sign_in_server(new_database_url, public_url="http://localhost:8080") as server:
+def test_over_http_the_cookies_have_no_prefix(database_url: str) -> None:
+    with sign_in_server(database_url, public_url="http://localhost:8080") as server:
         answer = falcon.testing.TestClient(server.app).simulate_post(
             "/auth/token",
             body=f"token={TOKEN}",
