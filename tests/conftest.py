@@ -40,7 +40,6 @@ SLOW = (
     "hosts",
     "server/cli",
     "server/db/test_embedded.py",
-    "server/http/test_openapi.py",
     "server/http/test_past_snapshots.py",
     "server/schema_checks",
     "server/test_failures.py",
