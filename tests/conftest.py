@@ -25,12 +25,13 @@ hypothesis.settings.register_profile("half", max_examples=50, deadline=None)
 hypothesis.settings.register_profile("few", max_examples=5, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "half"))
 
-# What takes long: processes, kills, outages, fuzzing, type checks of examples.
+# Folders and modules of what takes long: processes, kills, outages, attacks, type checks of
+# examples. Single tests elsewhere are marked; of each feature, some test is in neither.
 SLOW = (
     "attacks",
     "client/aio/test_typing.py",
-    "client/live",
-    "client/test_pytest_plugin.py",
+    "client/live/test_processes.py",
+    "client/live/test_view.py",
     "client/test_typing.py",
     "client/view/test_failures.py",
     "client/view/test_processes.py",
@@ -38,11 +39,9 @@ SLOW = (
     "docs/test_safe_changes.py",
     "examples",
     "hosts",
-    "server/cli",
+    "server/cli/test_migrate.py",
+    "server/cli/test_options.py",
     "server/db/test_embedded.py",
-    "server/http/test_past_snapshots.py",
-    "server/schema_checks",
-    "server/test_failures.py",
 )
 
 

@@ -246,6 +246,7 @@ class TestWait:
             assert ok(waiter.result(10))["items"] == []
 
 
+@pytest.mark.slow
 class TestFollowers:
     """However writers interleave, a follower of the cursor sees each change once, in order."""
 
