@@ -5,6 +5,9 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen
 # The tests wait more than they compute.
 WORKERS ?= 4
+# Images of containers set it. Without compiled modules, every worker and every process that a test
+# starts would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 

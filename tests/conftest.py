@@ -1,5 +1,6 @@
 """Fixtures of both packages: a database of one's own, the app over it, a real server."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -24,12 +25,13 @@ hypothesis.settings.register_profile("half", max_examples=50, deadline=None)
 hypothesis.settings.register_profile("few", max_examples=5, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "half"))
 
-# What takes long: processes, kills, outages, fuzzing, type checks of examples.
+# Folders and modules of what takes long: processes, kills, outages, attacks, type checks of
+# examples. Single tests elsewhere are marked; of each feature, some test is in neither.
 SLOW = (
     "attacks",
     "client/aio/test_typing.py",
-    "client/live",
-    "client/test_pytest_plugin.py",
+    "client/live/test_processes.py",
+    "client/live/test_view.py",
     "client/test_typing.py",
     "client/view/test_failures.py",
     "client/view/test_processes.py",
@@ -38,12 +40,9 @@ SLOW = (
     "docs/test_safe_changes.py",
     "examples",
     "hosts",
-    "server/cli",
+    "server/cli/test_migrate.py",
+    "server/cli/test_options.py",
     "server/db/test_embedded.py",
-    "server/http/test_openapi.py",
-    "server/http/test_past_snapshots.py",
-    "server/schema_checks",
-    "server/test_failures.py",
     "tools",
 )
 
@@ -54,6 +53,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.relative_to(tests).as_posix().startswith(SLOW):
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_collection_finish() -> None:
+    """Spare collections of garbage what stays until the end: modules and thousands of tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -100,12 +105,6 @@ def new_database_url(cluster_url: str, template: str) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def database_url(new_database_url: str) -> str:
-    """The database that the other fixtures are about; folders may choose another."""
-    return new_database_url
-
-
 @pytest.fixture(scope="session")
 def worker_database_url(cluster_url: str, template: str) -> Iterator[str]:
     """A migrated database for all the tests of one worker that are content with it."""
@@ -115,9 +114,18 @@ def worker_database_url(cluster_url: str, template: str) -> Iterator[str]:
 
 @pytest.fixture
 def emptied_database_url(worker_database_url: str) -> str:
-    """The worker's database, as if nothing had been written to it yet."""
+    """The worker's database, as if nothing had been written to it yet.
+
+    A test that changes more than rows takes a database of its own.
+    """
     empty_tables(worker_database_url)
     return worker_database_url
+
+
+@pytest.fixture
+def database_url(emptied_database_url: str) -> str:
+    """The database that the other fixtures are about; folders may choose another."""
+    return emptied_database_url
 
 
 @pytest.fixture

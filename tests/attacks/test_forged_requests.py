@@ -10,8 +10,8 @@ from tests.support.sign_in import TOKEN
 
 
 @pytest.fixture
-def site(new_database_url: str) -> Iterator[Site]:
-    with token_site(new_database_url) as site:
+def site(database_url: str) -> Iterator[Site]:
+    with token_site(database_url) as site:
         yield site
 
 

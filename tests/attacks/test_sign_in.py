@@ -30,8 +30,8 @@ def place() -> Iterator[Place]:
 
 
 @pytest.fixture
-def site(place: Place, new_database_url: str, tmp_path: Path) -> Iterator[ProviderSite]:
-    with provider_site(place, new_database_url, tmp_path / "secret") as site:
+def site(place: Place, database_url: str, tmp_path: Path) -> Iterator[ProviderSite]:
+    with provider_site(place, database_url, tmp_path / "secret") as site:
         yield site
 
 

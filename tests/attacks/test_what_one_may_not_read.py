@@ -44,12 +44,6 @@ GRANTS = st.lists(
 
 
 @pytest.fixture
-def database_url(emptied_database_url: str) -> str:
-    """A database that other tests have used."""
-    return emptied_database_url
-
-
-@pytest.fixture
 def settings(settings: Settings) -> Settings:
     """Settings with which nobody may do anything without a token."""
     return settings.model_copy(update={"auth": "required", "rate_limit": None})

@@ -36,15 +36,18 @@ def run(folder: Path, text: str, *arguments: str) -> None:
     assert completed.returncode == 0, completed.stdout + completed.stderr
 
 
+@pytest.mark.slow
 def test_a_run_without_the_fixture_imports_nothing_for_it(tmp_path: Path) -> None:
     run(tmp_path, _UNUSED, "-p", "configsvc_client")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["configsvc_client", "configsvc_client.pytest_plugin"])
 def test_the_fixture_is_found_by_either_name(tmp_path: Path, name: str) -> None:
     run(tmp_path, _USED, "-p", name)
 
 
+@pytest.mark.slow
 def test_both_names_in_one_run_do_no_harm(tmp_path: Path) -> None:
     run(tmp_path, _USED, "-p", "configsvc_client", "-p", "configsvc_client.pytest_plugin")
 

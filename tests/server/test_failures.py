@@ -21,6 +21,7 @@ from tests.support.postgres import FAST, wait_for_lock
 APPLICATIONS = "/api/v1/applications"
 
 
+@pytest.mark.slow
 class TestDatabaseAway:
     @pytest.fixture
     def postgres(self, data_dir: Path) -> Iterator[EmbeddedPostgres]:

@@ -1,6 +1,8 @@
 """The two servers that the suite runs over, and what most of its tests begin with."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -16,10 +18,18 @@ Put = Callable[[str, Mapping[str, Any]], Configuration]
 Served = Callable[[str], Mapping[str, Any]]
 
 
-@pytest.fixture
-def database_url(emptied_database_url: str) -> str:
-    """A database that other tests have used: to make a new one takes longer than they do."""
-    return emptied_database_url
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave one test of each module over the live server to ``make quick``.
+
+    There, the fake shows what the client does, and the tests of the server what it answers.
+    """
+    folder = Path(__file__).parent
+    seen: set[Path] = set()
+    for item in items:
+        if item.path.is_relative_to(folder) and re.search(r"\[live[]-]", item.name):
+            if item.path in seen:
+                item.add_marker(pytest.mark.slow)
+            seen.add(item.path)
 
 
 @pytest.fixture(params=["fake", "live", pytest.param("asyncio", marks=pytest.mark.slow)])

@@ -92,6 +92,7 @@ def test_a_connection_is_of_use_after_a_request_that_had_little_time_left(
     assert stub.connections == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("head", "piece"),
     [
@@ -155,6 +156,7 @@ def test_a_compressed_answer_may_have_several_members(
     assert make_client(stub.url).applications.get("billing").name == "billing"
 
 
+@pytest.mark.slow
 def test_a_large_compressed_answer_is_whole(stub: StubServer, make_client: MakeClient) -> None:
     comments = "".join(map(str, range(400_000))) + "x" * 3_000_000
     stub.answer(packed(gzip.compress(json.dumps({**APPLICATION, "comments": comments}).encode())))
@@ -182,6 +184,7 @@ class Raw:
         return piece
 
 
+@pytest.mark.slow
 def test_a_gzip_bomb_is_never_inflated() -> None:
     packer = zlib.compressobj(9, wbits=31)
     bomb = b"".join(packer.compress(bytes(MEGABYTE)) for _ in range(200)) + packer.flush()

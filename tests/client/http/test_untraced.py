@@ -1,23 +1,28 @@
 """Polls in the background, and the tracing of an application."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from opentelemetry.instrumentation.requests import RequestsInstrumentor
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from configsvc_client import ConfigSvcError
 from tests.client.conftest import MakeClient
 from tests.client.http.sentry import Transport, sentry_sdk
 from tests.client.stub import StubServer, eventually
 
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
 
 @pytest.fixture
-def spans() -> Iterator[InMemorySpanExporter]:
+def spans() -> Iterator["InMemorySpanExporter"]:
     """The spans of OpenTelemetry's instrumentation of requests."""
+    # Each worker imports this module, and this takes long.
+    from opentelemetry.instrumentation.requests import RequestsInstrumentor
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     RequestsInstrumentor().instrument(tracer_provider=provider)
@@ -65,7 +70,7 @@ def change_once(stub: StubServer, client: Any) -> None:
 
 
 def test_a_long_poll_makes_no_span_and_a_wrapper_makes_one(
-    stub: StubServer, make_client: MakeClient, spans: InMemorySpanExporter
+    stub: StubServer, make_client: MakeClient, spans: "InMemorySpanExporter"
 ) -> None:
     client = make_client(stub.url)
     change_once(stub, client)
@@ -75,7 +80,7 @@ def test_a_long_poll_makes_no_span_and_a_wrapper_makes_one(
 
 
 def test_a_feed_makes_no_span(
-    stub: StubServer, make_client: MakeClient, spans: InMemorySpanExporter
+    stub: StubServer, make_client: MakeClient, spans: "InMemorySpanExporter"
 ) -> None:
     stub.bodies["/api/v1/changes"] = b""
     stub.answer(lambda handler: handler.reply(500))
@@ -86,7 +91,7 @@ def test_a_feed_makes_no_span(
 
 
 def test_a_callback_is_traced(
-    stub: StubServer, make_client: MakeClient, spans: InMemorySpanExporter
+    stub: StubServer, make_client: MakeClient, spans: "InMemorySpanExporter"
 ) -> None:
     client = make_client(stub.url)
     app = client.application("billing")

@@ -30,6 +30,7 @@ class TestServe:
         assert "PostgreSQL: test_" in banner
         assert "curl -X POST" in banner
 
+    @pytest.mark.slow
     def test_the_embedded_database_keeps_its_data_and_stops_with_the_server(
         self, tmp_path: Path, data_dir: Path
     ) -> None:
@@ -46,6 +47,7 @@ class TestServe:
             listed = requests.get(f"{server.url}/api/v1/applications", timeout=10).json()
             assert [item["name"] for item in listed["items"]] == ["billing"]
 
+    @pytest.mark.slow
     def test_it_starts_again_after_it_was_killed(self, tmp_path: Path, data_dir: Path) -> None:
         flags = ("--data-dir", str(data_dir))
         killed = start_server_process(flags, cwd=tmp_path)
@@ -58,6 +60,7 @@ class TestServe:
 
         assert not (data_dir / "postgres/postmaster.pid").exists()
 
+    @pytest.mark.slow
     def test_two_servers_share_one_data_directory(self, tmp_path: Path, data_dir: Path) -> None:
         flags = ("--data-dir", str(data_dir))
         with (
@@ -68,6 +71,7 @@ class TestServe:
             first.stop()
             assert requests.get(f"{second.url}/api/v1/applications/a", timeout=10).ok
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_a_stop_finishes_running_requests(
         self, tmp_path: Path, database_url: str, number: int
@@ -89,6 +93,7 @@ class TestServe:
             assert answers == [200]
             assert server.process.wait(10) == 0
 
+    @pytest.mark.slow
     def test_logs_are_json_lines_with_the_request(self, tmp_path: Path, database_url: str) -> None:
         with server_process("--database-url", database_url, cwd=tmp_path) as server:
             requests.get(
@@ -111,6 +116,7 @@ class TestServe:
         assert line["status"] == 404
         assert line["duration_ms"] > 0
 
+    @pytest.mark.slow
     def test_pending_migrations_are_applied_unless_told_not_to(
         self, tmp_path: Path, empty_database_url: str
     ) -> None:
@@ -125,6 +131,7 @@ class TestServe:
             assert requests.get(f"{server.url}/health/ready", timeout=10).ok
             assert any(line.startswith("Applied 0001_") for line in server.output)
 
+    @pytest.mark.slow
     def test_flags_win_over_the_environment_and_that_over_the_file(
         self, tmp_path: Path, database_url: str
     ) -> None:
@@ -184,6 +191,7 @@ class TestServe:
         assert "IS NOT READ" not in banners[1]
 
 
+@pytest.mark.slow
 class TestFailedStart:
     def test_a_database_that_cannot_be_reached_is_one_clear_line(self, tmp_path: Path) -> None:
         url = "postgresql://me:secret@127.0.0.1:1/nothing"

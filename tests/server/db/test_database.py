@@ -16,6 +16,12 @@ TOO_LARGE_FOR_AN_INDEX = (
 
 
 @pytest.fixture
+def database_url(new_database_url: str) -> str:
+    """A database for a table of the test's own."""
+    return new_database_url
+
+
+@pytest.fixture
 def table(database: Database) -> None:
     with database.autocommit() as connection:
         connection.execute("CREATE TABLE t (v text UNIQUE CHECK (v <> 'bad'))")

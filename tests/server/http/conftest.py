@@ -14,12 +14,6 @@ Json: TypeAlias = dict[str, Any]
 
 
 @pytest.fixture
-def database_url(emptied_database_url: str) -> str:
-    """A database that other tests have used: to make a new one takes longer than they do."""
-    return emptied_database_url
-
-
-@pytest.fixture
 def billing(api: falcon.testing.TestClient) -> Json:
     """An application."""
     result = api.simulate_post("/api/v1/applications", json={"name": "billing"})

@@ -1,6 +1,8 @@
 """Every route, for every role on every scope: what may be done, and what does not even exist."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,6 +15,7 @@ from falcon.testing import Result, TestClient
 
 from configsvc_server.app import Runtime, open_services
 from configsvc_server.domain.access.decisions import Permission
+from configsvc_server.domain.identifiers import new_ulid
 from configsvc_server.http import PREFIX
 from configsvc_server.http.errors import WsgiApp
 from configsvc_server.http.openapi.permissions import (
@@ -26,6 +29,7 @@ from configsvc_server.http.openapi.permissions import (
 )
 from configsvc_server.settings import Settings
 from tests.server.http.support import ok, problem
+from tests.support.postgres import fresh_database
 from tests.support.servers import running_server
 
 Json: TypeAlias = dict[str, Any]
@@ -57,14 +61,15 @@ def secret(runtime: Runtime) -> str:
     return runtime.first_token.secret
 
 
+def caller_of(app: WsgiApp, token: str) -> TestClient:
+    """Return a client that sends a token."""
+    return falcon.testing.TestClient(app, headers={"Authorization": f"Bearer {token}"})
+
+
 @pytest.fixture
 def caller(app: WsgiApp) -> Callable[[str], TestClient]:
     """Makes a client that sends a token."""
-
-    def make(token: str) -> TestClient:
-        return falcon.testing.TestClient(app, headers={"Authorization": f"Bearer {token}"})
-
-    return make
+    return partial(caller_of, app)
 
 
 @pytest.fixture
@@ -76,6 +81,10 @@ def admin(caller: Callable[[str], TestClient], secret: str) -> TestClient:
 @pytest.fixture
 def shop(admin: TestClient) -> Json:
     """An application whose configuration is served by default and prod, and another one."""
+    return create_shop(admin)
+
+
+def create_shop(admin: TestClient) -> Json:
     ok(admin.simulate_post(f"{PREFIX}/applications", json={"name": "hidden"}), 201)
     application = ok(admin.simulate_post(f"{PREFIX}/applications", json={"name": "shop"}), 201)
     path = f"{PREFIX}/applications/shop"
@@ -100,6 +109,40 @@ def token(admin: TestClient, name: str, role: str, scope: Json) -> Json:
     body = {"name": name, "grants": [{"role": role, **scope}]}
     created: Json = ok(admin.simulate_post(f"{PREFIX}/tokens", json=body), 201)
     return created
+
+
+@dataclass
+class Table:
+    """What the requests of the whole table are made over: none of them changes it."""
+
+    admin: TestClient
+    shop: Json
+    callers: dict[tuple[str, str], TestClient]
+    """By role and scope."""
+
+
+@pytest.fixture(scope="module")
+def table(cluster_url: str, template: str) -> Iterator[Table]:
+    settings = Settings.model_construct(
+        migrate=False, auth="required", rate_limit=None, allowed_hosts=("*",)
+    )
+    with (
+        # Other tests of this module empty the worker's database.
+        fresh_database(cluster_url, template=template) as url,
+        open_services(settings, url) as runtime,
+    ):
+        assert runtime.first_token is not None
+        admin = caller_of(runtime.app, runtime.first_token.secret)
+        shop = create_shop(admin)
+        token(admin, "taken", "reader", {})
+        callers = {
+            (role, scope): caller_of(
+                runtime.app, token(admin, f"{role}-{scope}", role, where)["token"]
+            )
+            for scope, where in SCOPES.items()
+            for role in ROLES
+        }
+        yield Table(admin, shop, callers)
 
 
 def request(method: str, path: str, shop: Json, admin: TestClient) -> Json:
@@ -147,13 +190,13 @@ def request(method: str, path: str, shop: Json, admin: TestClient) -> Json:
         # What may be done fails by this, and leaves everything as it is.
         headers["If-Match"] = '"nonsense"'
     if path.startswith("/tokens/"):
-        created = token(admin, f"other-{method}", "reader", {"application": "shop"})
+        created = token(admin, f"other-{new_ulid()}", "reader", {"application": "shop"})
         values["id"] = created["id"]
     if path == INSTANCE:
         polled = f"{PREFIX}/applications/shop/environments/prod/snapshot"
         ok(admin.simulate_get(polled, headers={"Configsvc-Instance": 'id="web-1"'}))
     if path == "/grants/{id}":
-        principal = {**GRANT, "principal": "corp:bob"}
+        principal = {**GRANT, "principal": f"corp:{new_ulid()}"}
         values["id"] = ok(admin.simulate_post(f"{PREFIX}/grants", json=principal), 201)["id"]
     return {
         "method": method,
@@ -224,31 +267,15 @@ def expected(method: str, path: str, role: str, scope: str) -> str:  # noqa: PLR
     ("method", "path"), [pytest.param(*key, id=" ".join(key)) for key in PERMISSIONS]
 )
 def test_each_role_on_each_scope_may_do_what_the_table_says(
-    method: str, path: str, shop: Json, admin: TestClient, caller: Callable[[str], TestClient]
+    method: str, path: str, table: Table
 ) -> None:
-    token(admin, "taken", "reader", {})
     found: dict[tuple[str, str], str] = {}
     wanted: dict[tuple[str, str], str] = {}
-    for scope, where in SCOPES.items():
-        for role in ROLES:
-            name = f"{role}-{scope}"
-            client = caller(token(admin, name, role, where)["token"])
-            sent = request(method, path, shop, admin)
-            found[role, scope] = outcome(client.simulate_request(**sent))
-            wanted[role, scope] = expected(method, path, role, scope)
-            _tidy(admin)
+    for (role, scope), client in table.callers.items():
+        sent = request(method, path, table.shop, table.admin)
+        found[role, scope] = outcome(client.simulate_request(**sent))
+        wanted[role, scope] = expected(method, path, role, scope)
     assert found == wanted
-
-
-def _tidy(admin: TestClient) -> None:
-    """Remove what a request or its preparation has left."""
-    for item in ok(admin.simulate_get(f"{PREFIX}/tokens"))["items"]:
-        if item["name"].startswith("other-"):
-            admin.simulate_delete(f"{PREFIX}/tokens/{item['id']}")
-    for item in ok(admin.simulate_get(f"{PREFIX}/grants", params={"principal": "corp:bob"}))[
-        "items"
-    ]:
-        admin.simulate_delete(f"{PREFIX}/grants/{item['id']}")
 
 
 def _routes(app: WsgiApp) -> Iterator[tuple[str, str]]:

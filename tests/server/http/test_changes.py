@@ -89,6 +89,7 @@ class TestContent:
         with psycopg.connect(database_url, autocommit=True) as connection:
             connection.execute("ALTER TABLE changes DISABLE TRIGGER changes_are_immutable")
             connection.execute("UPDATE changes SET created_at = created_at + interval '1 hour'")
+            connection.execute("ALTER TABLE changes ENABLE TRIGGER changes_are_immutable")
         path = f"/api/v1/configurations/{database_config['id']}"
 
         written = ok(api.simulate_patch(path, json={"config": {"x": 1}}))
@@ -245,6 +246,7 @@ class TestWait:
             assert ok(waiter.result(10))["items"] == []
 
 
+@pytest.mark.slow
 class TestFollowers:
     """However writers interleave, a follower of the cursor sees each change once, in order."""
 

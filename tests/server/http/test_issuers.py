@@ -54,8 +54,8 @@ role = "admin"
 
 
 @pytest.fixture
-def http(auth_settings: Settings, new_database_url: str) -> Iterator[falcon.testing.TestClient]:
-    with open_services(auth_settings, new_database_url) as runtime:
+def http(auth_settings: Settings, database_url: str) -> Iterator[falcon.testing.TestClient]:
+    with open_services(auth_settings, database_url) as runtime:
         yield falcon.testing.TestClient(runtime.app)
 
 
@@ -105,7 +105,7 @@ def test_a_session_ends_with_the_rotation_of_its_token(
 
 
 def test_a_session_begun_with_the_secret_before_a_rotation_ends_with_the_overlap(
-    http: falcon.testing.TestClient, job: dict[str, str], new_database_url: str
+    http: falcon.testing.TestClient, job: dict[str, str], database_url: str
 ) -> None:
     created = http.simulate_post(
         "/api/v1/tokens", json={"name": "alice", "grants": [{"role": "reader"}]}, headers=job
@@ -121,7 +121,7 @@ def test_a_session_begun_with_the_secret_before_a_rotation_ends_with_the_overlap
         return [http.simulate_get("/api/v1/me", headers=each).status_code for each in cookies]
 
     assert statuses() == [200, 200]
-    with psycopg.connect(new_database_url, autocommit=True) as connection:
+    with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("UPDATE tokens SET previous_expires_at = now() WHERE name = 'alice'")
     # Any change of a token has what is remembered of all forgotten.
     http.simulate_post(
@@ -133,7 +133,7 @@ def test_a_session_begun_with_the_secret_before_a_rotation_ends_with_the_overlap
 
 @pytest.mark.parametrize("ends", ["DELETE FROM tokens", "UPDATE tokens SET expires_at = now()"])
 def test_a_session_ends_with_its_token(
-    http: falcon.testing.TestClient, job: dict[str, str], new_database_url: str, ends: str
+    http: falcon.testing.TestClient, job: dict[str, str], database_url: str, ends: str
 ) -> None:
     created = http.simulate_post(
         "/api/v1/tokens", json={"name": "alice", "grants": [{"role": "reader"}]}, headers=job
@@ -142,7 +142,7 @@ def test_a_session_ends_with_its_token(
     cookie = {"Cookie": f"{COOKIE}={signed_in.cookies[COOKIE].value}"}
     assert http.simulate_get("/api/v1/me", headers=cookie).status_code == 200
 
-    with psycopg.connect(new_database_url, autocommit=True) as connection:
+    with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(f"{ends} WHERE name = 'alice'".encode())
     http.simulate_post(
         "/api/v1/tokens", json={"name": "bob", "grants": [{"role": "reader"}]}, headers=job
@@ -245,15 +245,15 @@ def keep_keys(auth_settings: Settings, database_url: str, kid: str = "k1") -> No
 
 
 def test_a_server_that_starts_during_an_outage_knows_the_keys_of_before(
-    auth_settings: Settings, new_database_url: str, job: dict[str, str], issuer: StubIssuer
+    auth_settings: Settings, database_url: str, job: dict[str, str], issuer: StubIssuer
 ) -> None:
-    keep_keys(auth_settings, new_database_url)
+    keep_keys(auth_settings, database_url)
     issuer.is_down = True
     forged = issuer.token(key=new_key("k1"), repository="acme/shop", ref="x")
 
-    assert me_after_a_restart(auth_settings, new_database_url, job) == 200
+    assert me_after_a_restart(auth_settings, database_url, job) == 200
     headers = {"Authorization": f"Bearer {forged}"}
-    assert me_after_a_restart(auth_settings, new_database_url, headers) == 401
+    assert me_after_a_restart(auth_settings, database_url, headers) == 401
 
 
 @pytest.mark.parametrize(
@@ -269,39 +269,39 @@ def test_a_server_that_starts_during_an_outage_knows_the_keys_of_before(
 )
 def test_keys_that_are_old_or_of_somebody_else_are_not_taken_into_use(
     auth_settings: Settings,
-    new_database_url: str,
+    database_url: str,
     job: dict[str, str],
     issuer: StubIssuer,
     change: str,
 ) -> None:
-    keep_keys(auth_settings, new_database_url)
+    keep_keys(auth_settings, database_url)
     issuer.is_down = True
-    with psycopg.connect(new_database_url, autocommit=True) as connection:
+    with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(change.encode())
 
-    assert me_after_a_restart(auth_settings, new_database_url, job) == 503
+    assert me_after_a_restart(auth_settings, database_url, job) == 503
 
 
 def test_a_key_that_was_withdrawn_before_the_restart_is_not_kept(
-    auth_settings: Settings, new_database_url: str, job: dict[str, str], issuer: StubIssuer
+    auth_settings: Settings, database_url: str, job: dict[str, str], issuer: StubIssuer
 ) -> None:
-    keep_keys(auth_settings, new_database_url)
+    keep_keys(auth_settings, database_url)
     issuer.published = [public(new_key("k2"))]
-    keep_keys(auth_settings, new_database_url, "k2")
+    keep_keys(auth_settings, database_url, "k2")
     issuer.is_down = True
 
-    assert me_after_a_restart(auth_settings, new_database_url, job) == 401
+    assert me_after_a_restart(auth_settings, database_url, job) == 401
 
 
 def test_only_what_is_public_is_kept(
-    auth_settings: Settings, new_database_url: str, issuer: StubIssuer
+    auth_settings: Settings, database_url: str, issuer: StubIssuer
 ) -> None:
     """Even if the issuer publishes more, by mistake."""
     private = dict(issuer.key.as_dict(private=True))
     issuer.published = [private, dict(new_key("s", "oct").as_dict(private=True))]
-    keep_keys(auth_settings, new_database_url)
+    keep_keys(auth_settings, database_url)
 
-    with psycopg.connect(new_database_url) as connection:
+    with psycopg.connect(database_url) as connection:
         row = connection.execute("SELECT document FROM issuer_keys").fetchone()
 
     assert row is not None
@@ -317,14 +317,14 @@ def test_without_authentication_there_is_nothing_to_sign_in_at(
     assert api.simulate_get("/auth/sign-in").status_code == 404
 
 
-def test_a_mistake_in_the_file_ends_the_start(new_database_url: str, tmp_path: Path) -> None:
+def test_a_mistake_in_the_file_ends_the_start(database_url: str, tmp_path: Path) -> None:
     path = tmp_path / "auth.toml"
     path.write_text("issuer = []")
     settings = Settings.model_construct(migrate=False, auth="required", auth_file=path)
 
     with (
         pytest.raises(AuthFileError, match="issuer: is no setting"),
-        open_services(settings, new_database_url),
+        open_services(settings, database_url),
     ):
         pass
 

@@ -1,24 +1,16 @@
 """The OpenAPI document, and a fuzzer that holds the application to it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-import schemathesis
 from falcon.testing import TestClient
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-    unsupported_method,
-)
 
 from configsvc_server.app import open_services
 from configsvc_server.http.errors import WsgiApp
@@ -26,14 +18,6 @@ from configsvc_server.http.openapi.document import build_openapi
 from configsvc_server.http.schemas import load_schemas
 from configsvc_server.settings import Settings
 from tests.support.issuers import stub_issuer
-
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_schema_conformance,
-    unsupported_method,
-]
 
 OPERATIONS = sorted(
     f"{method.upper()} {path}"
@@ -72,27 +56,26 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"max_waiters": 0})
 
 
-POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
-
 CASES = [
-    pytest.param(operation, mode, id=f"{operation} {mode.value}")
+    pytest.param(operation, mode, id=f"{operation} {mode}")
     for operation in OPERATIONS
     if " /auth/" not in operation
-    for mode in (POSITIVE, NEGATIVE)
+    for mode in ("positive", "negative")
     # What takes no input can't get a wrong one.
-    if mode is POSITIVE or "/health" not in operation
+    if mode == "positive" or "/health" not in operation
 ]
 
 
+# To trace a thousand made-up requests takes longer than they do; other tests cover what they reach.
+@pytest.mark.no_cover
+@pytest.mark.slow
 @pytest.mark.parametrize(("operation", "mode"), CASES)
 def test_no_request_gets_an_undocumented_answer_or_a_5xx(
     app: WsgiApp,
     database_config: dict[str, Any],
     operation: str,
-    mode: schemathesis.GenerationMode,
+    mode: str,
 ) -> None:
-    method, path = operation.split(" ", 1)
-    schema = schemathesis.openapi.from_wsgi("/openapi.json", app)
     existing = {
         "application": database_config["application_id"],
         "id": database_config["id"],
@@ -100,18 +83,12 @@ def test_no_request_gets_an_undocumented_answer_or_a_5xx(
         "version": 1,
     }
 
-    @hypothesis_settings(
-        max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-    )
-    @given(schema[path][method].as_strategy(generation_mode=mode), st.booleans())
-    def fuzz(case: Any, hit: bool) -> None:
-        if hit:  # made-up ids alone would test little but 404
-            case.path_parameters = {
-                name: existing.get(name, value) for name, value in case.path_parameters.items()
-            }
-        case.call_and_validate(checks=CHECKS)
+    def hit(case: Any) -> None:
+        case.path_parameters = {
+            name: existing.get(name, value) for name, value in case.path_parameters.items()
+        }
 
-    fuzz()
+    fuzz(app, operation, mode, hit)
 
 
 @pytest.fixture
@@ -132,30 +109,63 @@ def sign_in_app(settings: Settings, database_url: str, tmp_path: Path) -> Iterat
             yield runtime.app
 
 
+@pytest.mark.no_cover
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("operation", "mode"),
     [
         (operation, mode)
         for operation in SIGN_IN_OPERATIONS
-        for mode in (POSITIVE, NEGATIVE)
+        for mode in ("positive", "negative")
         # What takes no input can't get a wrong one.
-        if mode is POSITIVE or "sign-out" not in operation
+        if mode == "positive" or "sign-out" not in operation
     ],
 )
 def test_no_sign_in_gets_an_undocumented_answer(
-    sign_in_app: WsgiApp, operation: str, mode: schemathesis.GenerationMode
+    sign_in_app: WsgiApp, operation: str, mode: str
 ) -> None:
+    def hit(case: Any) -> None:
+        case.path_parameters = dict.fromkeys(case.path_parameters or {}, "corp")
+        case.headers = {**(case.headers or {}), "Origin": "http://localhost"}
+
+    fuzz(sign_in_app, operation, mode, hit)
+
+
+def fuzz(app: WsgiApp, operation: str, mode: str, hit: Callable[[Any], None]) -> None:
+    """Send made-up requests, and check each answer by the document.
+
+    Args:
+        app: the application.
+        operation: its method and path.
+        mode: ``positive`` for what the document allows, ``negative`` for what it forbids.
+        hit: makes a request one for what there is; made-up ids alone would test little but 404.
+    """
+    # Each worker imports this module, and this takes long.
+    import schemathesis
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi import checks
+
     method, path = operation.split(" ", 1)
-    schema = schemathesis.openapi.from_wsgi("/openapi.json", sign_in_app)
+    schema = schemathesis.openapi.from_wsgi("/openapi.json", app)
 
     @hypothesis_settings(
         max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
     )
-    @given(schema[path][method].as_strategy(generation_mode=mode), st.booleans())
-    def fuzz(case: Any, hit: bool) -> None:
-        if hit:
-            case.path_parameters = dict.fromkeys(case.path_parameters or {}, "corp")
-            case.headers = {**(case.headers or {}), "Origin": "http://localhost"}
-        case.call_and_validate(checks=CHECKS)
+    @given(
+        schema[path][method].as_strategy(generation_mode=schemathesis.GenerationMode(mode)),
+        st.booleans(),
+    )
+    def send(case: Any, hits: bool) -> None:
+        if hits:
+            hit(case)
+        case.call_and_validate(
+            checks=[
+                not_a_server_error,
+                checks.status_code_conformance,
+                checks.content_type_conformance,
+                checks.response_schema_conformance,
+                checks.unsupported_method,
+            ]
+        )
 
-    fuzz()
+    send()

@@ -135,6 +135,7 @@ class TestAt:
         assert found["errors"][0]["in"] == "query"
 
 
+@pytest.mark.slow
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from(["put", "release", "rollback", "delete"]), json_objects()),
@@ -175,6 +176,7 @@ def test_every_moment_is_what_a_poll_saw_then(
         assert snapshot(api, environment, timestamp).text == polled
 
 
+@pytest.mark.slow
 def test_what_a_poll_saw_under_load_was_the_case_at_some_moment_of_it(
     api: TestClient, stages: Json
 ) -> None:

@@ -60,6 +60,7 @@ class TestTheSchemaItself:
 
         assert ok(api.simulate_patch(path_of(created), json={"schema": None}))["schema"] is None
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("schema", "config"),
         [

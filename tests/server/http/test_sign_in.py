@@ -26,8 +26,8 @@ COOKIE = "__Host-configsvc-session"
 
 
 @pytest.fixture
-def server(new_database_url: str) -> Iterator[SignInServer]:
-    with sign_in_server(new_database_url, [ISSUER, WORKLOADS], public_url=HERE) as server:
+def server(database_url: str) -> Iterator[SignInServer]:
+    with sign_in_server(database_url, [ISSUER, WORKLOADS], public_url=HERE) as server:
         yield server
 
 
@@ -103,7 +103,7 @@ def test_a_wrong_token_begins_none(http: falcon.testing.TestClient) -> None:
 
 
 def test_a_sign_in_that_fails_is_in_the_log_and_not_in_the_audit_trail(
-    http: falcon.testing.TestClient, new_database_url: str
+    http: falcon.testing.TestClient, database_url: str
 ) -> None:
     with capture_logs() as logs:
         http.simulate_post("/auth/token", body="token=wrong", headers=FORM)
@@ -114,12 +114,12 @@ def test_a_sign_in_that_fails_is_in_the_log_and_not_in_the_audit_trail(
     assert all(entry["error"] for entry in failed)
     assert "wrong" not in str(failed)
     assert "stolen" not in str(failed)
-    with psycopg.connect(new_database_url) as connection:
+    with psycopg.connect(database_url) as connection:
         assert connection.execute("SELECT count(*) FROM changes").fetchone() == (0,)
 
 
-def test_over_http_the_cookies_have_no_prefix(new_database_url: str) -> None:
-    with sign_in_server(new_database_url, public_url="http://localhost:8080") as server:
+def test_over_http_the_cookies_have_no_prefix(database_url: str) -> None:
+    with sign_in_server(database_url, public_url="http://localhost:8080") as server:
         answer = falcon.testing.TestClient(server.app).simulate_post(
             "/auth/token",
             body=f"token={TOKEN}",

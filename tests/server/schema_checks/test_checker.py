@@ -139,6 +139,7 @@ def doubling(keyword: str, levels: int = 60) -> Json:
     }
 
 
+@pytest.mark.slow
 class TestHostile:
     @pytest.mark.parametrize(
         ("schema", "value"),
@@ -252,6 +253,7 @@ class TestHostile:
         assert checker.check_values(schema, [{}]) == [[]]
 
 
+@pytest.mark.slow
 class TestProcesses:
     def test_are_not_used_for_what_is_cheap(
         self, own: SchemaChecker, monkeypatch: pytest.MonkeyPatch

@@ -31,8 +31,8 @@ FIRST_PAGE = PageRequest(limit=50, sort=Sort(("id",)))
 
 
 @pytest.fixture
-def server(new_database_url: str) -> Iterator[SignInServer]:
-    with sign_in_server(new_database_url, [ISSUER]) as server:
+def server(database_url: str) -> Iterator[SignInServer]:
+    with sign_in_server(database_url, [ISSUER]) as server:
         yield server
 
 
@@ -67,10 +67,10 @@ def test_a_changed_grant_counts_at_once(server: SignInServer) -> None:
     assert server.sessions.authenticate(secret).principal.access.installation is Role.ADMIN
 
 
-def test_the_secret_is_not_kept(server: SignInServer, new_database_url: str) -> None:
+def test_the_secret_is_not_kept(server: SignInServer, database_url: str) -> None:
     secret = opened(server)
 
-    with psycopg.connect(new_database_url) as connection:
+    with psycopg.connect(database_url) as connection:
         rows = connection.execute("SELECT sessions::text FROM sessions").fetchall()
 
     assert len(rows) == 1
@@ -96,11 +96,9 @@ def test_a_new_sign_in_ends_the_session_before(server: SignInServer) -> None:
         server.sessions.authenticate(first)
 
 
-def test_the_end_of_a_session_reaches_every_server(
-    server: SignInServer, new_database_url: str
-) -> None:
+def test_the_end_of_a_session_reaches_every_server(server: SignInServer, database_url: str) -> None:
     secret = opened(server)
-    with sign_in_server(new_database_url, [ISSUER]) as other:
+    with sign_in_server(database_url, [ISSUER]) as other:
         other.sessions.authenticate(secret)
 
         server.sessions.close(secret)
@@ -116,15 +114,16 @@ def test_the_end_of_a_session_reaches_every_server(
 
 
 def test_the_database_is_asked_while_notifications_may_be_missing(
-    server: SignInServer, new_database_url: str
+    server: SignInServer, database_url: str
 ) -> None:
     secret = opened(server)
     server.sessions.authenticate(secret)
     # As if the connection of the listener were gone, with what this tells of not heard.
     server.heartbeat.stop()
-    with psycopg.connect(new_database_url, autocommit=True) as connection:
+    with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("ALTER TABLE sessions DISABLE TRIGGER sessions_notify")
         connection.execute("DELETE FROM sessions")
+        connection.execute("ALTER TABLE sessions ENABLE TRIGGER sessions_notify")
 
     server.heartbeat.stop()
     with pytest.raises(UnauthenticatedError):
@@ -132,9 +131,9 @@ def test_the_database_is_asked_while_notifications_may_be_missing(
 
 
 @pytest.mark.parametrize("column", ["expires_at", "last_seen_at"])
-def test_a_session_ends_by_itself(server: SignInServer, new_database_url: str, column: str) -> None:
+def test_a_session_ends_by_itself(server: SignInServer, database_url: str, column: str) -> None:
     secret = opened(server)
-    with psycopg.connect(new_database_url, autocommit=True) as connection:
+    with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(f"UPDATE sessions SET {column} = now() - interval '1 day'".encode())
 
     with pytest.raises(UnauthenticatedError):
@@ -142,13 +141,13 @@ def test_a_session_ends_by_itself(server: SignInServer, new_database_url: str, c
     assert server.sessions.list(admin(), FIRST_PAGE).items == []
 
 
-def test_use_elsewhere_keeps_a_session(server: SignInServer, new_database_url: str) -> None:
-    with sign_in_server(new_database_url, [ISSUER], idle_timeout=3600.0) as other:
+def test_use_elsewhere_keeps_a_session(server: SignInServer, database_url: str) -> None:
+    with sign_in_server(database_url, [ISSUER], idle_timeout=3600.0) as other:
         secret = opened(other)
-        with psycopg.connect(new_database_url, autocommit=True) as connection:
+        with psycopg.connect(database_url, autocommit=True) as connection:
             connection.execute("UPDATE sessions SET last_seen_at = now() - interval '59 min'")
         other.sessions.authenticate(secret)
-        with psycopg.connect(new_database_url, autocommit=True) as connection:
+        with psycopg.connect(database_url, autocommit=True) as connection:
             connection.execute("UPDATE sessions SET last_seen_at = now() + interval '1 min'")
         shorter = SessionService(
             other.sessions._database,
@@ -161,7 +160,7 @@ def test_use_elsewhere_keeps_a_session(server: SignInServer, new_database_url: s
         assert shorter.authenticate(secret).principal.name == "corp:alice"
 
 
-def test_use_is_recorded_at_most_once_a_minute(server: SignInServer, new_database_url: str) -> None:
+def test_use_is_recorded_at_most_once_a_minute(server: SignInServer, database_url: str) -> None:
     secret = opened(server)
 
     for number in range(5):
@@ -224,11 +223,9 @@ def test_sessions_of_one_person_are_bounded(
     server.sessions.authenticate(secrets[-1])
 
 
-def test_what_is_over_goes_when_somebody_signs_in(
-    server: SignInServer, new_database_url: str
-) -> None:
+def test_what_is_over_goes_when_somebody_signs_in(server: SignInServer, database_url: str) -> None:
     opened(server, BOB)
-    with psycopg.connect(new_database_url, autocommit=True) as connection:
+    with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("UPDATE sessions SET expires_at = %s + now()", [timedelta(days=-1)])
 
         opened(server)

@@ -23,12 +23,6 @@ CROWD = 40
 SNAPSHOT = "/api/v1/applications/billing/environments/default/snapshot"
 
 
-@pytest.fixture
-def database_url(emptied_database_url: str) -> str:
-    """A database that other tests have used: to make a new one takes longer than they do."""
-    return emptied_database_url
-
-
 @pytest.fixture(autouse=True)
 def never_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nobody find out by looking that a client has gone."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import falcon
 
@@ -170,8 +171,8 @@ def create_api(
     app.req_options.keep_blank_qs_values = True
     errors.register(app, name_application=services.grants.name_application)
 
-    openapi = build_openapi()
-    bodies = BodyReader(Validator(openapi), max_body_bytes)
+    validator, document = _contract()
+    bodies = BodyReader(validator, max_body_bytes)
     health = HealthResource(services.health)
     resources = _resources(services, bodies) | {
         "/me": MeResource(services.grants, services.tokens, is_required=auth_required)
@@ -192,11 +193,18 @@ def create_api(
         app.add_route(path, LivenessResource() if path == LIVENESS_PATH else health)
     if expose is not None:
         app.add_route(METRICS_PATH, MetricsResource(expose))
-    app.add_route("/openapi.json", OpenApiResource(openapi))
+    app.add_route("/openapi.json", document)
     app.add_route("/docs", DocsResource())
     app.add_route("/docs/{asset}", DocsAssetResource())
     app.add_route("/", IndexResource())
     return app
+
+
+@cache
+def _contract() -> tuple[Validator, OpenApiResource]:
+    """Return what is made of the OpenAPI document, once: it is the same for each application."""
+    document = build_openapi()
+    return Validator(document), OpenApiResource(document)
 
 
 def _token_sign_in(
