@@ -263,3 +263,15 @@ def test_a_token_may_rotate_and_delete_itself(as_token: AsToken, billing: Applic
     with pytest.raises(AuthError) as caught:
         client.me()
     assert (caught.value.status, caught.value.missing) == (401, None)
+
+
+def test_the_id_of_a_deleted_configuration_of_others_is_taken(
+    client: ConfigClient, as_token: AsToken, database: Configuration
+) -> None:
+    client.configurations.delete(database)
+    client.applications.create(name="mail")
+    stranger = as_token(Grant("editor", "mail"))
+    with pytest.raises(ConflictError):
+        stranger.configurations.create("mail", id=database.id, name="mine", config={})
+    again = client.configurations.create("mail", id=database.id, name="mine", config={})
+    assert again.version == 2
