@@ -382,6 +382,31 @@ def test_an_admin_lists_the_tokens_that_are_wholly_for_what_it_administers(
     assert listed["total"] == 2
 
 
+def test_an_editor_changes_the_comments_of_an_application_but_not_its_name(
+    shop: Json, admin: TestClient, caller: Callable[[str], TestClient]
+) -> None:
+    """Rules of issuers go by the name: with another one, one would have the roles there."""
+    path = f"{PREFIX}/applications/{shop['id']}"
+    editor = caller(token(admin, "ed", "editor", {"application": "shop"})["token"])
+
+    for refused in (
+        editor.simulate_patch(path, json={"name": "web"}),
+        editor.simulate_put(path, json={"name": "web"}),
+        editor.simulate_patch(path, json={"name": "hidden"}),
+    ):
+        assert problem(refused, 403)["missing"] == {
+            "role": "admin",
+            "application_id": shop["id"],
+            "application": "shop",
+            "environment": None,
+        }
+    put = editor.simulate_put(path, json={"name": "shop", "comments": "new"})
+
+    assert ok(put)["comments"] == "new"
+    owner = caller(token(admin, "owner", "admin", {"application": "shop"})["token"])
+    assert ok(owner.simulate_patch(path, json={"name": "web"}))["name"] == "web"
+
+
 class TestIdsOfDeletedConfigurations:
     def test_are_taken_for_who_may_not_restore_them(
         self, shop: Json, admin: TestClient, caller: Callable[[str], TestClient]
