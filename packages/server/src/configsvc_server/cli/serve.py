@@ -87,6 +87,10 @@ def _access(settings: Settings) -> str:
     return "NO AUTHENTICATION: EVERYBODY WHO REACHES THIS ADDRESS MAY DO EVERYTHING (--auth off)"
 
 
+def _sign_in(settings: Settings) -> str:
+    return f"  Sign in:   {settings.browser_url}/auth/sign-in\n" if settings.requires_auth else ""
+
+
 def _warnings(settings: Settings) -> str:
     if settings.auth_file is None or settings.requires_auth:
         return ""
@@ -123,6 +127,7 @@ def _banner(settings: Settings, port: int, database: str, seconds: float) -> str
         f"  Database:  {database}\n"
         f"  API docs:  {url}/docs\n"
         f"  Access:    {_access(settings)}\n"
+        f"{_sign_in(settings)}"
         f"{_warnings(settings)}"
         f"  Try:       curl -X POST {url}{PREFIX}/applications "
         f"""{_AUTHORIZATION if settings.requires_auth else ""}"""
