@@ -3,6 +3,9 @@
 Signing in goes through a provider of somebody else (canaille), with its pages and its tokens.
 """
 
+import base64
+import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -197,3 +200,31 @@ def test_an_attempt_shows_the_issuer_no_verifier(
 
     assert attempt.verifier not in start
     assert parse_qs(urlsplit(start).query)["code_challenge_method"] == ["S256"]
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        *itertools.product(("state", "nonce", "verifier"), ("\ud800", "é", "", 1, None)),
+        ("return_to", "\ud800"),
+        ("started_at", 10**400),
+        ("started_at", "now"),
+    ],
+)
+def test_an_attempt_of_ones_own_making(
+    site: ProviderSite, browser: requests.Session, member: str, value: object
+) -> None:
+    url = site.at_provider(browser, site.begin(browser))
+    cookie = browser.cookies[ATTEMPT]
+    attempt = json.loads(base64.urlsafe_b64decode(cookie + "=" * (-len(cookie) % 4)))
+    forged = base64.urlsafe_b64encode(json.dumps({**attempt, member: value}).encode())
+
+    answer = requests.get(
+        url,
+        headers={"Cookie": f"{ATTEMPT}={forged.decode().rstrip('=')}"},
+        allow_redirects=False,
+        timeout=30,
+    )
+
+    assert answer.status_code == 401
+    assert "has not begun to sign in" in answer.text

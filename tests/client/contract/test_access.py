@@ -263,3 +263,28 @@ def test_a_token_may_rotate_and_delete_itself(as_token: AsToken, billing: Applic
     with pytest.raises(AuthError) as caught:
         client.me()
     assert (caught.value.status, caught.value.missing) == (401, None)
+
+
+def test_an_application_is_renamed_by_an_admin_of_it(
+    as_token: AsToken, billing: Application
+) -> None:
+    editor = as_token(Grant("editor", "billing"))
+    with pytest.raises(AuthError) as caught:
+        editor.applications.update(billing.id, name="invoices")
+    assert str(caught.value.missing) == "admin on billing"
+    changed = editor.applications.update(billing.id, name="billing", comments="Invoices")
+    assert changed.comments == "Invoices"
+    admin = as_token(Grant("admin", "billing"))
+    assert admin.applications.update(billing.id, name="invoices").name == "invoices"
+
+
+def test_the_id_of_a_deleted_configuration_of_others_is_taken(
+    client: ConfigClient, as_token: AsToken, database: Configuration
+) -> None:
+    client.configurations.delete(database)
+    client.applications.create(name="mail")
+    stranger = as_token(Grant("editor", "mail"))
+    with pytest.raises(ConflictError):
+        stranger.configurations.create("mail", id=database.id, name="mine", config={})
+    again = client.configurations.create("mail", id=database.id, name="mine", config={})
+    assert again.version == 2

@@ -175,6 +175,18 @@ class TestServe:
         # The form is taken for one of this server's pages; only the token is wrong.
         assert answer.status_code == 401
 
+    def test_it_says_where_persons_sign_in(self, tmp_path: Path, database_url: str) -> None:
+        flags = ("--database-url", database_url, "--public-url", "https://config.example.com/")
+
+        banners = []
+        for auth in ("off", "required"):
+            with server_process("--auth", auth, *flags, cwd=tmp_path) as server:
+                server.stop()
+                banners.append("\n".join(server.output))
+
+        assert "/auth/sign-in" not in banners[0]
+        assert "https://config.example.com/auth/sign-in\n" in banners[1]
+
     def test_issuers_that_nobody_can_sign_in_at_are_warned_of(
         self, tmp_path: Path, database_url: str
     ) -> None:

@@ -413,3 +413,75 @@ def test_an_admin_lists_the_tokens_that_are_wholly_for_what_it_administers(
 
     assert [item["name"] for item in listed["items"]] == ["admin of prod", "reader of prod"]
     assert listed["total"] == 2
+
+
+def test_an_editor_changes_the_comments_of_an_application_but_not_its_name(
+    shop: Json, admin: TestClient, caller: Callable[[str], TestClient]
+) -> None:
+    """Rules of issuers go by the name: with another one, one would have the roles there."""
+    path = f"{PREFIX}/applications/{shop['id']}"
+    editor = caller(token(admin, "ed", "editor", {"application": "shop"})["token"])
+
+    for refused in (
+        editor.simulate_patch(path, json={"name": "web"}),
+        editor.simulate_put(path, json={"name": "web"}),
+        editor.simulate_patch(path, json={"name": "hidden"}),
+    ):
+        assert problem(refused, 403)["missing"] == {
+            "role": "admin",
+            "application_id": shop["id"],
+            "application": "shop",
+            "environment": None,
+        }
+    put = editor.simulate_put(path, json={"name": "shop", "comments": "new"})
+
+    assert ok(put)["comments"] == "new"
+    owner = caller(token(admin, "owner", "admin", {"application": "shop"})["token"])
+    assert ok(owner.simulate_patch(path, json={"name": "web"}))["name"] == "web"
+
+
+class TestIdsOfDeletedConfigurations:
+    def test_are_taken_for_who_may_not_restore_them(
+        self, shop: Json, admin: TestClient, caller: Callable[[str], TestClient]
+    ) -> None:
+        """Else their history could be read by whoever uses the id again elsewhere."""
+        gone = self.delete_a_configuration_of_hidden(admin)
+        grants = [
+            {"role": "editor", "application": "shop"},
+            {"role": "reader", "application": "hidden"},
+        ]
+        secrets = [
+            ok(admin.simulate_post(f"{PREFIX}/tokens", json={"name": name, "grants": given}), 201)[
+                "token"
+            ]
+            for name, given in (("stranger", grants[:1]), ("curious", grants))
+        ]
+
+        for secret in secrets:
+            refused = caller(secret).simulate_post(
+                f"{PREFIX}/applications/shop/configurations",
+                json={"id": gone, "name": "mine", "config": {}},
+            )
+            problem(refused, 409, "/id")
+        stranger = caller(secrets[0])
+        problem(stranger.simulate_get(f"{PREFIX}/configurations/{gone}/revisions"), 404)
+
+    def test_are_free_for_who_may_write_there_too(self, shop: Json, admin: TestClient) -> None:
+        gone = self.delete_a_configuration_of_hidden(admin)
+
+        again = admin.simulate_post(
+            f"{PREFIX}/applications/shop/configurations",
+            json={"id": gone, "name": "mine", "config": {}},
+        )
+
+        assert ok(again, 201)["version"] == 2
+
+    @staticmethod
+    def delete_a_configuration_of_hidden(admin: TestClient) -> str:
+        made = admin.simulate_post(
+            f"{PREFIX}/applications/hidden/configurations",
+            json={"name": "vault", "config": {"pin": "1234"}},
+        )
+        key: str = ok(made, 201)["id"]
+        assert admin.simulate_delete(f"{PREFIX}/configurations/{key}").status_code == 204
+        return key

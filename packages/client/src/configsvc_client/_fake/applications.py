@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 
+from configsvc_client._fake.access import require
 from configsvc_client._fake.calls import Call, Reply, page
 from configsvc_client._fake.configurations import remove
 from configsvc_client._fake.documents import Record, digest
@@ -36,6 +37,8 @@ def single(state: State, call: Call, key: str) -> Reply:
             "comments": None,
             **(merged(old, call.body) if call.method == "PATCH" else call.body),
         }
+        if new["name"] != old["name"]:
+            require(call.principal, "admin", record, is_visible=True)
         _check_name(state, {**new, "id": record["id"]})
         record.update(name=new["name"], comments=new["comments"], updated_at=call.timestamp)
         previous = old["name"] if old["name"] != new["name"] else None

@@ -136,7 +136,13 @@ def remove(state: State, call: Call, record: Record, *, with_application: bool =
 def _create(state: State, call: Call, application: str) -> Reply:
     body = call.body
     application_id = state.application(application)["id"]
-    chosen = state.pick_id(body, state.configurations)
+    # Whoever uses the id of a deleted configuration again has all its history.
+    of_others = {
+        key
+        for key, history in state.revisions.items()
+        if not call.principal.may("editor", history[-1]["application_id"])
+    }
+    chosen = state.pick_id(body, state.configurations.keys() | of_others)
     record = {"id": chosen, "application_id": application_id, "created_at": call.timestamp}
     return write(state, call, record, {**_DEFAULTS, **body}, "create")
 

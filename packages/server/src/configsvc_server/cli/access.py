@@ -89,13 +89,13 @@ def create_token(
     message: str | None,
     **flags: object,
 ) -> None:
-    r"""Create the token NAME and print it: it alone, on standard output, and only now.
+    """Create the token NAME and print it: it alone, on standard output, and only now.
 
     \b
     Examples:
       configsvc token create ops --admin
       configsvc token create billing-prod --role reader -a billing -e prod --expires 90d
-    """
+    """  # noqa: D301 - the control character is what click takes for "as it stands"
     if admin == (role is not None):
         raise click.UsageError("Give either --admin or --role.")
     if admin and (application or environment):
@@ -120,7 +120,7 @@ def create_token(
 @setting_options(*_SETTINGS)
 def list_tokens(*, as_json: bool, **flags: object) -> None:
     """List all tokens, without their secrets."""
-    with _administration(flags, create=False) as admin_of:
+    with _administration(flags) as admin_of:
         for shown in _all(
             lambda request: admin_of.tokens.list(admin_of.provenance.principal, request)
         ):
@@ -144,7 +144,7 @@ def rotate_token(
     """Give TOKEN (its name or id) a new secret and print that, alone, on standard output."""
     if overlap > MAX_OVERLAP:
         raise click.UsageError("--overlap can be 7d at most.")
-    with _administration(flags, create=False, message=message) as admin_of:
+    with _administration(flags, message=message) as admin_of:
         found = _find_token(admin_of, token_name)
         _print_secret(
             admin_of.tokens.rotate(found.id, overlap=overlap, provenance=admin_of.provenance)
@@ -157,7 +157,7 @@ def rotate_token(
 @setting_options(*_SETTINGS)
 def revoke_token(token_name: str, *, message: str | None, **flags: object) -> None:
     """Revoke TOKEN (its name or id), on every server within a second."""
-    with _administration(flags, create=False, message=message) as admin_of:
+    with _administration(flags, message=message) as admin_of:
         found = _find_token(admin_of, token_name)
         admin_of.tokens.delete(found.id, provenance=admin_of.provenance)
         click.echo(f"Revoked {found.name} (…{found.hint}).", err=True)
@@ -183,13 +183,15 @@ def create_grant(
     message: str | None,
     **flags: object,
 ) -> None:
-    r"""Give PRINCIPAL the ROLE.
+    """Give PRINCIPAL the ROLE.
+
+    PRINCIPAL is ISSUER:NAME, group:ISSUER:NAME or token:ID.
 
     \b
-    PRINCIPAL is ISSUER:NAME, group:ISSUER:NAME or token:ID. Examples:
+    Examples:
       configsvc grant create corp:alice@example.com editor -a billing
       configsvc grant create group:corp:platform admin
-    """
+    """  # noqa: D301 - the control character is what click takes for "as it stands"
     with _administration(flags, message=message) as admin_of:
         listed = admin_of.grants.create(
             principal,
@@ -204,7 +206,7 @@ def create_grant(
 @setting_options(*_SETTINGS)
 def list_grants(*, principal: str | None, **flags: object) -> None:
     """List all grants."""
-    with _administration(flags, create=False) as admin_of:
+    with _administration(flags) as admin_of:
         for listed in _all(
             lambda request: admin_of.grants.list(
                 admin_of.provenance.principal, request, of=principal
@@ -220,20 +222,20 @@ def list_grants(*, principal: str | None, **flags: object) -> None:
 @setting_options(*_SETTINGS)
 def delete_grant(grant_id: str, *, message: str | None, **flags: object) -> None:
     """Withdraw the grant GRANT_ID (see list)."""
-    with _administration(flags, create=False, message=message) as admin_of:
+    with _administration(flags, message=message) as admin_of:
         admin_of.grants.delete(grant_id, provenance=admin_of.provenance)
         click.echo("Withdrawn.", err=True)
 
 
 @contextmanager
 def _administration(
-    flags: dict[str, object], *, create: bool = True, message: str | None = None
+    flags: dict[str, object], *, message: str | None = None
 ) -> Iterator[AccessAdministration]:
     """Yield what a command needs, which then deals with signals and errors."""
     with StopSignals() as signals, operator_errors(signals.ends_start):
         settings = settings_from_flags(flags)
         with (
-            open_database(settings, create=create, cancelled=signals.requested) as database,
+            open_database(settings, create=False, cancelled=signals.requested) as database,
             signals.interrupting(),
             open_administration(settings, database.url, message=message) as admin_of,
         ):

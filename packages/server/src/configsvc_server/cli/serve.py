@@ -1,5 +1,6 @@
 """``configsvc serve``: run the server until a signal stops it."""
 
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -81,7 +82,7 @@ def serve(**flags: object) -> None:
         seconds = time.monotonic() - started
         say(_banner(settings, server.port, runtime.database, seconds, metrics_port))
         if runtime.first_token is not None:
-            say(_first_token(runtime.first_token))
+            say(_first_token(settings, runtime.first_token))
         server.run()
         say("Stopping.")
         stack.close()
@@ -97,6 +98,10 @@ def _access(settings: Settings) -> str:
     if settings.is_local:
         return "NO AUTHENTICATION: everybody on this machine may do everything (--auth required)"
     return "NO AUTHENTICATION: EVERYBODY WHO REACHES THIS ADDRESS MAY DO EVERYTHING (--auth off)"
+
+
+def _sign_in(settings: Settings) -> str:
+    return f"  Sign in:   {settings.browser_url}/auth/sign-in\n" if settings.requires_auth else ""
 
 
 def _warnings(settings: Settings) -> str:
@@ -118,11 +123,15 @@ def _printing() -> Iterator[Callable[[str], object]]:
         stream.close()
 
 
-def _first_token(created: CreatedToken) -> str:
+def _first_token(settings: Settings, created: CreatedToken) -> str:
+    # Whoever has set it by a variable has it there again.
+    is_given = settings.database_url is None and "data_dir" in settings.model_fields_set
+    where = f" --data-dir {shlex.quote(str(settings.data_dir))}" if is_given else ""
     return (
         "\n  The first start: this token may do everything. It is shown only now; keep it safe.\n"
         f"    {created.secret}\n"
-        "  Lost? Make another on this machine: configsvc token create NAME --admin\n"
+        "  Lost? Make another on this machine: "
+        f"configsvc token create NAME --admin{where}\n"
     )
 
 
@@ -149,6 +158,7 @@ def _banner(
         f"  Database:  {database}\n"
         f"  API docs:  {url}/docs\n"
         f"  Access:    {_access(settings)}\n"
+        f"{_sign_in(settings)}"
         f"  Metrics:   {_metrics(settings, url, metrics_port)}\n"
         f"{_warnings(settings)}"
         f"  Try:       curl -X POST {url}{PREFIX}/applications "

@@ -57,15 +57,17 @@ def read_attempt(cookie: str) -> Attempt:
     Raises:
         UnauthenticatedError: there is none, or it is too old.
     """
+    unusable = UnauthenticatedError("This browser has not begun to sign in.")
     try:
         document = json.loads(base64.urlsafe_b64decode(cookie + "=" * (-len(cookie) % 4)))
         attempt = Attempt(**document)
         age = time.time() - attempt.started_at
-    except (ValueError, TypeError, RecursionError):
-        raise UnauthenticatedError("This browser has not begun to sign in.") from None
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        raise unusable from None
     texts = [value for name, value in asdict(attempt).items() if name != "started_at"]
-    is_sound = all(isinstance(text, str) and text for text in texts)
-    if not is_sound or not 0 <= age + 1 <= ATTEMPT_LIFETIME:
+    if not all(isinstance(text, str) and text and text.isascii() for text in texts):
+        raise unusable
+    if not 0 <= age + 1 <= ATTEMPT_LIFETIME:
         raise UnauthenticatedError("It took too long to sign in.")
     return attempt
 

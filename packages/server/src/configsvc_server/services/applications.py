@@ -156,11 +156,15 @@ class ApplicationService:
             document = ApplicationDocument(
                 members.get("name") or current.name, members.get("comments", current.comments)
             )
+            is_renamed = document.name != current.name
+            if is_renamed:
+                require_application(
+                    provenance.principal, Permission.RENAME_APPLICATION, current.id, key
+                )
             require_name(document.name, current.name)
             store.applications.update(
                 application_id=current.id, document=document, timestamp=timestamp
             )
-            is_renamed = document.name != current.name
             # A snapshot has the name of its application.
             environments = _environments(store, current.id) if is_renamed else ()
             change = _change(

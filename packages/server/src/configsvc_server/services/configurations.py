@@ -6,7 +6,7 @@ from functools import partial
 from configsvc_server.cache.responses import CachedResponse, ResponseCache
 from configsvc_server.db.database import Database
 from configsvc_server.domain.access.decisions import Permission, decide
-from configsvc_server.domain.access.grants import EVERYTHING, INSTALLATION
+from configsvc_server.domain.access.grants import EVERYTHING, INSTALLATION, Scope
 from configsvc_server.domain.access.principals import Principal
 from configsvc_server.domain.entity_tags import EntityTags
 from configsvc_server.domain.errors import ConflictError
@@ -92,15 +92,20 @@ class ConfigurationService:
             NotFoundError: there is no such application.
             InvalidError: the application has another id, or the document breaks its schema or
                 has an unknown environment.
-            ConflictError: the id, or the name within the application, is taken.
+            ConflictError: the id, or the name within the application, is taken; also by a
+                deleted configuration that the principal may not restore.
             StateError: an environment serves another configuration under this name.
         """
+        principal = provenance.principal
         with self._database.autocommit() as connection:
-            application_id = _application_id(Repositories(connection), application)
-        require_application(
-            provenance.principal, Permission.WRITE_CONFIGURATIONS, application_id, application
-        )
-        require_unchanged("application_id", required_application_id, application_id)
+            store = Repositories(connection)
+            application_id = _application_id(store, application)
+            require_application(
+                principal, Permission.WRITE_CONFIGURATIONS, application_id, application
+            )
+            require_unchanged("application_id", required_application_id, application_id)
+            if configuration_id is not None:
+                _require_own_id(store, principal, configuration_id)
         return self._writer.create(
             document,
             application_id=application_id,
@@ -382,6 +387,21 @@ def _checked(edit: Edit, current: Configuration) -> ConfigurationDocument:
 
 def _unchanged_by(document: ConfigurationDocument, _: Configuration) -> ConfigurationDocument:
     return document
+
+
+def _require_own_id(store: Repositories, principal: Principal, configuration_id: str) -> None:
+    """Check that an id was never used, or by what the principal may write.
+
+    Whoever uses an id again has all its history.
+
+    Raises:
+        ConflictError: it is that of a configuration, perhaps a deleted one, of others.
+    """
+    newest = store.revisions.newest(configuration_id)
+    if newest is None:
+        return
+    if not decide(principal, Permission.WRITE_CONFIGURATIONS, Scope(newest[1])).is_allowed:
+        raise ConflictError(entity="configuration", field="id", value=configuration_id)
 
 
 def _application_id(store: Repositories, key: str) -> str:

@@ -21,6 +21,8 @@ class Permission(Enum):
     """Read an environment, what it serves and has served."""
     CREATE_APPLICATION = ("create_application", "editor", "installation")
     UPDATE_APPLICATION = ("update_application", "editor", "application")
+    RENAME_APPLICATION = ("rename_application", "admin", "application")
+    """Change its name, which clients read it by and rules of issuers give roles by."""
     WRITE_CONFIGURATIONS = ("write_configurations", "editor", "configurations")
     """Write documents, and thereby what environments serve that release at once."""
     RELEASE = ("release", "releaser", "environment")
