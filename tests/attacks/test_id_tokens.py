@@ -61,11 +61,14 @@ def sign_in(stub: StubIssuer, issuer: Issuer, attempt: Attempt) -> SignIn:
         {"aud": [CLIENT, CLIENT]},
         {"aud": [CLIENT, "other"], "azp": CLIENT},
         {"azp": CLIENT},
-        {"iat": int(time.time()) - 60},
     ],
 )
 def test_the_token_of_the_attempt_is_accepted(sign_in: SignIn, claims: dict[str, Any]) -> None:
     assert sign_in(**claims).name == "corp:alice"
+
+
+def test_a_token_of_a_minute_ago_is_accepted(sign_in: SignIn) -> None:
+    assert sign_in(iat=int(time.time()) - 60).name == "corp:alice"
 
 
 @pytest.mark.parametrize("nonce", [None, "", "other", 1, ["x"], {"a": 1}, True, "\u00e4"])

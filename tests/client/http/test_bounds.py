@@ -82,11 +82,11 @@ def test_a_connection_is_of_use_after_a_request_that_had_little_time_left(
     stub: StubServer, make_client: MakeClient
 ) -> None:
     def slow(handler: Handler) -> None:
-        time.sleep(0.2)
+        time.sleep(0.6)
         handler.reply(200, BODY)
 
     stub.answer(slow)
-    client = make_client(stub.url, total_timeout=0.35, retries=0)
+    client = make_client(stub.url, total_timeout=1.1, retries=0)
     for _ in range(3):
         assert client.applications.get("billing").name == "billing"
     assert stub.connections == 1

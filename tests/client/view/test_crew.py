@@ -113,4 +113,6 @@ def test_followers_are_counted_and_their_rejections_reported(
     follower.close()
     eventually(lambda: "processes" not in stub.requests[-1][2].get("Configsvc-Instance", ""))
     assert not list(tmp_path.glob("*.crew/*"))
-    assert not [t for t in threading.enumerate() if t.name == "configsvc report" and t.is_alive()]
+    eventually(
+        lambda: not any(thread.name == "configsvc report" for thread in threading.enumerate())
+    )

@@ -305,6 +305,7 @@ def test_every_route_but_those_of_pages_is_in_the_document(app: WsgiApp) -> None
         ("GET", "/docs"),
         ("GET", "/docs/{asset}"),
         ("GET", "/openapi.json"),
+        ("GET", "/metrics"),
         ("GET", "/auth/style.css"),
     }
 

@@ -21,6 +21,7 @@ _VALUES = {
     "asset": "start.js",
     "environment": "x",
     "id": "x",
+    "instance": "web-1",
     "issuer": "corp",
     "version": "1",
 }

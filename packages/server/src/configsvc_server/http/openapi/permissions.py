@@ -93,6 +93,7 @@ OPEN_ROUTES: Final[Mapping[tuple[str, str], str]] = {
     ("GET", "/health"): _NOTHING,
     ("GET", "/health/live"): _NOTHING,
     ("GET", "/health/ready"): _NOTHING,
+    ("GET", "/metrics"): "nothing, where `--metrics` has opened it",
     ("GET", "/auth/sign-in"): _NOTHING,
     ("GET", "/auth/style.css"): _NOTHING,
     ("POST", "/auth/token"): "an API token, in a form of this server",
