@@ -37,6 +37,7 @@ from configsvc_server.services.document_checks import DocumentChecks
 from configsvc_server.services.environments import EnvironmentService
 from configsvc_server.services.grants import GrantService
 from configsvc_server.services.health import HealthService
+from configsvc_server.services.health_report import HealthReport
 from configsvc_server.services.history import HistoryService
 from configsvc_server.services.issuer_keys import IssuerKeyService
 from configsvc_server.services.monitoring import MonitoringService
@@ -48,6 +49,7 @@ from configsvc_server.serving.limits import Limits, fit_to_open_files
 from configsvc_server.settings import Settings
 from configsvc_server.telemetry import readings
 from configsvc_server.telemetry.metrics import Metrics
+from configsvc_server.telemetry.report import caches_part, pools_part, waiters_part
 
 __all__ = [
     "AccessAdministration",
@@ -90,6 +92,10 @@ class Runtime:
     """Limits of connections, as many as the limit of open files allows."""
     metrics: Metrics
     """What is exported of it; whoever serves it adds what it knows itself."""
+    report: HealthReport
+    """How it is in every detail; whoever serves it adds what it knows itself."""
+    drain: Callable[[], None]
+    """Tells load balancers to send nothing more; everything is answered as before."""
     first_token: CreatedToken | None = None
     """A token for everything, where nobody was an admin yet."""
 
@@ -261,6 +267,18 @@ def open_services(
         )
         checks = DocumentChecks(stack.enter_context(checker))
         writer = ConfigurationWriter(database, cache, checks=checks)
+        health = HealthService(database, migrator, outage=outage)
+        report = HealthReport(
+            health,
+            database,
+            migrator,
+            version=__version__,
+            listener=listener.reading,
+            embedded=crashes is not None,
+        )
+        report.watch("pools", lambda: pools_part(database.pool_stats()))
+        report.watch("caches", lambda: caches_part(cache.readings()))
+        report.watch("waiters", lambda: waiters_part(waiters.reading()))
         services = Services(
             applications=ApplicationService(database, cache),
             configurations=ConfigurationService(
@@ -278,7 +296,8 @@ def open_services(
                 waiters=waiters,
             ),
             changes=ChangeService(database, cache, waiters=waiters),
-            health=HealthService(database, migrator, outage=outage),
+            health=health,
+            report=report,
             access=access,
             sessions=SessionService(
                 database,
@@ -317,7 +336,16 @@ def open_services(
         if crashes is not None:
             metrics.watch("embedded", partial(readings.embedded_samples, outage, crashes))
         first_token = _first_token(services.tokens) if settings.requires_auth else None
-        yield Runtime(app, description, cache.release_waiters, limits, metrics, first_token)
+        yield Runtime(
+            app,
+            description,
+            cache.release_waiters,
+            limits,
+            metrics,
+            report,
+            health.drain,
+            first_token,
+        )
 
 
 def operator_name() -> str:

@@ -35,6 +35,9 @@ _ADDRESS = re.compile(
 )
 
 
+_DRAIN_SECONDS = 5.0
+
+
 class SettingsError(Exception):
     """Settings are invalid; the message has one line for each of them."""
 
@@ -155,6 +158,14 @@ class Settings(BaseSettings):
         le=300,
         description="Seconds that running requests have to finish when the server stops.",
     )
+    drain_seconds: float | None = Field(
+        None,
+        ge=0,
+        le=3600,
+        description="Seconds that the server goes on serving after SIGTERM while /health/ready "
+        "says that it drains, for load balancers to send no more. By default 0 on a loopback "
+        "address, and 5 elsewhere.",
+    )
     max_connections: int = Field(
         2000,
         ge=10,
@@ -216,6 +227,13 @@ class Settings(BaseSettings):
     def is_local(self) -> bool:
         """Whether only this machine can reach the server."""
         return is_loopback(self.host)
+
+    @property
+    def drain_time(self) -> float:
+        """Seconds that the server goes on serving after it was told to stop."""
+        if self.drain_seconds is not None:
+            return self.drain_seconds
+        return 0.0 if self.is_local else _DRAIN_SECONDS
 
     @property
     def has_metrics_path(self) -> bool:

@@ -1,5 +1,6 @@
 """``configsvc serve``: run the server until a signal stops it."""
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -8,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 import click
 
 from configsvc_server import __version__
-from configsvc_server.app import open_database, open_services
+from configsvc_server.app import Runtime, open_database, open_services
 from configsvc_server.cli.errors import operator_errors
 from configsvc_server.cli.migrate import report_migration
 from configsvc_server.cli.options import PRECEDENCE, setting_options, settings_from_flags
@@ -22,6 +23,7 @@ from configsvc_server.serving.metrics_server import MetricsServer
 from configsvc_server.serving.server import HttpServer, bind_sockets
 from configsvc_server.settings import Settings
 from configsvc_server.telemetry.readings import serving_samples
+from configsvc_server.telemetry.report import connections_part, lanes_part
 
 __all__ = ["serve"]
 
@@ -72,12 +74,14 @@ def serve(**flags: object) -> None:
                 on_stop=runtime.release_waiters,
             )
             runtime.metrics.watch("serving", lambda: serving_samples(server.reading()))
+            runtime.report.watch("connections", lambda: connections_part(server.reading()))
+            runtime.report.watch("lanes", lambda: lanes_part(server.reading()))
             metrics_port = None
             if metrics_sockets:
-                metrics_app = create_metrics_api(runtime.metrics.render)
+                metrics_app = create_metrics_api(runtime.metrics.render, runtime.report.read)
                 metrics_server = MetricsServer(metrics_app, metrics_sockets)
                 metrics_port = stack.enter_context(metrics_server).port
-            signals.on_stop(server.stop)
+            signals.on_stop(_Stop(server, runtime, settings.drain_time, say))
         seconds = time.monotonic() - started
         say(_banner(settings, server.port, runtime.database, seconds, metrics_port))
         if runtime.first_token is not None:
@@ -86,6 +90,32 @@ def serve(**flags: object) -> None:
         say("Stopping.")
         stack.close()
         say("Stopped.")
+
+
+class _Stop:
+    """Stop of a server that load balancers are to notice first.
+
+    SIGTERM comes from whoever runs the server; Ctrl-C from somebody who waits for its end.
+    """
+
+    def __init__(
+        self, server: HttpServer, runtime: Runtime, drain_time: float, say: Callable[[str], object]
+    ) -> None:
+        self._server = server
+        self._runtime = runtime
+        self._drain_time = drain_time
+        self._say = say
+        self._is_draining = False
+
+    def __call__(self, number: int) -> None:
+        """Handle a signal; the second one ends the draining."""
+        is_first, self._is_draining = not self._is_draining, True
+        self._runtime.drain()
+        if not (is_first and number == signal.SIGTERM and self._drain_time):
+            self._server.stop()
+            return
+        self._say(f"Draining for {self._drain_time:g} seconds; a second signal stops at once.")
+        self._server.stop(after=self._drain_time)
 
 
 _AUTHORIZATION = '-H "authorization: Bearer $CONFIGSVC_TOKEN" '

@@ -49,6 +49,7 @@ from configsvc_server.http.resources.environments import EnvironmentResource, En
 from configsvc_server.http.resources.health import (
     LIVENESS_PATH,
     PATHS,
+    HealthReportResource,
     HealthResource,
     LivenessResource,
 )
@@ -77,6 +78,7 @@ from configsvc_server.services.configurations import ConfigurationService
 from configsvc_server.services.environments import EnvironmentService
 from configsvc_server.services.grants import GrantService
 from configsvc_server.services.health import HealthService
+from configsvc_server.services.health_report import HealthReport
 from configsvc_server.services.history import HistoryService
 from configsvc_server.services.releases import ReleaseService
 from configsvc_server.services.sessions import SessionService
@@ -99,6 +101,7 @@ class Services:
     snapshots: SnapshotService
     changes: ChangeService
     health: HealthService
+    report: HealthReport
     access: AccessService
     tokens: TokenService
     grants: GrantService
@@ -234,6 +237,7 @@ def _resources(services: Services, bodies: BodyReader) -> dict[str, object]:
         f"{one}/releases": ReleasesResource(services.releases, bodies),
         f"{one}/releases/rollback": ReleaseRollbackResource(services.releases, bodies),
         "/changes": ChangesResource(services.changes),
+        "/health": HealthReportResource(services.report),
         "/sessions": SessionsResource(services.sessions),
         "/sessions/{id}": SessionResource(services.sessions),
         "/tokens": TokensResource(services.tokens, bodies),
