@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+import structlog
+
 from configsvc_server import __version__
 from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.cache.waiters import Waiters
@@ -27,9 +29,11 @@ from configsvc_server.http.resources.configurations import render_configuration
 from configsvc_server.http.resources.snapshots import render_delta, render_snapshot
 from configsvc_server.identity.identities import Identities
 from configsvc_server.identity.settings import AuthSettings, load_auth_file
+from configsvc_server.logs import shows_debug
 from configsvc_server.schema_checks.checker import SchemaChecker
 from configsvc_server.services.access import AccessService, UseRecorder
 from configsvc_server.services.applications import ApplicationService
+from configsvc_server.services.change_lines import log_change
 from configsvc_server.services.changes import ChangeService
 from configsvc_server.services.configuration_writer import ConfigurationWriter
 from configsvc_server.services.configurations import ConfigurationService
@@ -60,6 +64,8 @@ __all__ = [
     "open_services",
     "operator_name",
 ]
+
+_log = structlog.stdlib.get_logger(__name__)
 
 # Log, database, child processes and what Python itself opens.
 _OTHER_FILES: Final = 96
@@ -222,7 +228,8 @@ def open_services(
             url,
             pool_size=settings.pool_size,
             timeout=settings.database_timeout,
-            on_query=metrics.query_done if settings.exports_metrics else None,
+            on_query=_query_hook(metrics.query_done if settings.exports_metrics else None),
+            on_change=log_change,
         )
         # A database that starts together with us gets a little longer than a request waits.
         database.open(wait=2 * settings.database_timeout)
@@ -355,6 +362,18 @@ def operator_name() -> str:
     except (KeyError, OSError):
         user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
     return f"{user}@{socket.gethostname()}"
+
+
+def _query_hook(count: Callable[[str, float], None] | None) -> Callable[[str, float], None]:
+    """Return what is told of each query; the level of the log may change at any time."""
+
+    def query_done(query: str, seconds: float) -> None:
+        if count is not None:
+            count(query, seconds)
+        if shows_debug():
+            _log.debug("query", query=query, duration_ms=round(seconds * 1000, 2))
+
+    return query_done
 
 
 def _watch(

@@ -11,6 +11,7 @@ import click
 from configsvc_server import __version__
 from configsvc_server.app import Runtime, open_database, open_services
 from configsvc_server.cli.errors import operator_errors
+from configsvc_server.cli.log_level import level_signals, registered
 from configsvc_server.cli.migrate import report_migration
 from configsvc_server.cli.options import PRECEDENCE, setting_options, settings_from_flags
 from configsvc_server.cli.signals import StopSignals
@@ -41,6 +42,7 @@ def serve(**flags: object) -> None:
     ):
         settings = settings_from_flags(flags)
         configure_logging(level=settings.log_level, log_format=settings.log_format)
+        level_signals(settings.log_level)
         give_back_freed_memory()
         with signals.interrupting():
             # Before anything is started or migrated: the address may be taken.
@@ -52,6 +54,8 @@ def serve(**flags: object) -> None:
         # Port 0 stands for any; from here on everything names the one that it is.
         settings = settings.model_copy(update={"port": sockets[0].getsockname()[1]})
         database = stack.enter_context(open_database(settings, cancelled=signals.requested))
+        if settings.database_url is None and settings.data_dir is not None:
+            stack.enter_context(registered(settings.data_dir))
         with signals.interrupting():
             runtime = stack.enter_context(
                 open_services(

@@ -8,7 +8,7 @@ an answer is late: then the connection is closed, as nothing can be known about 
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Self, TypeAlias
@@ -16,6 +16,8 @@ from typing import Any, Final, Self, TypeAlias
 import psycopg
 from psycopg.abc import RV, PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from configsvc_server.domain.models import Change
 
 __all__ = [
     "APPLICATION_NAME",
@@ -55,6 +57,9 @@ class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
     """Told of each call of a function of the repositories: its name, and how many seconds it
     took."""
 
+    changes: Sequence[Change] = ()
+    """What was written to the audit trail since the connection was taken; not yet committed."""
+
     deadline: float | None = None
     """When all answers have to be there, by ``time.monotonic``; ``None`` for no such time."""
 
@@ -79,6 +84,10 @@ class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
         )
         connection.answer_timeout = answer_timeout
         return connection
+
+    def wrote(self, *changes: Change) -> None:
+        """Remember changes until they are committed."""
+        self.changes = (*self.changes, *changes)
 
     @contextmanager
     def waiting(self, answer_timeout: float) -> Iterator[None]:

@@ -136,6 +136,7 @@ class WorkPool:
             connection.close()
             self._pool.putconn(connection)
         connection.deadline = time.monotonic() + self._limits.total
+        connection.changes = ()
         try:
             yield connection
         finally:
