@@ -54,6 +54,7 @@ from configsvc_server.settings import Settings
 from configsvc_server.telemetry import readings
 from configsvc_server.telemetry.metrics import Metrics
 from configsvc_server.telemetry.report import caches_part, pools_part, waiters_part
+from configsvc_server.telemetry.traces import Instrument
 
 __all__ = [
     "AccessAdministration",
@@ -202,6 +203,7 @@ def open_services(
     outage: Callable[[], str | None] = lambda: None,
     crashes: Callable[[], int] | None = None,
     on_migration: Callable[[str, float], None] = lambda *_: None,
+    instrument: Instrument | None = None,
 ) -> Iterator[Runtime]:
     """Start the services over one database, and stop them when the block ends.
 
@@ -213,6 +215,7 @@ def open_services(
         crashes: returns how often the embedded database has ended unexpectedly; ``None`` where
             the database is another one.
         on_migration: called after each applied migration with its name and seconds.
+        instrument: has the statements of a connection traced; ``None`` for no traces.
 
     Raises:
         AuthFileError, MigrationError, UnavailableError: they can't start; the message says why.
@@ -230,6 +233,7 @@ def open_services(
             timeout=settings.database_timeout,
             on_query=_query_hook(metrics.query_done if settings.exports_metrics else None),
             on_change=log_change,
+            instrument=instrument,
         )
         # A database that starts together with us gets a little longer than a request waits.
         database.open(wait=2 * settings.database_timeout)
@@ -330,6 +334,7 @@ def open_services(
             allowed_hosts=_allowed_hosts(settings),
             metrics=metrics.requests if settings.exports_metrics else None,
             expose=metrics.render if settings.has_metrics_path else None,
+            is_traced=instrument is not None,
         )
         _watch(
             metrics,

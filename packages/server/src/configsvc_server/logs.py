@@ -273,8 +273,9 @@ def _exception_lines(error: BaseException, trace: TracebackType | None) -> Itera
     if trace is not None:
         yield "Traceback (most recent call last):"
         yield "".join(traceback.format_tb(trace)).rstrip()
-    sqlstate = getattr(error, "sqlstate", None)
-    yield f"{type(error).__name__}: {error if sqlstate is None else f'SQLSTATE {sqlstate}'}"
+    # Every error of psycopg has it, and none other.
+    text = f"SQLSTATE {error.sqlstate}" if hasattr(error, "sqlstate") else str(error)
+    yield f"{type(error).__name__}: {text}"
 
 
 _FORMAT_EXCEPTION: Final = structlog.processors.ExceptionRenderer(_format_exception)

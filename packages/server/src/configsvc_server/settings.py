@@ -216,6 +216,11 @@ class Settings(BaseSettings):
         "HOST:PORT for a port of their own, or off. By default on where only this machine can "
         "reach the server, and off elsewhere.",
     )
+    traces: Literal["off", "otlp"] = Field(
+        "off",
+        description="Where traces go: off, or otlp for OpenTelemetry's protocol, as the variables "
+        "OTEL_* say; needs the extra configsvc-server[otel].",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much to log: debug, info, warning or error."
     )
@@ -350,7 +355,7 @@ class Settings(BaseSettings):
             raise ValueError("must be like https://config.example.com, without a path")
         return None if found is None else found[1].lower()
 
-    @field_validator("log_level", "log_format", mode="before")
+    @field_validator("traces", "log_level", "log_format", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value

@@ -23,6 +23,7 @@ from configsvc_server.serving.memory import give_back_freed_memory
 from configsvc_server.serving.metrics_server import MetricsServer
 from configsvc_server.serving.server import HttpServer, bind_sockets
 from configsvc_server.settings import Settings
+from configsvc_server.telemetry import traces
 from configsvc_server.telemetry.readings import serving_samples
 from configsvc_server.telemetry.report import connections_part, lanes_part
 
@@ -56,6 +57,9 @@ def serve(**flags: object) -> None:
         database = stack.enter_context(open_database(settings, cancelled=signals.requested))
         if settings.database_url is None and settings.data_dir is not None:
             stack.enter_context(registered(settings.data_dir))
+        instrument = None
+        if settings.traces == "otlp":
+            instrument = stack.enter_context(traces.exported(__version__))
         with signals.interrupting():
             runtime = stack.enter_context(
                 open_services(
@@ -65,6 +69,7 @@ def serve(**flags: object) -> None:
                     outage=database.outage,
                     crashes=database.crashes,
                     on_migration=report_migration,
+                    instrument=instrument,
                 )
             )
             server = HttpServer(

@@ -18,6 +18,7 @@ from psycopg.abc import RV, PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from configsvc_server.domain.models import Change
+from configsvc_server.telemetry.traces import Instrument
 
 __all__ = [
     "APPLICATION_NAME",
@@ -166,13 +167,16 @@ def watched_url(url: str, timeout: float) -> str:
 
 
 def configure(
-    limits: WorkLimits, on_query: Callable[[str, float], None] | None = None
+    limits: WorkLimits,
+    on_query: Callable[[str, float], None] | None = None,
+    instrument: Instrument | None = None,
 ) -> Callable[[BoundedConnection], None]:
     """Return the function that prepares a new connection for one kind of work.
 
     Args:
         limits: how long the work may take.
         on_query: see :attr:`BoundedConnection.on_query`.
+        instrument: called with the connection, to have its statements traced.
     """
     settings = {
         "TimeZone": "UTC",
@@ -191,6 +195,8 @@ def configure(
         connection.answer_timeout = limits.answer
         connection.on_query = on_query
         apply_settings(connection, settings)
+        if instrument is not None:
+            instrument(connection)
 
     return prepare
 

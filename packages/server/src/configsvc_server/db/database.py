@@ -21,6 +21,7 @@ from configsvc_server.db.pools import WorkPool
 from configsvc_server.db.urls import describe_url
 from configsvc_server.domain.errors import UnavailableError, UnstorableValueError
 from configsvc_server.domain.models import Change
+from configsvc_server.telemetry.traces import Instrument
 
 __all__ = ["Connection", "Database"]
 
@@ -85,6 +86,7 @@ class Database:
         statement_timeout: float | None = None,
         on_query: Callable[[str, float], None] | None = None,
         on_change: Callable[[Change], None] = lambda _: None,
+        instrument: Instrument | None = None,
     ) -> None:
         """Prepare the pools; they connect in :meth:`open`.
 
@@ -98,6 +100,8 @@ class Database:
                 less than ``timeout``.
             on_query: see :attr:`~configsvc_server.db.connections.BoundedConnection.on_query`.
             on_change: called after the commit of each change, in the thread that has written it.
+            instrument: called with each new connection that does the work of requests, to have
+                its statements traced.
         """
         self._on_change = on_change
         self.description = describe_url(url)
@@ -115,6 +119,7 @@ class Database:
             timeout=timeout,
             limits=reading,
             on_query=on_query,
+            instrument=instrument,
         )
         self._writes = WorkPool(
             url,
@@ -132,6 +137,7 @@ class Database:
             ),
             max_waiting=self.MAX_QUEUED_WRITES,
             on_query=on_query,
+            instrument=instrument,
         )
         # It waits for writers, of any server, so nobody else may need its connection.
         self._barriers = WorkPool(
@@ -142,6 +148,7 @@ class Database:
             timeout=timeout,
             limits=reading,
             on_query=on_query,
+            instrument=instrument,
         )
         health_timeout = min(timeout, self.HEALTH_TIMEOUT)
         self._health = WorkPool(
@@ -350,13 +357,11 @@ class Database:
             ) from error
         except _VALUE_ERRORS as error:
             # Every value that PostgreSQL can't store should have been refused before.
-            # Its text would show the value.
-            diagnostic = error.diag
             _log.error(
                 "the database refused a value",
                 sqlstate=error.sqlstate,
-                table=diagnostic.table_name,
-                constraint=diagnostic.constraint_name,
+                constraint=error.diag.constraint_name,
+                exc_info=error,
             )
             raise UnstorableValueError from error
         except _CONTENTION_ERRORS as error:

@@ -18,6 +18,7 @@ from configsvc_server.http.middleware import (
     CorsMiddleware,
     OptionsMiddleware,
     SecurityHeaders,
+    TracedResponse,
 )
 from configsvc_server.http.openapi.document import build_openapi
 from configsvc_server.http.peers import peer_of
@@ -121,6 +122,7 @@ def create_api(
     allowed_hosts: Sequence[str] = (ALL_HOSTS,),
     metrics: RequestMetrics | None = None,
     expose: Expose | None = None,
+    is_traced: bool = False,
 ) -> WsgiApp:
     """Return the WSGI application.
 
@@ -135,9 +137,12 @@ def create_api(
         allowed_hosts: names that a request may be meant for; all by default.
         metrics: what requests are counted in.
         expose: renders the metrics that this port has; ``None`` if it has none.
+        is_traced: whether the framework is instrumented for traces.
     """
     cookies = CookieJar(public_url)
     app = falcon.App()
+    if is_traced:
+        app.add_middleware(TracedResponse())
     if metrics is not None:
         app.add_middleware(RequestMeter(metrics, cookies))
     app.add_middleware(AccessLog())

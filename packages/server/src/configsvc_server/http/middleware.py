@@ -16,8 +16,15 @@ from configsvc_server.http.context import (
 )
 from configsvc_server.http.resources.health import PATHS as HEALTH_PATHS
 from configsvc_server.http.resources.metrics import METRICS_PATH
+from configsvc_server.telemetry.traces import HANDLED_ERROR
 
-__all__ = ["AccessLog", "CorsMiddleware", "OptionsMiddleware", "SecurityHeaders"]
+__all__ = [
+    "AccessLog",
+    "CorsMiddleware",
+    "OptionsMiddleware",
+    "SecurityHeaders",
+    "TracedResponse",
+]
 
 _log = structlog.stdlib.get_logger("configsvc.access")
 
@@ -65,6 +72,17 @@ class AccessLog:
             status=status,
             duration_ms=round((time.perf_counter() - started) * 1000, 2),
         )
+
+
+class TracedResponse:
+    """Shows the tracing what a response is: it knows neither enumerations nor error handlers."""
+
+    def process_response(
+        self, req: falcon.Request, resp: falcon.Response, resource: object, req_succeeded: bool
+    ) -> None:
+        """Write the status out, and forget an error that was answered."""
+        resp.status = falcon.code_to_http_status(resp.status)
+        req.env.pop(HANDLED_ERROR, None)
 
 
 class OptionsMiddleware:
