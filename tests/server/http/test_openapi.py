@@ -33,7 +33,7 @@ def test_it_is_served_and_has_every_schema(api: TestClient) -> None:
 
     assert document["openapi"] == "3.1.0"
     assert document["components"]["schemas"].keys() == load_schemas().keys()
-    assert len(OPERATIONS) == 56
+    assert len(OPERATIONS) == 57
 
 
 @pytest.mark.parametrize("name", load_schemas())

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+import structlog
+
 from configsvc_server import __version__
 from configsvc_server.cache.responses import ResponseCache
 from configsvc_server.cache.waiters import Waiters
@@ -27,9 +29,11 @@ from configsvc_server.http.resources.configurations import render_configuration
 from configsvc_server.http.resources.snapshots import render_delta, render_snapshot
 from configsvc_server.identity.identities import Identities
 from configsvc_server.identity.settings import AuthSettings, load_auth_file
+from configsvc_server.logs import shows_debug
 from configsvc_server.schema_checks.checker import SchemaChecker
 from configsvc_server.services.access import AccessService, UseRecorder
 from configsvc_server.services.applications import ApplicationService
+from configsvc_server.services.change_lines import log_change
 from configsvc_server.services.changes import ChangeService
 from configsvc_server.services.configuration_writer import ConfigurationWriter
 from configsvc_server.services.configurations import ConfigurationService
@@ -40,6 +44,7 @@ from configsvc_server.services.fleet_census import FleetCensus
 from configsvc_server.services.fleet_sharing import FleetSharer, FleetSharing
 from configsvc_server.services.grants import GrantService
 from configsvc_server.services.health import HealthService
+from configsvc_server.services.health_report import HealthReport
 from configsvc_server.services.history import HistoryService
 from configsvc_server.services.issuer_keys import IssuerKeyService
 from configsvc_server.services.monitoring import MonitoringService
@@ -51,6 +56,8 @@ from configsvc_server.serving.limits import Limits, fit_to_open_files
 from configsvc_server.settings import Settings
 from configsvc_server.telemetry import readings
 from configsvc_server.telemetry.metrics import Metrics
+from configsvc_server.telemetry.report import caches_part, pools_part, waiters_part
+from configsvc_server.telemetry.traces import Instrument
 
 __all__ = [
     "AccessAdministration",
@@ -61,6 +68,8 @@ __all__ = [
     "open_services",
     "operator_name",
 ]
+
+_log = structlog.stdlib.get_logger(__name__)
 
 # Log, database, child processes and what Python itself opens.
 _OTHER_FILES: Final = 96
@@ -93,6 +102,10 @@ class Runtime:
     """Limits of connections, as many as the limit of open files allows."""
     metrics: Metrics
     """What is exported of it; whoever serves it adds what it knows itself."""
+    report: HealthReport
+    """How it is in every detail; whoever serves it adds what it knows itself."""
+    drain: Callable[[], None]
+    """Tells load balancers to send nothing more; everything is answered as before."""
     first_token: CreatedToken | None = None
     """A token for everything, where nobody was an admin yet."""
 
@@ -193,6 +206,7 @@ def open_services(
     outage: Callable[[], str | None] = lambda: None,
     crashes: Callable[[], int] | None = None,
     on_migration: Callable[[str, float], None] = lambda *_: None,
+    instrument: Instrument | None = None,
 ) -> Iterator[Runtime]:
     """Start the services over one database, and stop them when the block ends.
 
@@ -204,6 +218,7 @@ def open_services(
         crashes: returns how often the embedded database has ended unexpectedly; ``None`` where
             the database is another one.
         on_migration: called after each applied migration with its name and seconds.
+        instrument: has the statements of a connection traced; ``None`` for no traces.
 
     Raises:
         AuthFileError, MigrationError, UnavailableError: they can't start; the message says why.
@@ -219,7 +234,9 @@ def open_services(
             url,
             pool_size=settings.pool_size,
             timeout=settings.database_timeout,
-            on_query=metrics.query_done if settings.exports_metrics else None,
+            on_query=_query_hook(metrics.query_done if settings.exports_metrics else None),
+            on_change=log_change,
+            instrument=instrument,
         )
         # A database that starts together with us gets a little longer than a request waits.
         database.open(wait=2 * settings.database_timeout)
@@ -272,6 +289,18 @@ def open_services(
             waiters=waiters,
         )
         writer = ConfigurationWriter(database, cache, checks=checks)
+        health = HealthService(database, migrator, outage=outage)
+        report = HealthReport(
+            health,
+            database,
+            migrator,
+            version=__version__,
+            listener=listener.reading,
+            embedded=crashes is not None,
+        )
+        report.watch("pools", lambda: pools_part(database.pool_stats()))
+        report.watch("caches", lambda: caches_part(cache.readings()))
+        report.watch("waiters", lambda: waiters_part(waiters.reading()))
         services = Services(
             applications=ApplicationService(database, cache),
             configurations=ConfigurationService(
@@ -283,7 +312,8 @@ def open_services(
             snapshots=snapshots,
             fleet=_open_fleet(settings, database, cache, snapshots, waiters, stack),
             changes=ChangeService(database, cache, waiters=waiters),
-            health=HealthService(database, migrator, outage=outage),
+            health=health,
+            report=report,
             access=access,
             sessions=SessionService(
                 database,
@@ -309,6 +339,7 @@ def open_services(
             allowed_hosts=_allowed_hosts(settings),
             metrics=metrics.requests if settings.exports_metrics else None,
             expose=metrics.render if settings.has_metrics_path else None,
+            is_traced=instrument is not None,
         )
         _watch(
             metrics,
@@ -325,7 +356,16 @@ def open_services(
         if crashes is not None:
             metrics.watch("embedded", partial(readings.embedded_samples, outage, crashes))
         first_token = _first_token(services.tokens) if settings.requires_auth else None
-        yield Runtime(app, description, cache.release_waiters, limits, metrics, first_token)
+        yield Runtime(
+            app,
+            description,
+            cache.release_waiters,
+            limits,
+            metrics,
+            report,
+            health.drain,
+            first_token,
+        )
 
 
 def operator_name() -> str:
@@ -335,6 +375,18 @@ def operator_name() -> str:
     except (KeyError, OSError):
         user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
     return f"{user}@{socket.gethostname()}"
+
+
+def _query_hook(count: Callable[[str, float], None] | None) -> Callable[[str, float], None]:
+    """Return what is told of each query; the level of the log may change at any time."""
+
+    def query_done(query: str, seconds: float) -> None:
+        if count is not None:
+            count(query, seconds)
+        if shows_debug():
+            _log.debug("query", query=query, duration_ms=round(seconds * 1000, 2))
+
+    return query_done
 
 
 def _watch(

@@ -11,15 +11,26 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, TextIO, cast
+import traceback
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Literal, TextIO, TypeAlias, cast, get_args
 
 import structlog
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor
 
-__all__ = ["DeferredStream", "configure_logging"]
+__all__ = ["LEVELS", "DeferredStream", "Level", "configure_logging", "set_level", "shows_debug"]
+
+Level: TypeAlias = Literal["debug", "info", "warning", "error"]
+
+LEVELS: Final[tuple[Level, ...]] = get_args(Level)
+"""From the one that shows most to the one that shows least."""
+
+_log = structlog.stdlib.get_logger(__name__)
+
+_level = logging.INFO
 
 
 class DeferredStream:
@@ -181,10 +192,10 @@ def configure_logging(
     ]
     # JSON is written in ASCII, so it has no control character either.
     final: list[Processor] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        [_FORMAT_EXCEPTION, structlog.processors.JSONRenderer()]
         if as_json
         else [
-            structlog.processors.format_exc_info,
+            _FORMAT_EXCEPTION,
             _escape_event,
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
@@ -199,10 +210,8 @@ def configure_logging(
         return f"{event}\n"
 
     stream = cast("TextIO", DeferredStream(sys.stderr, describe_dropped=describe_dropped))
-    number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*shared, *final],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
@@ -215,10 +224,61 @@ def configure_logging(
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(max(number, logging.WARNING))
+    _apply(level)
     # A short queue is normal for waitress, and our own log reports an outage of the database.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+
+
+def set_level(level: Level) -> None:
+    """Change the lowest level that is logged, and say so; safe in a signal handler.
+
+    Args:
+        level: debug, info, warning or error. Of libraries, warnings are the least that is logged:
+            what they tell below that may have what callers send.
+    """
+    shows_more = logging.getLevelNamesMapping()[level.upper()] < _level
+    if shows_more:
+        _apply(level)
+    _log.warning("log level changed", new_level=level)
+    if not shows_more:
+        _apply(level)
+
+
+def shows_debug() -> bool:
+    """Return whether lines of the level debug are logged, for those that take time to make."""
+    return _level <= logging.DEBUG
+
+
+def _apply(level: str) -> None:
+    global _level  # noqa: PLW0603 - there is one log in a process
+    _level = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(_level))
+    logging.getLogger().setLevel(max(_level, logging.WARNING))
+
+
+_ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | None]
+
+
+def _format_exception(exc_info: _ExcInfo) -> str:
+    """Return a traceback; of what the database says only the code, as its text shows values."""
+    return "\n".join(_exception_lines(exc_info[1], exc_info[2]))
+
+
+def _exception_lines(error: BaseException, trace: TracebackType | None) -> Iterator[str]:
+    earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if earlier is not None:
+        yield from _exception_lines(earlier, earlier.__traceback__)
+        yield "\nThis led to:\n"
+    if trace is not None:
+        yield "Traceback (most recent call last):"
+        yield "".join(traceback.format_tb(trace)).rstrip()
+    # Every error of psycopg has it, and none other.
+    text = f"SQLSTATE {error.sqlstate}" if hasattr(error, "sqlstate") else str(error)
+    yield f"{type(error).__name__}: {text}"
+
+
+_FORMAT_EXCEPTION: Final = structlog.processors.ExceptionRenderer(_format_exception)
 
 
 def _escape_event(_: object, __: str, event: "EventDict") -> "EventDict":

@@ -35,6 +35,9 @@ _ADDRESS = re.compile(
 )
 
 
+_DRAIN_SECONDS = 5.0
+
+
 class SettingsError(Exception):
     """Settings are invalid; the message has one line for each of them."""
 
@@ -155,6 +158,14 @@ class Settings(BaseSettings):
         le=300,
         description="Seconds that running requests have to finish when the server stops.",
     )
+    drain_seconds: float | None = Field(
+        None,
+        ge=0,
+        le=3600,
+        description="Seconds that the server goes on serving after SIGTERM while /health/ready "
+        "says that it drains, for load balancers to send no more. By default 0 on a loopback "
+        "address, and 5 elsewhere.",
+    )
     max_connections: int = Field(
         2000,
         ge=10,
@@ -214,6 +225,11 @@ class Settings(BaseSettings):
         le=3650,
         description="Days for which it is known what each instance has served.",
     )
+    traces: Literal["off", "otlp"] = Field(
+        "off",
+        description="Where traces go: off, or otlp for OpenTelemetry's protocol, as the variables "
+        "OTEL_* say; needs the extra configsvc-server[otel].",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much to log: debug, info, warning or error."
     )
@@ -225,6 +241,13 @@ class Settings(BaseSettings):
     def is_local(self) -> bool:
         """Whether only this machine can reach the server."""
         return is_loopback(self.host)
+
+    @property
+    def drain_time(self) -> float:
+        """Seconds that the server goes on serving after it was told to stop."""
+        if self.drain_seconds is not None:
+            return self.drain_seconds
+        return 0.0 if self.is_local else _DRAIN_SECONDS
 
     @property
     def has_metrics_path(self) -> bool:
@@ -341,7 +364,7 @@ class Settings(BaseSettings):
             raise ValueError("must be like https://config.example.com, without a path")
         return None if found is None else found[1].lower()
 
-    @field_validator("log_level", "log_format", "fleet", mode="before")
+    @field_validator("traces", "log_level", "log_format", "fleet", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value

@@ -13,6 +13,7 @@ from configsvc_server.domain.errors import ConfigSvcError
 from configsvc_server.identity.settings import AuthFileError
 from configsvc_server.serving.server import ListenError
 from configsvc_server.settings import SettingsError
+from configsvc_server.telemetry.traces import TracesError
 
 __all__ = ["operator_errors"]
 
@@ -23,6 +24,7 @@ _OPERATOR_ERRORS = (
     MigrationError,
     ConfigSvcError,
     ListenError,
+    TracesError,
     psycopg.Error,
     OSError,
 )

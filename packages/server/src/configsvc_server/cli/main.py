@@ -4,6 +4,7 @@ import click
 
 from configsvc_server import __version__
 from configsvc_server.cli.access import grant, token
+from configsvc_server.cli.log_level import log_level
 from configsvc_server.cli.migrate import migrate
 from configsvc_server.cli.serve import serve
 
@@ -11,7 +12,7 @@ __all__ = ["main"]
 
 
 @click.group(
-    commands=[serve, migrate, token, grant],
+    commands=[serve, migrate, token, grant, log_level],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="configsvc")

@@ -46,7 +46,7 @@ def setting_options(*names: str) -> Callable[[F], F]:
 
 
 def _metavar(annotation: object) -> str:
-    return {int: "NUMBER", float: "SECONDS"}.get(annotation, "TEXT")  # type: ignore[call-overload, no-any-return]
+    return {int: "NUMBER", float: "SECONDS", float | None: "SECONDS"}.get(annotation, "TEXT")  # type: ignore[call-overload, no-any-return]
 
 
 def settings_from_flags(flags: Mapping[str, object]) -> Settings:

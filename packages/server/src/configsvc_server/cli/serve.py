@@ -1,6 +1,7 @@
 """``configsvc serve``: run the server until a signal stops it."""
 
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -9,8 +10,9 @@ from contextlib import ExitStack, contextmanager
 import click
 
 from configsvc_server import __version__
-from configsvc_server.app import open_database, open_services
+from configsvc_server.app import Runtime, open_database, open_services
 from configsvc_server.cli.errors import operator_errors
+from configsvc_server.cli.log_level import level_signals, registered
 from configsvc_server.cli.migrate import report_migration
 from configsvc_server.cli.options import PRECEDENCE, setting_options, settings_from_flags
 from configsvc_server.cli.signals import StopSignals
@@ -22,7 +24,9 @@ from configsvc_server.serving.memory import give_back_freed_memory
 from configsvc_server.serving.metrics_server import MetricsServer
 from configsvc_server.serving.server import HttpServer, bind_sockets
 from configsvc_server.settings import Settings
+from configsvc_server.telemetry import traces
 from configsvc_server.telemetry.readings import serving_samples
+from configsvc_server.telemetry.report import connections_part, lanes_part
 
 __all__ = ["serve"]
 
@@ -40,6 +44,7 @@ def serve(**flags: object) -> None:
     ):
         settings = settings_from_flags(flags)
         configure_logging(level=settings.log_level, log_format=settings.log_format)
+        level_signals(settings.log_level)
         give_back_freed_memory()
         with signals.interrupting():
             # Before anything is started or migrated: the address may be taken.
@@ -51,6 +56,11 @@ def serve(**flags: object) -> None:
         # Port 0 stands for any; from here on everything names the one that it is.
         settings = settings.model_copy(update={"port": sockets[0].getsockname()[1]})
         database = stack.enter_context(open_database(settings, cancelled=signals.requested))
+        if settings.database_url is None and settings.data_dir is not None:
+            stack.enter_context(registered(settings.data_dir))
+        instrument = None
+        if settings.traces == "otlp":
+            instrument = stack.enter_context(traces.exported(__version__))
         with signals.interrupting():
             runtime = stack.enter_context(
                 open_services(
@@ -60,6 +70,7 @@ def serve(**flags: object) -> None:
                     outage=database.outage,
                     crashes=database.crashes,
                     on_migration=report_migration,
+                    instrument=instrument,
                 )
             )
             server = HttpServer(
@@ -73,12 +84,14 @@ def serve(**flags: object) -> None:
                 on_stop=runtime.release_waiters,
             )
             runtime.metrics.watch("serving", lambda: serving_samples(server.reading()))
+            runtime.report.watch("connections", lambda: connections_part(server.reading()))
+            runtime.report.watch("lanes", lambda: lanes_part(server.reading()))
             metrics_port = None
             if metrics_sockets:
-                metrics_app = create_metrics_api(runtime.metrics.render)
+                metrics_app = create_metrics_api(runtime.metrics.render, runtime.report.read)
                 metrics_server = MetricsServer(metrics_app, metrics_sockets)
                 metrics_port = stack.enter_context(metrics_server).port
-            signals.on_stop(server.stop)
+            signals.on_stop(_Stop(server, runtime, settings.drain_time, say))
         seconds = time.monotonic() - started
         say(_banner(settings, server.port, runtime.database, seconds, metrics_port))
         if runtime.first_token is not None:
@@ -87,6 +100,32 @@ def serve(**flags: object) -> None:
         say("Stopping.")
         stack.close()
         say("Stopped.")
+
+
+class _Stop:
+    """Stop of a server that load balancers are to notice first.
+
+    SIGTERM comes from whoever runs the server; Ctrl-C from somebody who waits for its end.
+    """
+
+    def __init__(
+        self, server: HttpServer, runtime: Runtime, drain_time: float, say: Callable[[str], object]
+    ) -> None:
+        self._server = server
+        self._runtime = runtime
+        self._drain_time = drain_time
+        self._say = say
+        self._is_draining = False
+
+    def __call__(self, number: int) -> None:
+        """Handle a signal; the second one ends the draining."""
+        is_first, self._is_draining = not self._is_draining, True
+        self._runtime.drain()
+        if not (is_first and number == signal.SIGTERM and self._drain_time):
+            self._server.stop()
+            return
+        self._say(f"Draining for {self._drain_time:g} seconds; a second signal stops at once.")
+        self._server.stop(after=self._drain_time)
 
 
 _AUTHORIZATION = '-H "authorization: Bearer $CONFIGSVC_TOKEN" '

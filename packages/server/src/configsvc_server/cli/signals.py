@@ -32,7 +32,7 @@ class StopSignals:
         """Prepare the handlers, which are in place as long as the block runs."""
         self._number: int | None = None
         self._interrupts = False
-        self._callback: Callable[[], None] | None = None
+        self._callback: Callable[[int], None] | None = None
 
     def requested(self) -> bool:
         """Return whether a signal has come."""
@@ -57,11 +57,11 @@ class StopSignals:
         finally:
             self._interrupts = False
 
-    def on_stop(self, callback: Callable[[], None]) -> None:
-        """Have a signal call ``callback`` from now on; at once if one has come."""
+    def on_stop(self, callback: Callable[[int], None]) -> None:
+        """Have each signal call ``callback`` with its number; at once if one has come."""
         self._callback = callback
-        if self.requested():
-            callback()
+        if self._number is not None:
+            callback(self._number)
 
     def __enter__(self) -> Self:
         for number in _STOP_SIGNALS:
@@ -84,7 +84,7 @@ class StopSignals:
         if self._number is None:
             self._number = number
         if self._callback is not None:
-            self._callback()
+            self._callback(number)
         elif self._interrupts:
             # Once only: what follows is the tidying up.
             self._interrupts = False

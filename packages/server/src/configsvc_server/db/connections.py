@@ -8,7 +8,7 @@ an answer is late: then the connection is closed, as nothing can be known about 
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Self, TypeAlias
@@ -16,6 +16,9 @@ from typing import Any, Final, Self, TypeAlias
 import psycopg
 from psycopg.abc import RV, PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from configsvc_server.domain.models import Change
+from configsvc_server.telemetry.traces import Instrument
 
 __all__ = [
     "APPLICATION_NAME",
@@ -55,6 +58,9 @@ class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
     """Told of each call of a function of the repositories: its name, and how many seconds it
     took."""
 
+    changes: Sequence[Change] = ()
+    """What was written to the audit trail since the connection was taken; not yet committed."""
+
     deadline: float | None = None
     """When all answers have to be there, by ``time.monotonic``; ``None`` for no such time."""
 
@@ -79,6 +85,10 @@ class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
         )
         connection.answer_timeout = answer_timeout
         return connection
+
+    def wrote(self, *changes: Change) -> None:
+        """Remember changes until they are committed."""
+        self.changes = (*self.changes, *changes)
 
     @contextmanager
     def waiting(self, answer_timeout: float) -> Iterator[None]:
@@ -157,13 +167,16 @@ def watched_url(url: str, timeout: float) -> str:
 
 
 def configure(
-    limits: WorkLimits, on_query: Callable[[str, float], None] | None = None
+    limits: WorkLimits,
+    on_query: Callable[[str, float], None] | None = None,
+    instrument: Instrument | None = None,
 ) -> Callable[[BoundedConnection], None]:
     """Return the function that prepares a new connection for one kind of work.
 
     Args:
         limits: how long the work may take.
         on_query: see :attr:`BoundedConnection.on_query`.
+        instrument: called with the connection, to have its statements traced.
     """
     settings = {
         "TimeZone": "UTC",
@@ -182,6 +195,8 @@ def configure(
         connection.answer_timeout = limits.answer
         connection.on_query = on_query
         apply_settings(connection, settings)
+        if instrument is not None:
+            instrument(connection)
 
     return prepare
 

@@ -20,6 +20,8 @@ from configsvc_server.db.connections import BoundedConnection, Connection, WorkL
 from configsvc_server.db.pools import WorkPool
 from configsvc_server.db.urls import describe_url
 from configsvc_server.domain.errors import UnavailableError, UnstorableValueError
+from configsvc_server.domain.models import Change
+from configsvc_server.telemetry.traces import Instrument
 
 __all__ = ["Connection", "Database"]
 
@@ -83,6 +85,8 @@ class Database:
         timeout: float = 5.0,
         statement_timeout: float | None = None,
         on_query: Callable[[str, float], None] | None = None,
+        on_change: Callable[[Change], None] = lambda _: None,
+        instrument: Instrument | None = None,
     ) -> None:
         """Prepare the pools; they connect in :meth:`open`.
 
@@ -95,7 +99,11 @@ class Database:
             statement_timeout: how long a statement may run, in seconds; ``None`` for a little
                 less than ``timeout``.
             on_query: see :attr:`~configsvc_server.db.connections.BoundedConnection.on_query`.
+            on_change: called after the commit of each change, in the thread that has written it.
+            instrument: called with each new connection that does the work of requests, to have
+                its statements traced.
         """
+        self._on_change = on_change
         self.description = describe_url(url)
         self._outage = threading.Event()
         self._url = url
@@ -111,6 +119,7 @@ class Database:
             timeout=timeout,
             limits=reading,
             on_query=on_query,
+            instrument=instrument,
         )
         self._writes = WorkPool(
             url,
@@ -128,6 +137,7 @@ class Database:
             ),
             max_waiting=self.MAX_QUEUED_WRITES,
             on_query=on_query,
+            instrument=instrument,
         )
         # It waits for writers, of any server, so nobody else may need its connection.
         self._barriers = WorkPool(
@@ -138,6 +148,7 @@ class Database:
             timeout=timeout,
             limits=reading,
             on_query=on_query,
+            instrument=instrument,
         )
         health_timeout = min(timeout, self.HEALTH_TIMEOUT)
         self._health = WorkPool(
@@ -235,6 +246,7 @@ class Database:
         """
         with self._checkout(self._writes) as connection:
             yield connection
+            self._committed(connection)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -248,12 +260,10 @@ class Database:
                 the transaction may have been committed.
             UnstorableValueError: PostgreSQL refused a value.
         """
-        with (
-            self._checkout(self._writes) as connection,
-            connection.pipeline(),
-            connection.transaction(),
-        ):
-            yield connection
+        with self._checkout(self._writes) as connection:
+            with connection.pipeline(), connection.transaction():
+                yield connection
+            self._committed(connection)
 
     @contextmanager
     def barrier(self) -> Iterator[Connection]:
@@ -311,6 +321,10 @@ class Database:
             self._mark_available()
             yield connection
 
+    def _committed(self, connection: BoundedConnection) -> None:
+        for change in connection.changes:
+            self._on_change(change)
+
     def _mark_available(self) -> None:
         if self._outage.is_set():
             self._outage.clear()
@@ -343,10 +357,16 @@ class Database:
             ) from error
         except _VALUE_ERRORS as error:
             # Every value that PostgreSQL can't store should have been refused before.
-            _log.error("the database refused a value", exc_info=error)
+            _log.error(
+                "the database refused a value",
+                sqlstate=error.sqlstate,
+                constraint=error.diag.constraint_name,
+                exc_info=error,
+            )
             raise UnstorableValueError from error
         except _CONTENTION_ERRORS as error:
-            _log.warning("statement given up", error=str(error).strip())
+            reason = error.diag.message_primary or str(error).strip()
+            _log.warning("statement given up", error=reason, sqlstate=error.sqlstate)
             raise UnavailableError(
                 "The database is too busy to finish this request.", retry_after=self.RETRY_AFTER
             ) from error

@@ -160,6 +160,8 @@ class ChangeListener:
         self._on_change = on_change
         self._clock = DatabaseClock()
         self._connects = 0
+        self._beat_at = 0.0
+        self._lag: float | None = None
         self._stop = threading.Event()
         self._ready = threading.Event()
         self._connection: Connection | None = None
@@ -172,7 +174,10 @@ class ChangeListener:
 
     def reading(self) -> ListenerReading:
         """Return whether it hears, and since when."""
-        return ListenerReading(self._heartbeat.is_listening, self._heartbeat.age, self._connects)
+        is_listening = self._heartbeat.is_listening
+        return ListenerReading(
+            is_listening, self._heartbeat.age, self._connects, self._lag if is_listening else None
+        )
 
     def stop(self) -> None:
         """Stop listening and end the thread."""
@@ -234,7 +239,7 @@ class ChangeListener:
                 self._handle_notifications(connection)
 
     def _beat(self, connection: Connection) -> None:
-        sent = time.monotonic()
+        self._beat_at = sent = time.monotonic()
         row = connection.execute(
             "SELECT extract(epoch FROM clock_timestamp())::float8, pg_notify(%s, '')", [_HEARTBEAT]
         ).fetchone()
@@ -252,6 +257,7 @@ class ChangeListener:
                 self._observer.session_ended(notification.payload)
             elif notification.pid == connection.info.backend_pid:
                 # What we send ourselves arrives, and so does everything sent before it.
+                self._lag = time.monotonic() - self._beat_at
                 self._heartbeat.arrived()
                 self._ready.set()
             # Leaving early would drop the rest of what has been received, so only a stop

@@ -20,6 +20,7 @@ from configsvc_server.db.connections import (
     configure,
     watched_url,
 )
+from configsvc_server.telemetry.traces import Instrument
 
 __all__ = ["WorkPool"]
 
@@ -51,6 +52,7 @@ class WorkPool:
         limits: WorkLimits,
         max_waiting: int = 0,
         on_query: Callable[[str, float], None] | None = None,
+        instrument: Instrument | None = None,
     ) -> None:
         """Prepare the pool; it connects in :meth:`open`.
 
@@ -63,6 +65,7 @@ class WorkPool:
             limits: how long the work may take.
             max_waiting: how many requests may wait at the same time; 0 for any number.
             on_query: see :attr:`~configsvc_server.db.connections.BoundedConnection.on_query`.
+            instrument: called with each new connection, to have its statements traced.
         """
         self.name = name
         self.timeout = timeout
@@ -79,7 +82,7 @@ class WorkPool:
             max_waiting=max_waiting,
             max_idle=self.MAX_IDLE,
             reconnect_timeout=self.RECONNECT_TIMEOUT,
-            configure=configure(limits, on_query),
+            configure=configure(limits, on_query, instrument),
             kwargs={"autocommit": True, "connect_timeout": max(2, round(timeout))},
             num_workers=min(3, max_size),
         )
@@ -136,6 +139,7 @@ class WorkPool:
             connection.close()
             self._pool.putconn(connection)
         connection.deadline = time.monotonic() + self._limits.total
+        connection.changes = ()
         try:
             yield connection
         finally:

@@ -19,6 +19,7 @@ from configsvc_server.http.middleware import (
     CorsMiddleware,
     OptionsMiddleware,
     SecurityHeaders,
+    TracedResponse,
 )
 from configsvc_server.http.openapi.document import build_openapi
 from configsvc_server.http.peers import peer_of
@@ -50,6 +51,7 @@ from configsvc_server.http.resources.environments import EnvironmentResource, En
 from configsvc_server.http.resources.health import (
     LIVENESS_PATH,
     PATHS,
+    HealthReportResource,
     HealthResource,
     LivenessResource,
 )
@@ -85,6 +87,7 @@ from configsvc_server.services.environments import EnvironmentService
 from configsvc_server.services.fleet import FleetService
 from configsvc_server.services.grants import GrantService
 from configsvc_server.services.health import HealthService
+from configsvc_server.services.health_report import HealthReport
 from configsvc_server.services.history import HistoryService
 from configsvc_server.services.releases import ReleaseService
 from configsvc_server.services.sessions import SessionService
@@ -108,6 +111,7 @@ class Services:
     changes: ChangeService
     fleet: FleetService
     health: HealthService
+    report: HealthReport
     access: AccessService
     tokens: TokenService
     grants: GrantService
@@ -127,6 +131,7 @@ def create_api(
     allowed_hosts: Sequence[str] = (ALL_HOSTS,),
     metrics: RequestMetrics | None = None,
     expose: Expose | None = None,
+    is_traced: bool = False,
 ) -> WsgiApp:
     """Return the WSGI application.
 
@@ -141,9 +146,12 @@ def create_api(
         allowed_hosts: names that a request may be meant for; all by default.
         metrics: what requests are counted in.
         expose: renders the metrics that this port has; ``None`` if it has none.
+        is_traced: whether the framework is instrumented for traces.
     """
     cookies = CookieJar(public_url)
     app = falcon.App()
+    if is_traced:
+        app.add_middleware(TracedResponse())
     if metrics is not None:
         app.add_middleware(RequestMeter(metrics, cookies))
     app.add_middleware(AccessLog())
@@ -256,6 +264,7 @@ def _resources(services: Services, bodies: BodyReader) -> dict[str, object]:
         f"{one}/releases": ReleasesResource(services.releases, bodies),
         f"{one}/releases/rollback": ReleaseRollbackResource(services.releases, bodies),
         "/changes": ChangesResource(services.changes),
+        "/health": HealthReportResource(services.report),
         "/sessions": SessionsResource(services.sessions),
         "/sessions/{id}": SessionResource(services.sessions),
         "/tokens": TokensResource(services.tokens, bodies),

@@ -14,6 +14,7 @@ from configsvc_server.domain.identifiers import new_request_id
 from configsvc_server.domain.models import MAX_MESSAGE, Provenance
 from configsvc_server.domain.strict_json import JsonObject
 from configsvc_server.http.peers import peer_of
+from configsvc_server.telemetry.traces import SPAN_IDS
 
 __all__ = [
     "IS_FORWARDED",
@@ -60,8 +61,11 @@ def set_request_id(req: falcon.Request) -> str:
         parking.request_id = request_id
     req.context.request_id = request_id
     values = {"request_id": request_id}
-    trace = _TRACEPARENT.fullmatch(req.get_header("traceparent") or "")
-    if trace:
+    ids = req.env.get(SPAN_IDS)
+    trace = None if ids else _TRACEPARENT.fullmatch(req.get_header("traceparent") or "")
+    if ids:
+        values["trace_id"], values["span_id"] = ids
+    elif trace:
         values["trace_id"] = trace[1]
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**values)

@@ -16,15 +16,23 @@ from configsvc_server.http.context import (
 )
 from configsvc_server.http.resources.health import PATHS as HEALTH_PATHS
 from configsvc_server.http.resources.metrics import METRICS_PATH
+from configsvc_server.telemetry.traces import HANDLED_ERROR
 
-__all__ = ["AccessLog", "CorsMiddleware", "OptionsMiddleware", "SecurityHeaders"]
+__all__ = [
+    "AccessLog",
+    "CorsMiddleware",
+    "OptionsMiddleware",
+    "SecurityHeaders",
+    "TracedResponse",
+]
 
 _log = structlog.stdlib.get_logger("configsvc.access")
 
 # Of what is no page: nothing in it may run or be framed.
 _NO_CONTENT = "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 
-# Probes and scrapes come every few seconds for ever; they are worth a line only when they fail.
+# Probes and scrapes come every few seconds for ever; who does not look for them wants to see them
+# only when they fail.
 _UNLOGGED = frozenset({*HEALTH_PATHS, METRICS_PATH})
 
 _EXPOSED = ("ETag", "Link", "Location", "Retry-After", REQUEST_ID_HEADER)
@@ -54,9 +62,9 @@ class AccessLog:
         started: float = getattr(req.context, "started", None) or time.perf_counter()
         resp.set_header(REQUEST_ID_HEADER, request_id_of(req))
         status = resp.status_code
-        if status < HTTPStatus.BAD_REQUEST and req.uri_template in _UNLOGGED:
-            return
-        _log.info(
+        is_routine = status < HTTPStatus.BAD_REQUEST and req.uri_template in _UNLOGGED
+        write = _log.debug if is_routine else _log.info
+        write(
             "request",
             method=req.method,
             path=req.path,
@@ -64,6 +72,17 @@ class AccessLog:
             status=status,
             duration_ms=round((time.perf_counter() - started) * 1000, 2),
         )
+
+
+class TracedResponse:
+    """Shows the tracing what a response is: it knows neither enumerations nor error handlers."""
+
+    def process_response(
+        self, req: falcon.Request, resp: falcon.Response, resource: object, req_succeeded: bool
+    ) -> None:
+        """Write the status out, and forget an error that was answered."""
+        resp.status = falcon.code_to_http_status(resp.status)
+        req.env.pop(HANDLED_ERROR, None)
 
 
 class OptionsMiddleware:

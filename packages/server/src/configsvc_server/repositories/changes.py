@@ -8,7 +8,7 @@ from psycopg.errors import SerializationFailure
 from psycopg.sql import SQL
 from psycopg.types.json import Json
 
-from configsvc_server.db.connections import Connection
+from configsvc_server.db.connections import BoundedConnection, Connection
 from configsvc_server.domain.access.grants import Access, Role
 from configsvc_server.domain.errors import StaleError
 from configsvc_server.domain.models import Change, ChangeFilter, Provenance
@@ -16,13 +16,19 @@ from configsvc_server.domain.pages import Page, PageRequest
 from configsvc_server.repositories.pages import Condition, fetch_page
 from configsvc_server.repositories.timing import timed
 
-__all__ = ["ChangeRepository"]
+__all__ = ["ChangeRepository", "note_changes"]
 
 _COLUMNS = (
     "id, action, entity, application_id, configuration_id, name, version, environments, "
     "previous_name, previous_version, source_version, actor, request_id, message, created_at, "
     "details"
 )
+
+
+def note_changes(connection: Connection, *changes: Change) -> None:
+    """Have changes told of once they are committed."""
+    if isinstance(connection, BoundedConnection):
+        connection.wrote(*changes)
 
 
 @timed("changes")
@@ -84,6 +90,7 @@ class ChangeRepository:
 
     def append(self, changes: Sequence[Change], *, timestamp: datetime) -> None:
         """Add changes; the writer holds the write lock, and has the timestamp from it."""
+        note_changes(self._connection, *changes)
         with self._connection.cursor() as cursor:
             cursor.executemany(
                 """

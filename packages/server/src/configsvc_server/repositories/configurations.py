@@ -13,6 +13,7 @@ from configsvc_server.domain.digest import document_digest
 from configsvc_server.domain.errors import ConflictError, NotFoundError, StaleError
 from configsvc_server.domain.models import (
     Action,
+    Change,
     Configuration,
     ConfigurationDocument,
     Provenance,
@@ -22,6 +23,7 @@ from configsvc_server.domain.schema.defaults import schema_defaults
 from configsvc_server.domain.schema.secrets import schema_secrets
 from configsvc_server.domain.strict_json import dumps
 from configsvc_server.repositories.bounds import explained_bounds
+from configsvc_server.repositories.changes import note_changes
 from configsvc_server.repositories.configuration_writes import INSERT, UPDATE
 from configsvc_server.repositories.pages import (
     count_rows,
@@ -113,6 +115,8 @@ class ConfigurationRepository:
                 "application_id": application_id,
                 "created_at": created_at,
             },
+            action,
+            provenance,
         )
         if written is None:
             raise NotFoundError("application", application_id)
@@ -173,6 +177,8 @@ class ConfigurationRepository:
                 "application_id": application_id,
                 "if_version": None if if_version is None else list(if_version),
             },
+            action,
+            provenance,
         )
 
     def delete(self, configuration_id: str) -> None:
@@ -261,7 +267,13 @@ class ConfigurationRepository:
                 else count_rows("configurations", conditions),
             )
 
-    def _write(self, query: bytes, parameters: dict[str, object]) -> WrittenConfiguration | None:
+    def _write(
+        self,
+        query: bytes,
+        parameters: dict[str, object],
+        action: Action,
+        provenance: Provenance,
+    ) -> WrittenConfiguration | None:
         try:
             with explained_bounds():
                 row = self._connection.execute(query, parameters).fetchone()
@@ -276,9 +288,26 @@ class ConfigurationRepository:
             raise ConflictError(entity="configuration", field=field, value=value) from None
         except SerializationFailure:
             raise StaleError from None
-        return (
-            None if row is None else WrittenConfiguration(Configuration(*row[:-1]), tuple(row[-1]))
-        )
+        if row is None:
+            return None
+        written = WrittenConfiguration(Configuration(*row[:-1]), tuple(row[-1]))
+        note_changes(self._connection, _change(written, action, provenance))
+        return written
+
+
+def _change(written: WrittenConfiguration, action: Action, provenance: Provenance) -> Change:
+    """Return what the statement has added to the audit trail, as far as the log tells of it."""
+    configuration = written.configuration
+    return Change(
+        action,
+        "configuration",
+        configuration.application_id,
+        configuration.id,
+        configuration.name,
+        configuration.version,
+        provenance,
+        environments=written.environments,
+    )
 
 
 def _parameters(

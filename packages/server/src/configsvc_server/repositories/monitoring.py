@@ -13,6 +13,14 @@ class MonitoringRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    def server(self) -> tuple[str, bool]:
+        """Return the version of PostgreSQL, and whether this one is a standby."""
+        row = self._connection.execute(
+            "SELECT current_setting('server_version'), pg_is_in_recovery()"
+        ).fetchone()
+        assert row is not None  # noqa: S101 - a query without FROM gives one row
+        return str(row[0]), bool(row[1])
+
     def totals(self) -> dict[str, int]:
         """Return how many rows there are, by entity."""
         rows = self._connection.execute(

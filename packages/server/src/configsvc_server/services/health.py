@@ -45,6 +45,16 @@ class HealthService:
         self._database = database
         self._migrator = migrator
         self._outage = outage
+        self._is_draining = False
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether the server is about to stop, and still answers everything."""
+        return self._is_draining
+
+    def drain(self) -> None:
+        """Be ready no more, so that load balancers send nothing new; safe in a signal handler."""
+        self._is_draining = True
 
     def checks(self) -> list[Check]:
         """Check that the database answers and has every migration of this server."""

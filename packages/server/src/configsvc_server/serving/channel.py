@@ -288,6 +288,13 @@ class ApiChannel(HTTPChannel):
 
     def service(self) -> None:
         """Answer the first request, in a thread of its lane or, if it has none, of the loop."""
+        try:
+            self._answer()
+        finally:
+            # What this thread logs next is of another request, or of none.
+            structlog.contextvars.clear_contextvars()
+
+    def _answer(self) -> None:
         # From here on the queue is not what the request waits in.
         self._lane = None
         request = self.requests[0]

@@ -4,6 +4,7 @@
 write is never sent. Here the loop goes on until the last response is sent.
 """
 
+import math
 import socket
 import threading
 import time
@@ -107,7 +108,7 @@ class HttpServer:
         Raises:
             ListenError: the address can't be used.
         """
-        self._stopping = False
+        self._stop_at = math.inf
         self._closed = False
         # Reentrant: a signal handler may come while its own thread holds it.
         self._lock = threading.RLock()
@@ -145,8 +146,8 @@ class HttpServer:
     def run(self) -> None:
         """Serve until :meth:`stop`, let running requests finish, and close everything."""
         try:
-            while not self._stopping:
-                self._loop.step(self._STEP)
+            while (left := self._stop_at - time.monotonic()) > 0:
+                self._loop.step(min(self._STEP, left))
             deadline = time.monotonic() + self._shutdown_timeout
             self._drain(deadline)
         finally:
@@ -155,10 +156,14 @@ class HttpServer:
                 self._loop.close()
             self._lanes.stop(deadline=time.monotonic())
 
-    def stop(self) -> None:
-        """Ask :meth:`run` to return; safe in a signal handler and from another thread."""
+    def stop(self, *, after: float = 0.0) -> None:
+        """Ask :meth:`run` to return; safe in a signal handler and from another thread.
+
+        Args:
+            after: how long to serve as before, in seconds; never longer than was asked before.
+        """
         with self._lock:
-            self._stopping = True
+            self._stop_at = min(self._stop_at, time.monotonic() + after)
             # After the close, the descriptor of the wake-up may belong to another file.
             if not self._closed:
                 self._loop.wake()

@@ -63,6 +63,8 @@ class ListenerReading:
     heartbeat_age: float | None
     """Seconds since the last heartbeat; ``None`` where none has arrived yet."""
     connects: int
+    lag: float | None = None
+    """Seconds that the last heartbeat took from here to the database and back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ class Permission(Enum):
     DELETE_APPLICATION = ("delete_application", "admin", "application")
     ADMINISTER_ACCESS = ("administer_access", "admin", "access")
     """Read and change grants and tokens for a scope."""
+    READ_HEALTH = ("read_health", "admin", "installation")
+    """Read how the server is, in every detail."""
 
     def __init__(self, _label: str, role: str, part: str) -> None:
         self.role: Final = Role.of(role)

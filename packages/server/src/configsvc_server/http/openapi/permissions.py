@@ -80,6 +80,7 @@ PERMISSIONS: Final[Mapping[tuple[str, str], Permission | str]] = {
     ("GET", "/sessions"): FILTERED,
     ("DELETE", "/sessions/{id}"): SELF,
     ("GET", "/me"): FILTERED,
+    ("GET", "/health"): Permission.READ_HEALTH,
 }
 """By method and path below the prefix of the API."""
 

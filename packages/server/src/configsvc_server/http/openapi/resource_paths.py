@@ -168,10 +168,20 @@ def _health() -> Node:
     def check(name: str, summary: str, *, can_fail: bool) -> Node:
         answers = {200: answer("Health", "All is well.")}
         if can_fail:
-            answers[503] = answer("Health", "Something is not; `checks` says what.")
+            answers[503] = answer(
+                "Health", "Something is not, or the server is about to stop; `checks` says what."
+            )
         return {"get": operation(name, "operations", summary, responses=answers)}
 
+    report = operation(
+        "getHealthReport",
+        "operations",
+        "How the server is, in every detail",
+        responses={200: answer("HealthReport", "The report, also of a server that is not well.")},
+        problems=(503,),
+    )
     return {
+        f"{PREFIX}/health": {"get": report},
         "/health": check("getHealth", "All health checks", can_fail=True),
         "/health/live": check("getLiveness", "Whether the process answers", can_fail=False),
         "/health/ready": check(

@@ -1,19 +1,34 @@
-"""Health checks: ``/health``, ``/health/live`` and ``/health/ready``."""
+"""Health checks: ``/health``, ``/health/live`` and ``/health/ready``; and the health report."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
 import falcon
 
 from configsvc_server import __version__
-from configsvc_server.domain.strict_json import dumps
+from configsvc_server.domain.strict_json import JsonObject, dumps
+from configsvc_server.http.context import principal_of
 from configsvc_server.services.health import Check, HealthService
+from configsvc_server.services.health_report import HealthReport
 
-__all__ = ["LIVENESS_PATH", "PATHS", "HealthResource", "LivenessResource"]
+__all__ = [
+    "LIVENESS_PATH",
+    "PATHS",
+    "HealthReportResource",
+    "HealthResource",
+    "LivenessResource",
+    "OpenHealthReportResource",
+]
 
 LIVENESS_PATH: Final = "/health/live"
 PATHS: Final = ("/health", LIVENESS_PATH, "/health/ready")
 """Paths of the health checks, which the server answers when it answers nothing else."""
+
+
+_DRAINING: Final = Check(
+    "shutdown", False, "the server is about to stop, and answers everything until then"
+)
 
 
 class HealthResource:
@@ -24,11 +39,12 @@ class HealthResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Check everything that the service depends on."""
-        checks = self._service.checks()
-        if not all(check.passed for check in checks):
+        checks = [_DRAINING] if self._service.is_draining else self._service.checks()
+        passed = all(check.passed for check in checks)
+        if not passed:
             resp.status = HTTPStatus.SERVICE_UNAVAILABLE
             resp.set_header("Retry-After", "1")
-        _show(resp, checks)
+        _show(resp, checks, "draining" if self._service.is_draining else _word(passed))
 
     on_head = on_get
 
@@ -41,16 +57,47 @@ class LivenessResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Answer."""
-        _show(resp, [])
+        _show(resp, [], _word(passed=True))
 
     on_head = on_get
 
 
-def _show(resp: falcon.Response, checks: list[Check]) -> None:
+class HealthReportResource:
+    """Health report, for whoever administers the installation."""
+
+    def __init__(self, report: HealthReport) -> None:
+        self._report = report
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Get the report; a service that is not well has one, too."""
+        _show_report(resp, self._report.get(principal_of(req)))
+
+    on_head = on_get
+
+
+class OpenHealthReportResource:
+    """Health report on a port that is for those who operate the server alone."""
+
+    def __init__(self, read: Callable[[], JsonObject]) -> None:
+        self._read = read
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Get the report."""
+        _show_report(resp, self._read())
+
+    on_head = on_get
+
+
+def _show_report(resp: falcon.Response, report: JsonObject) -> None:
+    resp.set_header("Cache-Control", "no-store")
+    resp.data = dumps(report)
+
+
+def _show(resp: falcon.Response, checks: list[Check], status: str) -> None:
     resp.set_header("Cache-Control", "no-store")
     resp.data = dumps(
         {
-            "status": _word(all(check.passed for check in checks)),
+            "status": status,
             "version": __version__,
             "checks": {
                 check.name: {"status": _word(check.passed), "detail": check.detail}

@@ -1,12 +1,15 @@
 """Metrics for Prometheus: ``/metrics``, on the port of the API or on one of its own."""
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import falcon
 
+from configsvc_server.domain.strict_json import JsonObject
 from configsvc_server.http import errors
 from configsvc_server.http.content_coding import accepts_gzip
 from configsvc_server.http.errors import WsgiApp
+from configsvc_server.http.resources.health import OpenHealthReportResource
 from configsvc_server.telemetry.exposition import Exposition
 
 __all__ = ["METRICS_PATH", "Expose", "MetricsResource", "create_metrics_api"]
@@ -40,9 +43,16 @@ class MetricsResource:
     on_head = on_get
 
 
-def create_metrics_api(expose: Expose) -> WsgiApp:
-    """Return the WSGI application of a port that has the metrics and nothing else."""
+def create_metrics_api(expose: Expose, report: Callable[[], JsonObject] | None = None) -> WsgiApp:
+    """Return the WSGI application of a port for those who operate the server.
+
+    Args:
+        expose: renders the metrics.
+        report: returns the health report; ``None`` where there is none.
+    """
     app = falcon.App()
     errors.register(app)
     app.add_route(METRICS_PATH, MetricsResource(expose))
+    if report is not None:
+        app.add_route("/health", OpenHealthReportResource(report))
     return app
