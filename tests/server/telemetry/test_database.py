@@ -13,7 +13,6 @@ from psycopg.sql import SQL, Identifier
 
 from configsvc_server.app import Runtime, open_services
 from configsvc_server.db.database import Database
-from configsvc_server.db.listener import DatabaseClock
 from configsvc_server.db.supervisor import Supervisor
 from configsvc_server.repositories import Repositories
 from configsvc_server.services.monitoring import MonitoringService
@@ -236,33 +235,6 @@ def test_the_listener_is_up_and_says_when_it_last_heard(metrics: Metrics) -> Non
     assert found.value("configsvc_listener_up") == 1
     assert found.value("configsvc_listener_connects_total") == 1
     assert 0 <= found.value("configsvc_listener_heartbeat_age_seconds") < 6
-
-
-class TestDatabaseClock:
-    def test_the_quickest_answer_counts(self) -> None:
-        clock = DatabaseClock()
-        clock.read(1000.0, sent=0.0, received=0.0)
-        before = clock.since(0.0)
-
-        clock.read(5000.0, sent=10.0, received=12.0)
-
-        assert clock.since(0.0) == pytest.approx(before, abs=60)
-
-    def test_a_clock_that_was_set_is_believed_in_the_end(self) -> None:
-        clock = DatabaseClock()
-        clock.read(1000.0, sent=0.0, received=0.0)
-        before = clock.since(0.0)
-
-        for _ in range(DatabaseClock.SAMPLES):
-            clock.read(100_000.0, sent=10.0, received=12.0)
-
-        assert clock.since(0.0) > before + 50_000
-
-    def test_nothing_is_in_the_future(self) -> None:
-        clock = DatabaseClock()
-        clock.read(1000.0, sent=0.0, received=0.0)
-
-        assert clock.since(1e12) == 0
 
 
 def test_the_embedded_postgresql_tells_whether_it_runs() -> None:

@@ -22,6 +22,7 @@ import psycopg
 import structlog
 
 from configsvc_server.db.abandoned import AbandonedSessions
+from configsvc_server.db.clock import DatabaseClock
 from configsvc_server.db.connections import BoundedConnection, Connection
 from configsvc_server.domain.models import Action, ChangeNotice, Entity
 from configsvc_server.telemetry.readings import ListenerReading
@@ -39,6 +40,8 @@ _OTHER = "other"
 _ENTITIES = frozenset(get_args(Entity))
 _ACTIONS = frozenset(get_args(Action))
 _AT = "@"
+# As many as there are heartbeats in a minute.
+_COMPARISONS = 60
 _NAME = "configsvc-listener"
 
 
@@ -93,39 +96,6 @@ class Heartbeat:
         return was_listening
 
 
-class DatabaseClock:
-    """Clock of the database, as far as it is known here."""
-
-    SAMPLES = 60
-    """Readings of which the one that took the shortest time counts."""
-
-    def __init__(self) -> None:
-        self._offset = 0.0
-        self._error = float("inf")
-        self._age = 0
-
-    def read(self, timestamp: float, *, sent: float, received: float) -> None:
-        """Take a reading.
-
-        Args:
-            timestamp: what the database says, as Unix time.
-            sent: when it was asked, by the monotonic clock.
-            received: when the answer was there.
-        """
-        self._age += 1
-        error = (received - sent) / 2
-        if error <= self._error or self._age >= self.SAMPLES:
-            self._offset = timestamp - (sent + received) / 2
-            self._error, self._age = error, 0
-
-    def since(self, timestamp: float) -> float:
-        """Return how many seconds ago it was that time, by the clock of the database.
-
-        It is as exact as half of the quickest answer of the last minute was quick.
-        """
-        return max(0.0, time.monotonic() + self._offset - timestamp)
-
-
 class ChangeListener:
     """Listens in a thread of its own, and reconnects for as long as it takes."""
 
@@ -158,7 +128,7 @@ class ChangeListener:
         self._observer = observer
         self._heartbeat = heartbeat
         self._on_change = on_change
-        self._clock = DatabaseClock()
+        self._clock = DatabaseClock(samples=_COMPARISONS)
         self._connects = 0
         self._beat_at = 0.0
         self._lag: float | None = None
@@ -241,10 +211,10 @@ class ChangeListener:
     def _beat(self, connection: Connection) -> None:
         self._beat_at = sent = time.monotonic()
         row = connection.execute(
-            "SELECT extract(epoch FROM clock_timestamp())::float8, pg_notify(%s, '')", [_HEARTBEAT]
+            "SELECT clock_timestamp(), pg_notify(%s, '')", [_HEARTBEAT]
         ).fetchone()
         if row is not None:
-            self._clock.read(row[0], sent=sent, received=time.monotonic())
+            self._clock.compare(sent, time.monotonic(), row[0])
 
     def _handle_notifications(self, connection: Connection) -> None:
         for notification in connection.notifies(timeout=self._heartbeat.INTERVAL):

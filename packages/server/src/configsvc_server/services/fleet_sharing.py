@@ -10,12 +10,12 @@ import structlog
 
 from configsvc_server.cache.fleet import Batch
 from configsvc_server.cache.responses import ResponseCache
+from configsvc_server.db.clock import DatabaseClock
 from configsvc_server.db.database import Database
 from configsvc_server.domain.errors import ConfigSvcError
 from configsvc_server.domain.identifiers import new_ulid
 from configsvc_server.repositories import Repositories
 from configsvc_server.repositories.instance_writes import ReportRow, SeenRow
-from configsvc_server.services.database_clock import DatabaseClock
 
 __all__ = ["FleetSharer", "FleetSharing"]
 
@@ -23,6 +23,9 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 _DAY: Final = 86400.0
+
+# As many as there are heartbeats in a minute.
+_COMPARISONS: Final = 6
 
 
 class FleetSharing:
@@ -62,7 +65,7 @@ class FleetSharing:
         self._retention = retention
         self._lock = threading.Lock()
         self._has_beaten = False
-        self._clock = DatabaseClock()
+        self._clock = DatabaseClock(samples=_COMPARISONS)
         self._loggable = float(self.MAX_LOGGED_AT_ONCE)
         self._counted_at = self._fleet.now()
 
