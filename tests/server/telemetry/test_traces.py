@@ -251,14 +251,18 @@ class _Handler(BaseHTTPRequestHandler):
 def test_a_server_exports_to_the_receiver_that_the_variables_name(
     tmp_path: Path, database_url: str
 ) -> None:
-    variables = {"OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test"}
+    variables = {
+        "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test",
+        # The newer names of attributes as well.
+        "OTEL_SEMCONV_STABILITY_OPT_IN": "http/dup",
+    }
     with _Receiver() as receiver:
         thread = threading.Thread(target=receiver.serve_forever, daemon=True)
         thread.start()
         variables["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.url
         flags = ("--database-url", database_url, "--traces", "otlp")
         with server_process(*flags, cwd=tmp_path, variables=variables) as server:
-            url = f"{server.url}{API}/applications"
+            url = f"{server.url}{API}/applications?q={MARKER}"
             assert requests.get(url, headers=TRACEPARENT, timeout=30).status_code == 200
             assert server.stop() == 0
         receiver.shutdown()
@@ -273,6 +277,9 @@ def test_a_server_exports_to_the_receiver_that_the_variables_name(
     [answered] = [span for span in spans if span.name == f"GET {API}/applications"]
     assert (answered.trace_id.hex(), answered.parent_span_id.hex()) == (TRACE, PARENT)
     assert [span.name for span in spans if span.parent_span_id == answered.span_id]
+    shown = {a.key: a.value.string_value for a in answered.attributes}
+    assert shown["http.target"] == shown["url.path"] == f"{API}/applications"
+    assert MARKER not in str(receiver.requests)
     [line] = [line for line in lines if line["event"] == "request"]
     assert (line["trace_id"], line["span_id"]) == (TRACE, answered.span_id.hex())
 

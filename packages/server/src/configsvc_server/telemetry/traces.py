@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.trace import Span
 
 __all__ = ["HANDLED_ERROR", "SPAN_IDS", "Instrument", "TracesError", "exported", "instrumented"]
 
@@ -31,6 +30,9 @@ _SERVICE: Final = "configsvc"
 
 # By the older and by the newer conventions; OTEL_SEMCONV_STABILITY_OPT_IN chooses.
 _STATUS_ATTRIBUTES: Final = frozenset({"http.status_code", "http.response.status_code"})
+
+_URL_ATTRIBUTES: Final = frozenset({"http.target", "http.url", "url.full"})
+_QUERY_ATTRIBUTE: Final = "url.query"
 
 _SERVER_ERROR: Final = 500
 
@@ -89,7 +91,7 @@ def instrumented(provider: "TracerProvider") -> Iterator[Instrument]:
     os.environ.setdefault(_EXCLUDED, _PROBES)
     framework: Any = FalconInstrumentor()
     framework.instrument(
-        tracer_provider=provider, request_hook=_note_ids, response_hook=_note_response
+        tracer_provider=provider, request_hook=_note_request, response_hook=_note_response
     )
 
     def instrument(connection: Any) -> None:
@@ -101,10 +103,18 @@ def instrumented(provider: "TracerProvider") -> Iterator[Instrument]:
         framework.uninstrument()
 
 
-def _note_ids(span: "Span", req: Any) -> None:
-    """Give the request the ids that lines of the log have of it."""
+def _note_request(span: Any, req: Any) -> None:
+    """Take the query string out, and give the request the ids that lines of the log have of it.
+
+    Issuers send their codes in query strings, and callers what they look for.
+    """
     context = span.get_span_context()
     req.env[SPAN_IDS] = f"{context.trace_id:032x}", f"{context.span_id:016x}"
+    if span.is_recording():
+        for key in _URL_ATTRIBUTES & span.attributes.keys():
+            span.set_attribute(key, str(span.attributes[key]).partition("?")[0])
+        if _QUERY_ATTRIBUTE in span.attributes:
+            span.set_attribute(_QUERY_ATTRIBUTE, "")
 
 
 def _note_response(span: Any, req: Any, resp: Any) -> None:
