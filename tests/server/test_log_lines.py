@@ -246,6 +246,7 @@ def _fill(session: requests.Session, url: str) -> dict[str, str]:
     return {
         "application": shop.get("id", "shop"),
         "environment": "default",
+        "instance": "web-1",
         "version": "1",
         "issuer": "corp",
         "id": created.get("id", "01JD8W5Q0Z4T9G7M2N3P4Q5R6S"),
