@@ -48,6 +48,8 @@ if child == 0:
     assert len(pollers()) == 1
     print("child polls", flush=True)
     until(20)
+    # It follows the snapshot, a moment later.
+    app.refresh()
     assert bound.value.pool_size == 20
     client.applications.get("billing")
     os._exit(0)
