@@ -59,3 +59,8 @@ class TestHelp:
 
         for name in Settings.model_fields:
             assert f"CONFIGSVC_{name.upper()}=" in text
+
+    def test_the_retention_of_the_fleet_is_shown_in_days(self, tmp_path: Path) -> None:
+        result = run("serve", "--help", cwd=tmp_path)
+
+        assert "--fleet-retention DAYS" in result.stdout

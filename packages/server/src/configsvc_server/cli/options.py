@@ -37,7 +37,7 @@ def setting_options(*names: str) -> Callable[[F], F]:
                 name,
                 default=None,
                 type=bool if is_switch else str,
-                metavar=None if is_switch else _metavar(field.annotation),
+                metavar=None if is_switch else _metavar(name, field.annotation),
                 help=f"{field.description}{shown}  [{ENV_PREFIX}{name.upper()}]",
             )(function)
         return function
@@ -45,7 +45,9 @@ def setting_options(*names: str) -> Callable[[F], F]:
     return decorate
 
 
-def _metavar(annotation: object) -> str:
+def _metavar(name: str, annotation: object) -> str:
+    if name == "fleet_retention":
+        return "DAYS"
     return {int: "NUMBER", float: "SECONDS", float | None: "SECONDS"}.get(annotation, "TEXT")  # type: ignore[call-overload, no-any-return]
 
 
