@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -73,6 +75,11 @@ print("the loop is over", flush=True)
 _NO_FORK_HOOKS = """
 import ctypes
 asyncio.run(app.ready())
+# Such a fork is safe only while no other thread wants the interpreter's lock; here, while the
+# other waits for its long poll.
+while app.status().polls < 2:
+    time.sleep(0.005)
+time.sleep(0.3)
 child = ctypes.PyDLL(None).fork()
 if child == 0:
     asyncio.run(until(20))
@@ -85,13 +92,19 @@ print("done", flush=True)
 """
 
 
-def start(text: str, url: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+@contextmanager
+def start(text: str, url: str) -> Iterator["subprocess.Popen[str]"]:
+    with subprocess.Popen(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", _HEAD + text, url],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            # Else a test that has failed would wait for it without end.
+            process.kill()
 
 
 def says(process: "subprocess.Popen[str]", *lines: str) -> None:
