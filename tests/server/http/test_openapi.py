@@ -66,12 +66,6 @@ CASES = [
 ]
 
 
-# The pool of connections draws random numbers, too, in threads of its own.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning"
-)
-
-
 # To trace a thousand made-up requests takes longer than they do; other tests cover what they reach.
 @pytest.mark.no_cover
 @pytest.mark.slow
