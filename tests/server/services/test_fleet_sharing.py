@@ -162,6 +162,31 @@ def test_what_a_crash_of_postgresql_has_emptied_is_written_again(
     assert first.convergence(prod, OLD).current == 1
 
 
+def test_reports_of_ever_other_instances_are_bounded(
+    servers: list[Server],
+    prod: tuple[str, str],
+    new_database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(FleetSharing, "MAX_REPORTS", 3)
+    first, _ = servers
+
+    def report(name: str, pointer: str) -> None:
+        rejection = Rejection("database", pointer, "expected")
+        assert first.fleet.reported((*prod, name), OLD, [rejection])
+        first.sharing.share()
+
+    for number in range(5):
+        report(f"made-up-{number}", "/a")
+    report("made-up-0", "/b")
+
+    with psycopg.connect(new_database_url) as connection:
+        found = connection.execute(
+            "SELECT id, rejections -> 0 ->> 1 FROM instance_rejections ORDER BY id"
+        ).fetchall()
+    assert found == [("made-up-0", "/b"), ("made-up-1", "/a"), ("made-up-2", "/a")]
+
+
 def test_an_instance_that_goes_back_to_what_one_server_knows_is_known_to_have(
     servers: list[Server], prod: tuple[str, str]
 ) -> None:

@@ -189,11 +189,27 @@ REPORT = b"""
             application_id, environment, id, version, rejections, reported_at, is_logged
         )
     ),
+    counted AS MATERIALIZED (
+        SELECT application_id, environment, (
+            SELECT count(*) FROM instance_rejections AS kept
+            WHERE kept.application_id = reporting.application_id
+                AND kept.environment = reporting.environment
+        ) AS amount
+        FROM (SELECT DISTINCT application_id, environment FROM given) AS reporting
+    ),
     stored AS (
         INSERT INTO instance_rejections (
             application_id, environment, id, version, rejections, reported_at
         )
-        SELECT application_id, environment, id, version, rejections, reported_at FROM given
+        SELECT application_id, environment, id, version, rejections, reported_at
+        FROM given JOIN counted USING (application_id, environment)
+        -- Whoever may read can report for ever other instances.
+        WHERE counted.amount < %s OR EXISTS (
+            SELECT FROM instance_rejections AS kept
+            WHERE kept.application_id = given.application_id
+                AND kept.environment = given.environment
+                AND kept.id = given.id
+        )
         ON CONFLICT ON CONSTRAINT instance_rejections_pkey DO UPDATE SET
             version = excluded.version, rejections = excluded.rejections,
             reported_at = excluded.reported_at

@@ -98,9 +98,14 @@ class InstanceRepository:
         """Write what a server has seen, append it to the log, and tell all servers."""
         self._connection.execute(STORE, [*by_column(rows), server, server])
 
-    def report(self, rows: Sequence[ReportRow]) -> None:
-        """Write what instances have rejected, instead of what they have reported before."""
-        self._connection.execute(REPORT, by_column(rows))
+    def report(self, rows: Sequence[ReportRow], *, limit: int) -> None:
+        """Write what instances have rejected, instead of what they have reported before.
+
+        Args:
+            rows: the reports.
+            limit: reports of an environment from which on none of further instances is written.
+        """
+        self._connection.execute(REPORT, [*by_column(rows), limit])
 
     def forget(self, server: str, keys: Sequence[tuple[str, str, str]]) -> None:
         """Delete instances that a server has seen, and tell all servers."""

@@ -47,6 +47,9 @@ class FleetSharing:
     """Rows of the log that may be written for ever: whoever may read could report ever other
     versions of ever other instances."""
 
+    MAX_REPORTS = 50_000
+    """Reports of one environment that are kept, as many as there are instances in memory."""
+
     CLEANED = 5_000
     """Rows that are deleted at once."""
 
@@ -149,7 +152,7 @@ class FleetSharing:
             instances = Repositories(connection).instances
             if reports:
                 # Before the polls that follow them: nobody may see those without their reasons.
-                instances.report(reports)
+                instances.report(reports, limit=self.MAX_REPORTS)
             if rows:
                 instances.store(self.server, rows)
             if batch.forgotten:
