@@ -63,7 +63,10 @@ class SnapshotResource:
                 principal_of(req), application, environment, timestamp
             )
         elif wait and known is not None:
-            self._saw(req, application, environment, known)
+            if self._is_first_poll(req):
+                # Before it waits: then it is known whether it may read the environment.
+                current = self._service.get(principal_of(req), application, environment)
+                self._saw(req, current, known)
             response, granted = self._service.wait(
                 principal_of(req),
                 application,
@@ -79,7 +82,8 @@ class SnapshotResource:
             response = self._service.get(
                 principal_of(req), application, environment, bypass_cache=has_no_cache(req)
             )
-            self._saw(req, application, environment, known)
+            if self._is_first_poll(req):
+                self._saw(req, response, known)
         resp.set_header("Vary", "Prefer, A-IM, Accept-Encoding")
         resp.set_header("Cache-Control", _FOR_EVER if is_final else "no-cache")
         is_coded = accepts_gzip(req) and len(response.body) >= MIN_COMPRESSED
@@ -98,14 +102,14 @@ class SnapshotResource:
 
     on_head = on_get
 
-    def _saw(
-        self, req: falcon.Request, application: str, environment: str, known: EntityTags | None
-    ) -> None:
-        """Record the poll, once it is sure that the caller may read the environment."""
+    def _is_first_poll(self, req: falcon.Request) -> bool:
+        """Return whether the request is a poll to record, and not one that runs again."""
         parking = parking_of(req)
         is_first_run = parking is None or parking.deadline is None
-        if not (self._fleet.is_on and is_first_run and req.method == "GET"):
-            return
+        return self._fleet.is_on and is_first_run and req.method == "GET"
+
+    def _saw(self, req: falcon.Request, current: CachedSnapshot, known: EntityTags | None) -> None:
+        """Record the poll of a caller who may read the environment."""
         serves = served_tag(known)
         if req.get_header(INSTANCE_HEADER) is not None:
             about = read_instance(req)
@@ -116,9 +120,7 @@ class SnapshotResource:
             about = read_anonymous(req)
         else:
             return
-        principal = principal_of(req)
-        key = self._service.get(principal, application, environment).key
-        self._fleet.saw(principal, key, about, serves, address=req.remote_addr)
+        self._fleet.saw(principal_of(req), current.key, about, serves, address=req.remote_addr)
 
     def _send(
         self,
