@@ -352,7 +352,10 @@ def open_services(
         )
         if settings.fleet == "on":
             census = FleetCensus(database, cache.fleet, snapshots=snapshots)
-            metrics.watch("fleet", partial(_fleet_samples, census))
+            metrics.watch(
+                "fleet",
+                lambda: _refreshed(census.refresh, lambda: readings.fleet_samples(census.reading)),
+            )
         if crashes is not None:
             metrics.watch("embedded", partial(readings.embedded_samples, outage, crashes))
         first_token = _first_token(services.tokens) if settings.requires_auth else None
@@ -408,19 +411,17 @@ def _watch(
     metrics.watch("listener", lambda: readings.listener_samples(listener.reading()))
     metrics.watch("waiters", lambda: readings.waiter_samples(waiters.reading()))
     metrics.watch("schema_checks", lambda: readings.checker_samples(checker.waiting))
-    metrics.watch("database", partial(_stored_samples, monitoring))
+    metrics.watch(
+        "database",
+        lambda: _refreshed(monitoring.refresh, lambda: readings.stored_samples(monitoring.latest)),
+    )
 
 
-def _stored_samples(monitoring: MonitoringService) -> Iterator[readings.Sample]:
-    error = monitoring.refresh()
-    yield from readings.stored_samples(monitoring.reading)
-    if error is not None:
-        raise error
-
-
-def _fleet_samples(census: FleetCensus) -> Iterator[readings.Sample]:
-    error = census.refresh()
-    yield from readings.fleet_samples(census.reading)
+def _refreshed(
+    refresh: Callable[[], Exception | None], samples: Callable[[], Iterator[readings.Sample]]
+) -> Iterator[readings.Sample]:
+    error = refresh()
+    yield from samples()
     if error is not None:
         raise error
 

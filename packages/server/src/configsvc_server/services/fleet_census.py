@@ -1,6 +1,5 @@
 """Fleet census: how many instances are in which state, for whoever scrapes metrics."""
 
-import threading
 import time
 from collections import Counter, defaultdict
 from typing import Final
@@ -12,6 +11,7 @@ from configsvc_server.domain.access.principals import Principal, operator
 from configsvc_server.domain.errors import NotFoundError
 from configsvc_server.domain.fleet import FleetCount
 from configsvc_server.repositories import Repositories
+from configsvc_server.services.periodic_reader import PeriodicReader
 from configsvc_server.services.snapshots import SnapshotService
 from configsvc_server.telemetry.readings import EnvironmentReading, FleetReading
 
@@ -21,11 +21,12 @@ _SCRAPER: Final[Principal] = operator("metrics")
 _STATES: Final = ("current", "behind", "rejecting", "gone")
 
 
-class FleetCensus:
-    """Counts the instances of all servers, at most every few seconds, however often one scrapes."""
+class FleetCensus(PeriodicReader[tuple[EnvironmentReading, ...]]):
+    """Counts the instances of all servers."""
 
-    INTERVAL = 10.0
-    """Seconds for which a count is good, also one that has failed."""
+    MAX_AGE = PeriodicReader.INTERVAL
+    """Seconds after which a count is shown no more: what nobody can count is not told as if it
+    were so."""
 
     MAX_ENVIRONMENTS = 200
     """Environments that are told of: each is a few series of Prometheus."""
@@ -38,40 +39,19 @@ class FleetCensus:
             fleet: those that poll this server.
             snapshots: what environments serve.
         """
+        super().__init__(())
         self._database = database
         self._fleet = fleet
         self._snapshots = snapshots
-        self._lock = threading.Lock()
-        self._tried_at = float("-inf")
-        self._environments: tuple[EnvironmentReading, ...] = ()
         self._unconverged_since: dict[SnapshotKey, float] = {}
 
     @property
     def reading(self) -> FleetReading:
         """State of the fleet, as it was counted last."""
-        return FleetReading(len(self._fleet), self._fleet.ignored_headers, self._environments)
+        return FleetReading(len(self._fleet), self._fleet.ignored_headers, self.latest)
 
-    def refresh(self) -> Exception | None:
-        """Count, unless that was tried a moment ago; return what failed.
-
-        Who comes while another thread counts does not wait for it.
-        """
-        if not self._lock.acquire(blocking=False):
-            return None
-        try:
-            now = time.monotonic()
-            if now - self._tried_at >= self.INTERVAL:
-                self._tried_at = now
-                # What nobody can count any more is not told as if it were so.
-                self._environments = ()
-                self._environments = self._count(now)
-        except Exception as error:  # noqa: BLE001 - whatever it is, others go on
-            return error
-        finally:
-            self._lock.release()
-        return None
-
-    def _count(self, now: float) -> tuple[EnvironmentReading, ...]:
+    def _read(self) -> tuple[EnvironmentReading, ...]:
+        now = time.monotonic()
         with self._database.monitoring() as connection:
             counts = Repositories(connection).instances.census(limit=self.MAX_ENVIRONMENTS)
         environments: defaultdict[SnapshotKey, list[FleetCount]] = defaultdict(list)
