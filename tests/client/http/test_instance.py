@@ -1,4 +1,4 @@
-"""Who a client is to its server."""
+"""Instance header: who a client is to its server."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What a view tells its server: who polls, and why a snapshot is rejected; over the stub."""
+"""Reports of a view to its server: who polls, and why a snapshot is rejected; over the stub."""
 
 import json
 import logging

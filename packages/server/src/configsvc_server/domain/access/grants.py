@@ -53,13 +53,6 @@ class Scope:
     environment: str | None = None
     """Needs ``application_id``."""
 
-    def contains(self, other: "Scope") -> bool:
-        """Return whether ``other`` is this part, or a part of it."""
-        return self.application_id in {None, other.application_id} and self.environment in {
-            None,
-            other.environment,
-        }
-
 
 INSTALLATION: Final = Scope()
 """Everything."""
